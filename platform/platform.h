@@ -1,0 +1,130 @@
+// The narrow interface between the kernel and what runs guest code.
+//
+// A Platform makes AddressSpaces (where host files are mapped for the guest) and
+// Contexts (one for each guest thread). Context::Switch runs guest code until
+// something needs the kernel. platform/conformance_test.cc says in code what
+// each implementation must do; it runs on every platform.
+#ifndef PLATFORM_PLATFORM_H_
+#define PLATFORM_PLATFORM_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <variant>
+
+#include "base/result.h"
+#include "sentry/arch/amd64/registers.h"
+#include "sentry/usermem/user_addr.h"
+
+namespace platform {
+
+using base::Errno;
+using base::Result;
+using sentry::MemoryProtection;
+using sentry::UserAddr;
+using sentry::UserRange;
+
+// --- Why guest code stopped ---------------------------------------------------
+
+// A system call (or an emulated vsyscall). The registers are those after the
+// `syscall` instruction: rip behind it, orig_rax its number, rax -ENOSYS.
+struct SyscallEvent {};
+
+// A page fault that the platform's mappings could not serve.
+struct FaultEvent {
+  UserAddr addr;
+  MemoryProtection access;  // exactly one of read, write, execute
+};
+
+// A processor exception that is no page fault: what Linux would send.
+struct ExceptionEvent {
+  int signo;  // SIGILL, SIGFPE, SIGTRAP, SIGBUS (alignment), SIGSEGV (#GP: addr 0, si_code SI_KERNEL)
+  int code;   // si_code
+  UserAddr addr;
+};
+
+// Kick() was called, or the platform wants the kernel to look around.
+struct PreemptedEvent {};
+
+// This address space's stub is gone (killed, or it ignored a kick). The guest
+// process can't go on; the cause has been logged.
+struct DeadEvent {
+  std::string cause;
+};
+
+using Event = std::variant<SyscallEvent, FaultEvent, ExceptionEvent, PreemptedEvent, DeadEvent>;
+
+// --- Address spaces -----------------------------------------------------------
+
+// One change of mappings. Host files are named by descriptor; the descriptor
+// needs to stay open only until Apply returns.
+struct MapOp {
+  enum class Kind : uint8_t { kMap, kUnmap, kProtect };
+  Kind kind;
+  UserRange range;                // page-aligned, below kMaxUserAddr
+  MemoryProtection prot;          // kMap, kProtect
+  int host_fd = -1;               // kMap: MAP_SHARED of this file
+  uint64_t offset = 0;            // kMap
+  bool populate = false;          // kMap: make page tables now (MAP_POPULATE)
+};
+
+class AddressSpace {
+ public:
+  virtual ~AddressSpace() = default;
+
+  // Applies the changes in order, as one request. When it returns, every thread
+  // of the guest process sees them: pages unmapped or write-protected can't be
+  // reached any more. ENOMEM: the address space is out of mappings (see
+  // vma_budget) or the host out of memory; earlier changes stand. ESRCH: the
+  // stub is dead. Blocks only on the stub; never on the guest.
+  virtual Result<void> Apply(std::span<const MapOp> ops) = 0;
+
+  // How many separate mappings the platform can hold (the host's
+  // vm.max_map_count for stubs); mm keeps below it.
+  virtual size_t vma_budget() const = 0;
+};
+
+// --- Contexts -----------------------------------------------------------------
+
+// A guest thread's processor. Used by the one host thread that runs the task,
+// Kick excepted. FPU state stays in the context between switches and moves only
+// on request.
+class Context {
+ public:
+  virtual ~Context() = default;
+
+  // Runs guest code in `as` with `regs` until an event. Changing `as` moves the
+  // context (exec, exit of a vfork child); its FPU state then starts from what
+  // the last SetFpState gave, or initial.
+  virtual Event Switch(AddressSpace& as, sentry::arch::Registers& regs) = 0;
+
+  // Makes the current or the next Switch return PreemptedEvent soon (1 ms).
+  // From any thread. May cause one spurious PreemptedEvent later.
+  virtual void Kick() = 0;
+
+  // The guest's FPU state between two switches.
+  virtual Result<void> GetFpState(sentry::arch::FpState& out) = 0;
+  virtual void SetFpState(const sentry::arch::FpState& state) = 0;
+
+  // Gives up what the context holds of `as` (a stub thread), before `as` dies.
+  virtual void Release() = 0;
+};
+
+struct PlatformInfo {
+  std::string name;
+  // Where each stub lies; guest mappings never reach it (>= kMaxUserAddr).
+  UserRange reserved;
+};
+
+class Platform {
+ public:
+  virtual ~Platform() = default;
+  virtual const PlatformInfo& info() const = 0;
+  virtual Result<std::unique_ptr<AddressSpace>> NewAddressSpace() = 0;
+  virtual Result<std::unique_ptr<Context>> NewContext() = 0;
+};
+
+}  // namespace platform
+
+#endif  // PLATFORM_PLATFORM_H_

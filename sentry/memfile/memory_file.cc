@@ -1,0 +1,285 @@
+#include "sentry/memfile/memory_file.h"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "sentry/memfile/extent_set.h"
+#include "sentry/memfile/page_counts.h"
+#include "sentry/usermem/safe_copy.h"
+
+namespace sentry {
+namespace {
+
+// Where the large class begins in the single offset space.
+constexpr MemOffset kLargeBase = MemOffset{1} << 46;
+// Room to spare over the limit: free space is fragmented and, for a moment, out
+// with a thread that punches it. Sparse file space costs nothing.
+constexpr uint64_t kSlack = 2;
+// A release of this much at once goes back to the host at once.
+constexpr uint64_t kPunchAtOnce = 1 << 20;
+// Requests up to this size take dirty pages: zeroing costs 0.1 us a page where
+// the host's first touch costs 2.8. Greater ones may never be touched whole.
+constexpr uint64_t kMaxDirtyReuse = 64 << 10;
+
+}  // namespace
+
+// One class: a host file, the sentry's view of it, counts and free space.
+struct FileClass {
+  base::UniqueFd fd;
+  uint64_t size = 0;
+  std::byte* view = nullptr;
+  std::unique_ptr<PageCounts> counts;
+  ExtentSet clean;  // holes of the host file: read as zeroes
+  ExtentSet dirty;  // small class only: committed, old content
+
+  Result<void> Open(base::UniqueFd file, uint64_t bytes) {
+    if (ftruncate(file.get(), static_cast<off_t>(bytes)) != 0) return base::HostErrno();
+    void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file.get(), 0);
+    if (p == MAP_FAILED) return base::HostErrno();
+    fd = std::move(file);
+    size = bytes;
+    view = static_cast<std::byte*>(p);
+    counts = std::make_unique<PageCounts>(bytes);
+    clean.Add(0, bytes);
+    return base::Ok();
+  }
+  ~FileClass() {
+    if (view != nullptr) munmap(view, size);
+  }
+  void Punch(uint64_t start, uint64_t end) const {
+    int rc;
+    do {
+      rc = fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(start),
+                     static_cast<off_t>(end - start));
+    } while (rc != 0 && errno == EINTR);
+    if (rc == 0) return;
+    // The host kept the memory, but what comes back must read as zeroes.
+    LOG(kWarning, "memory file: punch of %d bytes: %s", end - start, base::ErrnoName(base::HostErrno()));
+    SafeZero(view + start, end - start);
+  }
+};
+
+struct MemoryFile::Impl {
+  using Extents = std::vector<ExtentSet::Extent>;
+
+  // Rank kMemFile: under all of mm's. Held over no host call; ranges that are
+  // being punched are in no list meanwhile.
+  mutable base::RankedMutex<base::LockRank::kMemFile> mu;
+  // Descriptors, views and sizes never change; counts and lists are under mu.
+  FileClass small;
+  FileClass large;
+  uint64_t limit = 0;
+  Usage used ABSL_GUARDED_BY(mu);
+
+  static bool IsLarge(MemOffset offset) { return offset >= kLargeBase; }
+  FileClass& ClassOf(MemOffset offset) { return IsLarge(offset) ? large : small; }
+  const FileClass& ClassOf(MemOffset offset) const { return IsLarge(offset) ? large : small; }
+  static uint64_t InClass(MemOffset offset) { return IsLarge(offset) ? offset - kLargeBase : offset; }
+
+  void StartPages(FileClass& c, uint64_t start, uint64_t size, MemKind kind) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    for (uint64_t at = start; at < start + size; at += kPageSize) c.counts->Start(at, kind);
+    used.bytes[static_cast<size_t>(kind)] += size;
+  }
+  void DropSmall(uint64_t start, uint64_t end, Extents& punch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  void DropLarge(uint64_t start, uint64_t end, Extents& punch, Extents& chunks) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+};
+
+Result<std::unique_ptr<MemoryFile>> MemoryFile::Create(Options options) {
+  auto impl = std::make_unique<Impl>();
+  impl->limit = PageRoundDown(options.limit);
+  if (impl->limit == 0) {
+    struct sysinfo info;
+    if (sysinfo(&info) != 0) return base::HostErrno();
+    impl->limit = PageRoundDown(uint64_t{info.totalram} * info.mem_unit);
+  }
+  const uint64_t bytes = (impl->limit * kSlack + kHugePageSize - 1) / kHugePageSize * kHugePageSize;
+  if (bytes < impl->limit || bytes >= kLargeBase) return Errno::kEINVAL;
+  TRY(impl->small.Open(std::move(options.small_fd), bytes));
+  if (options.large_fd.valid()) TRY(impl->large.Open(std::move(options.large_fd), bytes));
+  return std::unique_ptr<MemoryFile>(new MemoryFile(std::move(impl)));
+}
+
+MemoryFile::MemoryFile(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+MemoryFile::~MemoryFile() = default;
+
+Result<MemRange> MemoryFile::Allocate(uint64_t size, MemKind kind, bool prefer_large) {
+  if (size == 0 || (size & kPageMask) != 0) return Errno::kEINVAL;
+  Impl& m = *impl_;
+  bool dirty = false;
+  uint64_t start = 0;
+  {
+    base::MutexLock lock(m.mu);
+    const uint64_t total = m.used.total();
+    if (size > m.limit || total > m.limit - size) return Errno::kENOMEM;
+    if (prefer_large && size % kHugePageSize == 0) {
+      if (std::optional<uint64_t> at = m.large.clean.Take(size)) {
+        m.StartPages(m.large, *at, size, kind);
+        return MemRange{kLargeBase + *at, kLargeBase + *at + size};
+      }
+    }
+    std::optional<uint64_t> at;
+    if (size <= kMaxDirtyReuse) at = m.small.dirty.Take(size);
+    dirty = at.has_value();
+    if (!at) at = m.small.clean.Take(size);
+    if (!at) return Errno::kENOMEM;
+    start = *at;
+    m.StartPages(m.small, start, size, kind);
+  }
+  if (dirty && SafeZero(m.small.view + start, size) != 0) {
+    DecRef({start, start + size});
+    return Errno::kENOMEM;
+  }
+  return MemRange{start, start + size};
+}
+
+void MemoryFile::IncRef(MemRange range) {
+  Impl& m = *impl_;
+  base::MutexLock lock(m.mu);
+  FileClass& c = m.ClassOf(range.start);
+  const uint64_t end = Impl::InClass(range.start) + range.size();
+  for (uint64_t at = Impl::InClass(range.start); at < end; at += kPageSize) c.counts->Inc(at);
+}
+
+// The small class keeps what was freed, content and all, up to kMaxDirty; great
+// pieces and the surplus go back to the host.
+void MemoryFile::Impl::DropSmall(uint64_t start, uint64_t end, Extents& punch) {
+  uint64_t free_start = start;
+  const auto flush = [&](uint64_t free_end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    if (free_start == free_end) return;
+    if (free_end - free_start >= kPunchAtOnce) {
+      punch.push_back({free_start, free_end});
+    } else {
+      small.dirty.Add(free_start, free_end);
+    }
+  };
+  for (uint64_t at = start; at < end; at += kPageSize) {
+    const PageCounts::Dropped d = small.counts->Dec(at);
+    if (d.free) {
+      used.bytes[static_cast<size_t>(d.kind)] -= kPageSize;
+      continue;
+    }
+    flush(at);
+    free_start = at + kPageSize;
+  }
+  flush(end);
+  if (small.dirty.total() <= kMaxDirty) return;
+  while (small.dirty.total() > kMaxDirty / 2) punch.push_back(*small.dirty.TakeLargest());
+}
+
+// The large class hands out whole chunks only: of a chunk in part freed the
+// pages go back to the host, and its space waits for the rest.
+void MemoryFile::Impl::DropLarge(uint64_t start, uint64_t end, Extents& punch, Extents& chunks) {
+  for (uint64_t at = start; at < end; at += kPageSize) {
+    const PageCounts::Dropped d = large.counts->Dec(at);
+    if (!d.free) continue;
+    used.bytes[static_cast<size_t>(d.kind)] -= kPageSize;
+    if (!punch.empty() && punch.back().end == at) {
+      punch.back().end = at + kPageSize;
+    } else {
+      punch.push_back({at, at + kPageSize});
+    }
+    const uint64_t chunk = at / kHugePageSize * kHugePageSize;
+    if (d.segment_free) chunks.push_back({chunk, chunk + kHugePageSize});
+  }
+}
+
+void MemoryFile::DecRef(MemRange range) {
+  if (range.size() == 0) return;
+  Impl& m = *impl_;
+  const bool is_large = Impl::IsLarge(range.start);
+  FileClass& c = m.ClassOf(range.start);
+  const uint64_t start = Impl::InClass(range.start);
+  Impl::Extents punch, chunks;
+  {
+    base::MutexLock lock(m.mu);
+    if (is_large) {
+      m.DropLarge(start, start + range.size(), punch, chunks);
+    } else {
+      m.DropSmall(start, start + range.size(), punch);
+    }
+  }
+  if (punch.empty()) return;
+  for (const ExtentSet::Extent& e : punch) c.Punch(e.start, e.end);
+  base::MutexLock lock(m.mu);
+  // Of the large class `chunks` are free as a whole; other parts were punched by
+  // whoever freed them, perhaps a moment from now, but then never written again.
+  for (const ExtentSet::Extent& e : is_large ? chunks : punch) c.clean.Add(e.start, e.end);
+}
+
+bool MemoryFile::SoleOwner(MemRange range) const {
+  const Impl& m = *impl_;
+  base::MutexLock lock(m.mu);
+  const FileClass& c = m.ClassOf(range.start);
+  const uint64_t end = Impl::InClass(range.start) + range.size();
+  for (uint64_t at = Impl::InClass(range.start); at < end; at += kPageSize) {
+    if (c.counts->Get(at) != 1) return false;
+  }
+  return true;
+}
+
+std::byte* MemoryFile::Pointer(MemOffset offset) const {
+  return impl_->ClassOf(offset).view + Impl::InClass(offset);
+}
+
+MemoryFile::HostBacking MemoryFile::Backing(MemOffset offset) const {
+  return {impl_->ClassOf(offset).fd.get(), Impl::InClass(offset)};
+}
+
+MemoryFile::Usage MemoryFile::usage() const {
+  base::MutexLock lock(impl_->mu);
+  return impl_->used;
+}
+
+uint64_t MemoryFile::limit() const { return impl_->limit; }
+
+uint64_t MemoryFile::DirtyBytes() const {
+  base::MutexLock lock(impl_->mu);
+  return impl_->small.dirty.total();
+}
+
+namespace {
+
+// Calls fn(start, end) for each piece of [start, end) that the host has memory
+// for. The file's position is nobody's: all other access is by mapping.
+template <typename Fn>
+void ForEachData(const FileClass& c, uint64_t start, uint64_t end, Fn fn) {
+  while (start < end) {
+    const off_t data = lseek(c.fd.get(), static_cast<off_t>(start), SEEK_DATA);
+    if (data < 0 || static_cast<uint64_t>(data) >= end) return;
+    off_t hole = lseek(c.fd.get(), data, SEEK_HOLE);
+    if (hole < 0 || static_cast<uint64_t>(hole) > end) hole = static_cast<off_t>(end);
+    if (hole <= data) return;  // punched in between
+    fn(static_cast<uint64_t>(data), static_cast<uint64_t>(hole));
+    start = static_cast<uint64_t>(hole);
+  }
+}
+
+}  // namespace
+
+uint64_t MemoryFile::CommittedBytes() const {
+  uint64_t sum = 0;
+  for (const FileClass* c : {&impl_->small, &impl_->large}) {
+    if (!c->fd.valid()) continue;
+    ForEachData(*c, 0, c->size, [&](uint64_t start, uint64_t end) { sum += end - start; });
+  }
+  return sum;
+}
+
+void MemoryFile::Residency(MemRange range, std::span<uint8_t> out) const {
+  std::fill(out.begin(), out.end(), uint8_t{0});
+  const uint64_t start = Impl::InClass(range.start);
+  ForEachData(impl_->ClassOf(range.start), start, start + range.size(), [&](uint64_t from, uint64_t to) {
+    for (uint64_t at = PageRoundDown(from); at < to; at += kPageSize) out[(at - start) / kPageSize] = 1;
+  });
+}
+
+}  // namespace sentry

@@ -1,0 +1,100 @@
+// Reference counts of the pages of one class of the memory file: a word a page,
+// in segments of 2 MiB that exist only while a page of theirs is in use.
+#ifndef SENTRY_MEMFILE_PAGE_COUNTS_H_
+#define SENTRY_MEMFILE_PAGE_COUNTS_H_
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+
+#include "base/check.h"
+#include "sentry/memfile/memory_file.h"
+#include "sentry/usermem/user_addr.h"
+
+namespace sentry {
+
+class PageCounts {
+ public:
+  static constexpr uint64_t kPagesPerSegment = kHugePageSize / kPageSize;
+
+  explicit PageCounts(uint64_t bytes)
+      // calloc, not a vector: the table is untouched zero pages of the host's
+      // until a segment there is used.
+      : segments_(static_cast<Segment**>(calloc(bytes / kHugePageSize + 1, sizeof(Segment*)))),
+        segment_count_(bytes / kHugePageSize + 1) {
+    CHECK(segments_ != nullptr);
+  }
+  PageCounts(const PageCounts&) = delete;
+  PageCounts& operator=(const PageCounts&) = delete;
+  ~PageCounts() {
+    for (uint64_t i = 0; i < segment_count_; ++i) delete segments_.get()[i];
+  }
+
+  uint32_t Get(uint64_t offset) const {
+    const Segment* s = segments_.get()[offset / kHugePageSize];
+    return s == nullptr ? 0 : s->word[Index(offset)] >> kKindBits;
+  }
+  // From 0 to 1.
+  void Start(uint64_t offset, MemKind kind) {
+    Segment*& s = segments_.get()[offset / kHugePageSize];
+    if (s == nullptr) s = new Segment;
+    uint32_t& w = s->word[Index(offset)];
+    CHECK(w == 0);
+    w = (1u << kKindBits) | static_cast<uint32_t>(kind);
+    ++s->live;
+  }
+  void Inc(uint64_t offset) {
+    uint32_t& w = Word(offset);
+    CHECK(w < UINT32_MAX - (1u << kKindBits));
+    w += 1u << kKindBits;
+  }
+  struct Dropped {
+    bool free = false;           // that was the last reference
+    bool segment_free = false;   // ... and no page of the segment is in use
+    MemKind kind = MemKind::kAnonymous;
+  };
+  Dropped Dec(uint64_t offset) {
+    uint32_t& w = Word(offset);
+    w -= 1u << kKindBits;
+    if (w >> kKindBits != 0) return {};
+    Dropped d{true, false, static_cast<MemKind>(w & kKindMask)};
+    w = 0;
+    Segment*& s = segments_.get()[offset / kHugePageSize];
+    if (--s->live == 0) {
+      d.segment_free = true;
+      delete s;
+      s = nullptr;
+    }
+    return d;
+  }
+
+ private:
+  // The kind shares the word, so that the page that frees itself knows what to
+  // take off the accounts.
+  static constexpr uint32_t kKindBits = 3;
+  static constexpr uint32_t kKindMask = (1u << kKindBits) - 1;
+  static_assert(static_cast<uint32_t>(MemKind::kCount) <= kKindMask);
+  struct Segment {
+    uint32_t word[kPagesPerSegment] = {};
+    uint32_t live = 0;
+  };
+  struct Free {
+    void operator()(Segment** p) const { free(p); }
+  };
+
+  static uint64_t Index(uint64_t offset) { return offset / kPageSize % kPagesPerSegment; }
+  uint32_t& Word(uint64_t offset) {
+    Segment* s = segments_.get()[offset / kHugePageSize];
+    CHECK(s != nullptr);
+    uint32_t& w = s->word[Index(offset)];
+    CHECK(w >> kKindBits != 0);  // a page that nobody owns
+    return w;
+  }
+
+  std::unique_ptr<Segment*, Free> segments_;
+  uint64_t segment_count_;
+};
+
+}  // namespace sentry
+
+#endif  // SENTRY_MEMFILE_PAGE_COUNTS_H_
