@@ -15,6 +15,7 @@ enum class LockRank : uint8_t {
   kKernel,          // Kernel: the sandbox-wide lists
   kExec,            // ThreadGroup::exec_mu_: one execve at a time
   kTty,             // devpts: a terminal pair (line discipline, its session)
+  kFileDescription, // vfs: offset of an open file (f_pos_lock); the one lock held over user copies
   kEpoll,           // vfs: an epoll instance's interest list
   kUnixSocketPair,  // net/unix: both ends of a connection, in address order
   kUnixSocket,      // net/unix: one socket
@@ -24,7 +25,6 @@ enum class LockRank : uint8_t {
   kOverlayCopyUp,   // fs/overlay: copy-up of one inode
   kInode,           // an inode's data and attributes
   kInodeLower,      // the same of a file system below an overlay
-  kFileDescription, // vfs: offset and flags of an open file
   kDentryLru,       // vfs: LRU of dentries
   kDentry,          // vfs: dentry tree (children maps)
   kPidTable,        // kernel: pid numbers, parents, children, sessions, groups

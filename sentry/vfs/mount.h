@@ -1,0 +1,95 @@
+// The mount tree. Analogous to Linux's struct mount and struct mnt_namespace.
+#ifndef SENTRY_VFS_MOUNT_H_
+#define SENTRY_VFS_MOUNT_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/ref_ptr.h"
+#include "sentry/vfs/dentry.h"
+
+namespace sentry {
+
+struct MountFlags {
+  bool read_only = false;
+  bool no_suid = false;
+  bool no_dev = false;
+  bool no_exec = false;
+  bool no_atime = false;
+  uint64_t ToAbi() const;                  // MS_*
+  static MountFlags FromAbi(uint64_t ms);  // takes the per-mount bits
+  std::string ToOptions() const;           // "rw,nosuid,..." of /proc/mounts
+};
+
+class Mount final : public base::RefCounted {
+ public:
+  // `root` is the file system's root, or any directory or file of it (bind).
+  Mount(RefPtr<FileSystem> fs, RefPtr<Dentry> root, MountFlags flags);
+
+  FileSystem& fs() const { return *fs_; }
+  const RefPtr<Dentry>& root() const { return root_; }
+  MountFlags flags() const;
+  void SetFlags(MountFlags flags);
+  bool read_only() const { return flags().read_only; }
+  int32_t id() const { return id_; }
+
+ private:
+  friend class MountNamespace;
+  ~Mount() override;
+  const RefPtr<FileSystem> fs_;
+  const RefPtr<Dentry> root_;
+  const int32_t id_;
+  std::atomic<uint32_t> flag_bits_;
+  // Guarded by the namespace's lock: where this stands. No parent: a root, or
+  // detached.
+  RefPtr<Mount> parent_;
+  RefPtr<Dentry> mountpoint_;
+};
+
+class MountNamespace final : public base::RefCounted {
+ public:
+  explicit MountNamespace(RefPtr<Mount> root);
+
+  Path root() const;
+  // The mount that stands on (mount, dentry), topmost, or null. Free when the
+  // dentry's mount_count is 0.
+  RefPtr<Mount> MountOn(const Mount& mount, const Dentry& dentry) const;
+  // What the root of `mount` is mounted on; an empty path for the root mount.
+  Path Mountpoint(const Mount& mount) const;
+
+  Result<void> Attach(RefPtr<Mount> mount, const Path& at);
+  // EINVAL: not a mount's root or the namespace's root. EBUSY: mounts stand
+  // below and `detach` (MNT_DETACH) is not set.
+  Result<void> Detach(const Path& at, bool detach);
+  Result<void> MoveMount(const Path& from, const Path& to);
+  // A bind mount of `source` (recursive: with the mounts below it).
+  Result<void> Bind(const Path& source, const Path& at, MountFlags flags, bool recursive);
+  Result<RefPtr<Mount>> Find(const Path& mount_root) const;
+  // unshare(CLONE_NEWNS): the same mounts; `paths` are moved to their copies.
+  RefPtr<MountNamespace> Clone(std::span<Path*> paths) const;
+  // pivot_root(2).
+  Result<void> PivotRoot(const Path& new_root, const Path& put_old);
+
+  struct MountInfo {  // a line of /proc/PID/mountinfo
+    int32_t id, parent_id;
+    uint64_t device;
+    std::string root, mountpoint, options, type, source, super_options;
+  };
+  std::vector<MountInfo> List(const Path& root) const;
+
+ private:
+  ~MountNamespace() override;
+  // Rank kMountNamespace. Never held over a call into a file system.
+  mutable base::RankedMutex<base::LockRank::kMountNamespace> mu_;
+  RefPtr<Mount> root_;
+  std::vector<RefPtr<Mount>> mounts_ ABSL_GUARDED_BY(mu_);
+  std::map<std::pair<const Mount*, const Dentry*>, RefPtr<Mount>> by_place_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace sentry
+
+#endif  // SENTRY_VFS_MOUNT_H_
