@@ -90,7 +90,7 @@ struct MemoryFile::Impl {
     used.bytes[static_cast<size_t>(kind)] += size;
   }
   void DropSmall(uint64_t start, uint64_t end, Extents& punch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
-  void DropLarge(uint64_t start, uint64_t end, Extents& punch, Extents& chunks) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  void DropLarge(uint64_t start, uint64_t end, Extents& punch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 };
 
 Result<std::unique_ptr<MemoryFile>> MemoryFile::Create(Options options) {
@@ -165,6 +165,7 @@ void MemoryFile::Impl::DropSmall(uint64_t start, uint64_t end, Extents& punch) {
     const PageCounts::Dropped d = small.counts->Dec(at);
     if (d.free) {
       used.bytes[static_cast<size_t>(d.kind)] -= kPageSize;
+      small.counts->Retire(at);
       continue;
     }
     flush(at);
@@ -177,7 +178,7 @@ void MemoryFile::Impl::DropSmall(uint64_t start, uint64_t end, Extents& punch) {
 
 // The large class hands out whole chunks only: of a chunk in part freed the
 // pages go back to the host, and its space waits for the rest.
-void MemoryFile::Impl::DropLarge(uint64_t start, uint64_t end, Extents& punch, Extents& chunks) {
+void MemoryFile::Impl::DropLarge(uint64_t start, uint64_t end, Extents& punch) {
   for (uint64_t at = start; at < end; at += kPageSize) {
     const PageCounts::Dropped d = large.counts->Dec(at);
     if (!d.free) continue;
@@ -187,8 +188,6 @@ void MemoryFile::Impl::DropLarge(uint64_t start, uint64_t end, Extents& punch, E
     } else {
       punch.push_back({at, at + kPageSize});
     }
-    const uint64_t chunk = at / kHugePageSize * kHugePageSize;
-    if (d.segment_free) chunks.push_back({chunk, chunk + kHugePageSize});
   }
 }
 
@@ -198,11 +197,11 @@ void MemoryFile::DecRef(MemRange range) {
   const bool is_large = Impl::IsLarge(range.start);
   FileClass& c = m.ClassOf(range.start);
   const uint64_t start = Impl::InClass(range.start);
-  Impl::Extents punch, chunks;
+  Impl::Extents punch;
   {
     base::MutexLock lock(m.mu);
     if (is_large) {
-      m.DropLarge(start, start + range.size(), punch, chunks);
+      m.DropLarge(start, start + range.size(), punch);
     } else {
       m.DropSmall(start, start + range.size(), punch);
     }
@@ -210,9 +209,19 @@ void MemoryFile::DecRef(MemRange range) {
   if (punch.empty()) return;
   for (const ExtentSet::Extent& e : punch) c.Punch(e.start, e.end);
   base::MutexLock lock(m.mu);
-  // Of the large class `chunks` are free as a whole; other parts were punched by
-  // whoever freed them, perhaps a moment from now, but then never written again.
-  for (const ExtentSet::Extent& e : is_large ? chunks : punch) c.clean.Add(e.start, e.end);
+  for (const ExtentSet::Extent& e : punch) {
+    if (!is_large) {
+      c.clean.Add(e.start, e.end);
+      continue;
+    }
+    // Only now: a chunk is whole again when the last of those who punch in it is
+    // done, or a late punch would hit its next owner.
+    for (uint64_t at = e.start; at < e.end; at += kPageSize) {
+      if (!c.counts->Retire(at)) continue;
+      const uint64_t chunk = at / kHugePageSize * kHugePageSize;
+      c.clean.Add(chunk, chunk + kHugePageSize);
+    }
+  }
 }
 
 bool MemoryFile::SoleOwner(MemRange range) const {
@@ -272,6 +281,22 @@ uint64_t MemoryFile::CommittedBytes() const {
     ForEachData(*c, 0, c->size, [&](uint64_t start, uint64_t end) { sum += end - start; });
   }
   return sum;
+}
+
+Result<void> MemoryFile::Commit(MemRange range) {
+  const FileClass& c = impl_->ClassOf(range.start);
+  int rc;
+  do {
+    rc = fallocate(c.fd.get(), FALLOC_FL_KEEP_SIZE, static_cast<off_t>(Impl::InClass(range.start)),
+                   static_cast<off_t>(range.size()));
+  } while (rc != 0 && errno == EINTR);
+  if (rc != 0) return Errno::kENOMEM;
+  // SEEK_DATA counts such a page as a hole until it was touched once.
+  const std::byte* view = Pointer(range.start);
+  for (uint64_t at = 0; at < range.size(); at += kPageSize) {
+    if (!SafeLoadU32(view + at).has_value()) return Errno::kENOMEM;
+  }
+  return base::Ok();
 }
 
 void MemoryFile::Residency(MemRange range, std::span<uint8_t> out) const {

@@ -86,6 +86,9 @@ class MemoryFile {
   // The same of one range: for each page, whether the host holds memory for it.
   // `out` has a byte a page. What was never touched reads as zeroes.
   void Residency(MemRange range, std::span<uint8_t> out) const;
+  // Makes the host hold memory for all of [range) now (MAP_POPULATE, mlock); the
+  // caller holds a reference. ENOMEM.
+  Result<void> Commit(MemRange range);
   // Bytes freed but kept (committed) for reuse; at most kMaxDirty.
   uint64_t DirtyBytes() const;
   static constexpr uint64_t kMaxDirty = 4 << 20;

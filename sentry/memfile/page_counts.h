@@ -49,23 +49,25 @@ class PageCounts {
     w += 1u << kKindBits;
   }
   struct Dropped {
-    bool free = false;           // that was the last reference
-    bool segment_free = false;   // ... and no page of the segment is in use
+    bool free = false;  // that was the last reference: call Retire when done with it
     MemKind kind = MemKind::kAnonymous;
   };
   Dropped Dec(uint64_t offset) {
     uint32_t& w = Word(offset);
     w -= 1u << kKindBits;
     if (w >> kKindBits != 0) return {};
-    Dropped d{true, false, static_cast<MemKind>(w & kKindMask)};
+    Dropped d{true, static_cast<MemKind>(w & kKindMask)};
     w = 0;
-    Segment*& s = segments_.get()[offset / kHugePageSize];
-    if (--s->live == 0) {
-      d.segment_free = true;
-      delete s;
-      s = nullptr;
-    }
     return d;
+  }
+  // A page that Dec freed may be handed out again. True if no page of its
+  // segment is in use or waits to be retired.
+  bool Retire(uint64_t offset) {
+    Segment*& s = segments_.get()[offset / kHugePageSize];
+    if (--s->live != 0) return false;
+    delete s;
+    s = nullptr;
+    return true;
   }
 
  private:

@@ -1,0 +1,77 @@
+// Where things lie in a stub process, and the words its keeper and the sentry
+// exchange. Read by C++ on both sides, by the assembler and by the linker
+// script's author (template.lds): keep the numbers in step.
+#ifndef PLATFORM_STUB_LAYOUT_H_
+#define PLATFORM_STUB_LAYOUT_H_
+
+// The stub area is [STUB_BASE, STUB_END): above all guest mappings
+// (kMaxUserAddr), below the end of user space.
+#define STUB_BASE 0x7ffffe000000
+#define STUB_IMAGE_END 0x7ffffe100000
+#define STUB_REQUEST_PAGE 0x7ffffe200000
+#define STUB_END 0x7ffffffff000
+
+// Descriptors of a stub, all there are. In the template STUB_FD_SOCKET is its
+// control socket and STUB_FD_REQUESTS is open; a stub closes it, so that donated
+// descriptors get the numbers from STUB_FD_DONATED on.
+#define STUB_FD_SOCKET 0
+#define STUB_FD_SMALL 1
+#define STUB_FD_LARGE 2
+#define STUB_FD_REQUESTS 3
+#define STUB_FD_DONATED 3
+#define STUB_MAX_DONATED 60
+
+// Offsets for the assembler; checked below.
+#define KEEPER_REQUEST_OPS 64
+#define KEEPER_OP_SIZE 64
+#define KEEPER_OP_ARGS 8
+#define KEEPER_OP_FLAGS 56
+
+// The result of this op, the last one, is sent after the status byte (4 bytes).
+#define KEEPER_OP_VALUE 1
+// A clone: the child goes to the guest threads' start.
+#define KEEPER_OP_CLONE 2
+// Receives donated descriptors: a recvmsg with the keeper's own msghdr.
+#define KEEPER_OP_RECEIVE 4
+
+#ifndef __ASSEMBLER__
+#include <cstddef>
+#include <cstdint>
+
+namespace platform::stub {
+
+// A system call that the keeper makes as given.
+struct KeeperOp {
+  uint64_t nr;
+  uint64_t args[6];
+  uint64_t flags;
+};
+static_assert(sizeof(KeeperOp) == KEEPER_OP_SIZE && offsetof(KeeperOp, args) == KEEPER_OP_ARGS &&
+              offsetof(KeeperOp, flags) == KEEPER_OP_FLAGS);
+
+inline constexpr size_t kMaxKeeperOps = 63;
+
+// The request page: the sentry's to write, read-only in the stub. The keeper
+// answers on its socket: a status byte (0 or an errno), then either the index of
+// the failed op (a byte) or, for KEEPER_OP_VALUE, the result (4 bytes).
+struct KeeperRequest {
+  uint64_t count;
+  uint64_t reserved[7];
+  KeeperOp ops[kMaxKeeperOps];
+};
+static_assert(sizeof(KeeperRequest) == 4096 && offsetof(KeeperRequest, ops) == KEEPER_REQUEST_OPS);
+
+// Control socket, sentry to template: make a stub that reads request page `slot`.
+struct NewStubRequest {
+  uint32_t slot;
+};
+// And back, with the sentry's end of the keeper's socket attached.
+struct NewStubReply {
+  uint32_t slot;
+  int32_t pid;  // or a negative errno
+};
+
+}  // namespace platform::stub
+#endif  // __ASSEMBLER__
+
+#endif  // PLATFORM_STUB_LAYOUT_H_

@@ -1,0 +1,187 @@
+// The template process: a freestanding program that makes stub processes.
+//
+// Runs without libc, on a stack in its own data. It holds no memory but its own
+// image and no descriptor but those of layout.h. A stub is a copy of it whose
+// first thread becomes the keeper (template_entry.S) after InitStub.
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/prctl.h>
+#include <linux/seccomp.h>
+#include <sys/syscall.h>
+
+#include "platform/stub/layout.h"
+
+extern "C" [[noreturn]] void KeeperLoop();
+
+namespace platform::stub {
+namespace {
+
+constexpr long kMapShared = 1, kMapFixed = 0x10, kProtRead = 1;
+constexpr long kCloneParent = 0x8000;
+
+constexpr long kAfUnix = 1, kSockStream = 1, kSigBlock = 0;
+constexpr long kMsgNoSignal = 0x4000, kEintr = -4;
+constexpr uint32_t kTextBase = STUB_BASE & 0xffffffff;
+constexpr uint32_t kTextSize = 0x10000;  // template.lds
+
+long Call(long nr, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) {
+  long ret;
+  register long r10 asm("r10") = d;
+  register long r8 asm("r8") = e;
+  register long r9 asm("r9") = f;
+  asm volatile("syscall"
+               : "=a"(ret)
+               : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+               : "rcx", "r11", "memory");
+  return ret;
+}
+
+template <typename T>
+long Addr(T* p) {
+  return reinterpret_cast<long>(p);
+}
+
+[[noreturn]] void Exit(long code) {
+  for (;;) Call(SYS_exit_group, code);
+}
+
+// --- The stubs' seccomp filter --------------------------------------------------
+// The second fence around guest threads, whose calls their tracer already takes
+// (and which EXITKILL ends before they could run without one): a call is the
+// keeper's, made at an instruction of the stub's text, or it kills the process.
+// vsyscall entries, which PTRACE_SYSEMU does not see, raise SIGSYS for the tracer.
+
+constexpr uint32_t kNr = 0, kArch = 4, kIpLow = 8, kIpHigh = 12;
+#define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset)
+#define ALLOW_CALL(nr)                                \
+  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1),    \
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+const sock_filter kFilter[] = {
+    LOAD(kArch),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    LOAD(kIpHigh),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xffffffff, 0, 5),
+    LOAD(kIpLow),  // the three vsyscall entries
+    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xfffff3ff),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xff600000, 0, 1),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, STUB_BASE >> 32, 1, 0),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    LOAD(kIpLow),
+    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, kTextBase, 1, 0),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, kTextBase + kTextSize, 0, 1),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    LOAD(kNr),
+    ALLOW_CALL(SYS_read),         // wait for a request
+    ALLOW_CALL(SYS_write),        // answer it
+    ALLOW_CALL(SYS_mmap),         // MapOp::kMap
+    ALLOW_CALL(SYS_munmap),       // MapOp::kUnmap
+    ALLOW_CALL(SYS_mprotect),     // MapOp::kProtect
+    ALLOW_CALL(SYS_madvise),      // reserved for mm's hints
+    ALLOW_CALL(SYS_clone),        // a new guest thread
+    ALLOW_CALL(SYS_recvmsg),      // donated descriptors
+    ALLOW_CALL(SYS_close_range),  // and their end
+    ALLOW_CALL(SYS_pause),        // a guest thread before its tracer came
+    ALLOW_CALL(SYS_exit),         // and after it left
+    ALLOW_CALL(SYS_exit_group),   // the sentry is gone
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+};
+
+void SetName(const char* name) { Call(SYS_prctl, PR_SET_NAME, Addr(name)); }
+
+// What a new stub process does before any guest code is near: the last code that
+// may trust its own memory.
+[[noreturn]] void InitStub(uint32_t slot, int keeper_socket) {
+  SetName("runsc-stub");
+  Call(SYS_dup2, keeper_socket, STUB_FD_SOCKET);
+  const long page = Call(SYS_mmap, STUB_REQUEST_PAGE, sizeof(KeeperRequest), kProtRead, kMapShared | kMapFixed,
+                         STUB_FD_REQUESTS, static_cast<long>(slot) * sizeof(KeeperRequest));
+  if (page != STUB_REQUEST_PAGE) Exit(1);
+  Call(SYS_close_range, STUB_FD_DONATED, ~0u, 0);
+  const sock_fprog prog = {sizeof(kFilter) / sizeof(kFilter[0]), const_cast<sock_filter*>(kFilter)};
+  // SPEC_ALLOW: the guest is kept from nothing by a slower processor here.
+  if (Call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, Addr(&prog)) != 0) Exit(2);
+  KeeperLoop();
+}
+
+struct Iovec {
+  void* base;
+  uint64_t len;
+};
+struct Msghdr {
+  void* name;
+  uint64_t namelen;
+  Iovec* iov;
+  uint64_t iovlen;
+  void* control;
+  uint64_t controllen;
+  uint64_t flags;
+};
+struct ControlFd {
+  uint64_t len = 20;   // CMSG_LEN(sizeof(int))
+  int32_t level = 1;   // SOL_SOCKET
+  int32_t type = 1;    // SCM_RIGHTS
+  int32_t fd = -1;
+  int32_t padding = 0;
+};
+
+void Reply(NewStubReply reply, int fd) {
+  Iovec iov = {&reply, sizeof(reply)};
+  ControlFd control;
+  control.fd = fd;
+  Msghdr msg = {nullptr, 0, &iov, 1, fd >= 0 ? &control : nullptr, fd >= 0 ? sizeof(control) : 0, 0};
+  long sent;
+  do {
+    sent = Call(SYS_sendmsg, STUB_FD_SOCKET, Addr(&msg), kMsgNoSignal);
+  } while (sent == kEintr);
+}
+
+void NewStub(uint32_t slot) {
+  int pair[2];
+  long ret = Call(SYS_socketpair, kAfUnix, kSockStream, 0, Addr(pair));
+  if (ret < 0) return Reply({slot, static_cast<int32_t>(ret)}, -1);
+  // CLONE_PARENT: the sentry's child, so that it can wait for the stub.
+  ret = Call(SYS_clone, kCloneParent);
+  if (ret == 0) InitStub(slot, pair[1]);
+  Reply({slot, static_cast<int32_t>(ret)}, ret > 0 ? pair[0] : -1);
+  Call(SYS_close, pair[0]);
+  Call(SYS_close, pair[1]);
+}
+
+void DropPrivileges() {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct none[2] = {};
+  Call(SYS_capset, Addr(&header), Addr(none));
+  if (Call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) Exit(3);
+  const uint64_t no_core[2] = {0, 0};
+  Call(SYS_setrlimit, 4 /* RLIMIT_CORE */, Addr(no_core));
+}
+
+}  // namespace
+
+extern "C" [[noreturn]] void TemplateMain() {
+  SetName("runsc-template");
+  // A terminal's ^C and the like are the sentry's affair.
+  const uint64_t all = ~uint64_t{0};
+  Call(SYS_rt_sigprocmask, kSigBlock, Addr(&all), 0, sizeof(all));
+  DropPrivileges();
+  // The stack, vDSO and vvar of exec: guests get the whole space below the stub.
+  // (A host that seals its vDSO keeps it; then it lies where exec put it.)
+  Call(SYS_munmap, 0, STUB_BASE);
+  Call(SYS_munmap, STUB_IMAGE_END, STUB_END - STUB_IMAGE_END);
+  for (;;) {
+    NewStubRequest request;
+    const long got = Call(SYS_read, STUB_FD_SOCKET, Addr(&request), sizeof(request));
+    if (got == sizeof(request)) {
+      NewStub(request.slot);
+    } else if (got != kEintr) {
+      Exit(0);
+    }
+  }
+}
+
+}  // namespace platform::stub

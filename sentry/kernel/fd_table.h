@@ -1,0 +1,59 @@
+// A process's descriptors. Analogous to Linux's struct files_struct.
+#ifndef SENTRY_KERNEL_FD_TABLE_H_
+#define SENTRY_KERNEL_FD_TABLE_H_
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "base/mutex.h"
+#include "sentry/vfs/file_description.h"
+
+namespace sentry {
+
+enum class CloseOnExec : uint8_t { kNo, kYes };
+
+class FdTable final : public base::RefCounted {
+ public:
+  // EBADF for what is not open, and for O_PATH descriptions where `GetNoPath`.
+  Result<RefPtr<FileDescription>> Get(int32_t fd) const;        // any, O_PATH too
+  Result<RefPtr<FileDescription>> GetNoPath(int32_t fd) const;  // EBADF for O_PATH (read, write, fchmod, ...)
+
+  // The lowest free number >= min_fd and < limit (RLIMIT_NOFILE): EMFILE.
+  Result<int32_t> Install(RefPtr<FileDescription> file, CloseOnExec cloexec, uint64_t limit, int32_t min_fd = 0);
+  // Two at once or none (pipe, socketpair).
+  Result<std::pair<int32_t, int32_t>> InstallPair(RefPtr<FileDescription> a, RefPtr<FileDescription> b,
+                                                  CloseOnExec cloexec, uint64_t limit);
+  // dup2, dup3: what stood at `fd` comes back and is closed by the caller.
+  Result<RefPtr<FileDescription>> InstallAt(int32_t fd, RefPtr<FileDescription> file, CloseOnExec cloexec,
+                                            uint64_t limit);
+  // Takes a descriptor out; the caller runs Flush and drops POSIX locks
+  // (kernel/close.h). EBADF.
+  Result<RefPtr<FileDescription>> Remove(int32_t fd);
+  std::vector<RefPtr<FileDescription>> RemoveRange(uint32_t first, uint32_t last);
+  std::vector<RefPtr<FileDescription>> RemoveCloseOnExec();
+  std::vector<RefPtr<FileDescription>> RemoveAll();
+  Result<CloseOnExec> GetCloseOnExec(int32_t fd) const;
+  Result<void> SetCloseOnExec(int32_t fd, CloseOnExec cloexec);
+  void SetCloseOnExecRange(uint32_t first, uint32_t last);
+
+  // clone without CLONE_FILES.
+  RefPtr<FdTable> Fork() const;
+  // Open descriptors in ascending order (/proc/PID/fd).
+  std::vector<std::pair<int32_t, RefPtr<FileDescription>>> List() const;
+
+ private:
+  struct Slot {
+    RefPtr<FileDescription> file;
+    CloseOnExec cloexec = CloseOnExec::kNo;
+  };
+  Result<int32_t> FindFree(int32_t min_fd, uint64_t limit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  mutable base::RankedMutex<base::LockRank::kFdTable> mu_;
+  std::vector<Slot> slots_ ABSL_GUARDED_BY(mu_);
+  int32_t lowest_free_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace sentry
+
+#endif  // SENTRY_KERNEL_FD_TABLE_H_

@@ -1,0 +1,113 @@
+// The sandbox's kernel: what there is one of. Made by runsc-cpp/boot, which
+// hands in the platform, memory, and root file system.
+#ifndef SENTRY_KERNEL_KERNEL_H_
+#define SENTRY_KERNEL_KERNEL_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/mutex.h"
+#include "platform/platform.h"
+#include "sentry/kernel/futex/futex.h"
+#include "sentry/kernel/task.h"
+#include "sentry/kernel/time/timer_queue.h"
+#include "sentry/memfile/memory_file.h"
+#include "sentry/vfs/mount.h"
+
+namespace sentry {
+
+class PidTable;
+
+// The system call layer, as the kernel sees it (sentry/syscalls implements it).
+class SyscallDispatcher {
+ public:
+  virtual ~SyscallDispatcher() = default;
+  // Runs the call in task.regs(); observers (strace, counters) included.
+  virtual SyscallResult Dispatch(Task& task) = 0;
+};
+
+struct UtsName {
+  std::string hostname = "runsc-cpp";
+  std::string domainname = "(none)";
+};
+
+class Kernel {
+ public:
+  struct Options {
+    platform::Platform* platform = nullptr;
+    MemoryFile* memory_file = nullptr;
+    SyscallDispatcher* dispatcher = nullptr;
+    int cpu_count = 1;          // what the guest sees
+    UtsName uts;
+  };
+  explicit Kernel(Options options);
+  ~Kernel();
+
+  struct InitProcess {
+    RefPtr<MountNamespace> mounts;
+    Path root, cwd;
+    RefPtr<Credentials> creds;
+    RefPtr<FdTable> fds;
+    std::string path;  // resolved against cwd; no PATH search here
+    std::vector<std::string> argv, envp;
+    uint32_t umask = 022;
+    std::vector<std::pair<RlimitKind, Rlimit>> limits;
+    RefPtr<base::RefCounted> controlling_terminal;  // may be null
+  };
+  // Makes pid 1 (or the next pid, for exec) and starts it. Errors of execve come
+  // back (ENOENT, EACCES, ENOEXEC, ...).
+  Result<RefPtr<ThreadGroup>> StartProcess(InitProcess init);
+  // Blocks the calling host thread until `group` has ended.
+  ExitStatus WaitForExit(ThreadGroup& group);
+  // Kills every process and waits until all task threads are gone.
+  void Shutdown();
+
+  platform::Platform& platform() const { return *options_.platform; }
+  MemoryFile& memory_file() const { return *options_.memory_file; }
+  SyscallDispatcher& dispatcher() const { return *options_.dispatcher; }
+  int cpu_count() const { return options_.cpu_count; }
+  FutexTable& futexes() { return *futexes_; }
+  TimerQueue& timers() { return *timers_; }
+  PidTable& pids() { return *pids_; }
+
+  UtsName uts() const;
+  void SetUts(UtsName uts);
+  int64_t boot_time_ns() const { return boot_time_ns_; }  // CLOCK_REALTIME at start
+
+  // --- Processes ---
+  RefPtr<Task> FindTask(int32_t tid) const;
+  RefPtr<ThreadGroup> FindGroup(int32_t tgid) const;
+  std::vector<RefPtr<ThreadGroup>> Groups() const;
+  size_t task_count() const;
+  // kill(2)'s reach: every member of a process group. ESRCH.
+  Result<void> SignalProcessGroup(int32_t pgid, const SigInfo& info);
+  Result<void> SetProcessGroup(Task& caller, int32_t pid, int32_t pgid);  // setpgid(2)
+  Result<int32_t> CreateSession(Task& caller);                            // setsid(2)
+
+  // --- Notices ---
+  // The platform's or gofer's death: ends the sandbox (set by boot).
+  std::function<void(std::string cause)> on_fatal;
+
+  // Statistics that /proc/stat and `debug` show.
+  std::atomic<uint64_t> forks{0};
+  std::atomic<uint64_t> context_switches{0};
+
+ private:
+  friend class Task;
+  friend class ThreadGroup;
+  Options options_;
+  const int64_t boot_time_ns_;
+  std::unique_ptr<PidTable> pids_;
+  std::unique_ptr<FutexTable> futexes_;
+  std::unique_ptr<TimerQueue> timers_;
+  mutable base::RankedMutex<base::LockRank::kLeaf> uts_mu_;
+  UtsName uts_ ABSL_GUARDED_BY(uts_mu_);
+};
+
+}  // namespace sentry
+
+#endif  // SENTRY_KERNEL_KERNEL_H_

@@ -1,0 +1,68 @@
+# Debian packages by purpose, and their installation. Sourced by tools/dev.
+
+packages_build=(
+  bazel-bootstrap g++ python3
+  libabsl-dev libgtest-dev libgmock-dev libbenchmark-dev
+  libprotobuf-dev protobuf-compiler zlib1g-dev libre2-dev
+  libunwind-dev liblzma-dev
+  libseccomp-dev # assembles the host filters when the project is built
+)
+# What the workloads run, natively and in the sandbox.
+packages_test=(
+  bash coreutils findutils grep sed gawk tar gzip xz-utils
+  python3 gcc libc6-dev make git perl sqlite3 procps
+  strace linux-perf # record the sentry's own host calls
+)
+packages_lint=(clang clang-format clang-tidy git python3)
+packages_bench=(runsc) # the peer; skipped where the archive lacks it
+
+# The packages of the named groups that are not installed. One dpkg-query for
+# all: this runs on every call.
+missing_packages() {
+  local group wanted=()
+  for group in "$@"; do
+    local -n list="packages_$group"
+    wanted+=("${list[@]}")
+  done
+  dpkg-query -W -f='${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null |
+    awk -v wanted="${wanted[*]}" '
+      $1 == "installed" { have[$2] = 1 }
+      END {
+        n = split(wanted, names, " ")
+        for (i = 1; i <= n; i++) if (!(names[i] in have) && !seen[names[i]]++) print names[i]
+      }'
+}
+
+apt_quiet() {
+  DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+    -o APT::Install-Recommends=false "$@" </dev/null
+}
+
+install_packages() {
+  local command="apt-get install --no-install-recommends $*"
+  command -v apt-get >/dev/null || die "this needs the packages of Debian 12: $*"
+  if [[ $(id -u) -ne 0 ]]; then die "as root, type: apt-get update && $command"; fi
+  note "installing: $*"
+  local log
+  log=$(mktemp)
+  if ! { apt_quiet update && apt_quiet install -y "$@"; } >"$log" 2>&1; then
+    cat "$log" >&2
+    rm -f "$log"
+    return 1
+  fi
+  rm -f "$log"
+}
+
+ensure_packages() {
+  local missing
+  mapfile -t missing < <(missing_packages "$@")
+  if [[ ${#missing[@]} -eq 0 ]]; then return; fi
+  install_packages "${missing[@]}" || die "apt could not install: ${missing[*]}"
+}
+
+ensure_packages_if_available() {
+  local missing
+  mapfile -t missing < <(missing_packages "$@")
+  if [[ ${#missing[@]} -eq 0 ]]; then return; fi
+  (install_packages "${missing[@]}") || note "goes on without: ${missing[*]}"
+}
