@@ -22,7 +22,7 @@ class RefCounted {
 
   void IncRef() const { count_.fetch_add(1, std::memory_order_relaxed); }
   void DecRef() const {
-    if (count_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    if (count_.fetch_sub(1, std::memory_order_acq_rel) == 1) const_cast<RefCounted*>(this)->LastRefDropped();
   }
   // For look-ups in tables that hold no reference: false once the count is 0,
   // when the object is about to take itself out of the table.
@@ -38,6 +38,9 @@ class RefCounted {
 
  protected:
   virtual ~RefCounted() = default;
+  // For a class that must leave some table while it is still whole, before its
+  // most derived destructor begins. Ends in the base's.
+  virtual void LastRefDropped() { delete this; }
 
  private:
   mutable std::atomic<uint32_t> count_{1};

@@ -70,6 +70,8 @@ struct NewStubReply {
   uint32_t slot;
   int32_t pid;  // or a negative errno
 };
+// The slot of the template's first message: exec went well.
+inline constexpr uint32_t kTemplateReady = 0xffffffff;
 
 }  // namespace platform::stub
 #endif  // __ASSEMBLER__

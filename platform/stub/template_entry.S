@@ -76,7 +76,7 @@ next_op:
 
 failed:
     negl %eax
-    movl %eax, %r15d
+    movzbl %al, %r15d
     leaq byte_table(%rip), %rsi
     addq %r15, %rsi
     movl $SYS_write, %eax

@@ -173,6 +173,7 @@ extern "C" [[noreturn]] void TemplateMain() {
   // (A host that seals its vDSO keeps it; then it lies where exec put it.)
   Call(SYS_munmap, 0, STUB_BASE);
   Call(SYS_munmap, STUB_IMAGE_END, STUB_END - STUB_IMAGE_END);
+  Reply({kTemplateReady, 0}, -1);
   for (;;) {
     NewStubRequest request;
     const long got = Call(SYS_read, STUB_FD_SOCKET, Addr(&request), sizeof(request));

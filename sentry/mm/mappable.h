@@ -19,6 +19,8 @@ namespace sentry {
 using base::MakeRef;
 using base::RefPtr;
 
+class Mappable;
+
 // An address space, as the owner of mapped pages sees it.
 class MappingSpace {
  public:
@@ -28,16 +30,26 @@ class MappingSpace {
   // fault again. Called with no lock of the mappable's held.
   enum class Copies { kKeep, kDrop };
   virtual void InvalidateMappings(UserRange range, Copies private_copies) = 0;
+  // The same, but only of what still maps `of`: the range may have become
+  // something else's since the mappable looked.
+  virtual void InvalidateMappingsOf(const Mappable& of, UserRange range, Copies private_copies) {
+    (void)of;
+    InvalidateMappings(range, private_copies);
+  }
+  // Keeps the space alive over a call without the mappable's lock; false when it
+  // is about to die (its mappings are then as good as gone).
+  virtual bool TryPin() { return true; }
+  virtual void Unpin() {}
 };
 
 // Where a page of a mappable lies in a host file right now.
 struct Translation {
-  uint64_t offset;       // within the mappable, page-aligned
-  uint64_t length;       // page multiple; at least the page asked for
+  uint64_t offset = 0;   // within the mappable, page-aligned
+  uint64_t length = 0;   // page multiple; at least the page asked for
   // Either pages of the memory file (one reference to each is given away with
   // the answer) ...
-  bool in_memory_file;
-  MemOffset mem_offset;
+  bool in_memory_file = false;
+  MemOffset mem_offset = 0;
   // ... or a range of another host file (donated by the gofer). The descriptor
   // lives as long as `keepalive`; `pointer` is the sentry's own view, or null if
   // it has none (access through it may fault: the file can be truncated).
@@ -56,7 +68,9 @@ class Mappable : public base::RefCounted {
     (void)shared, (void)max;
     return Errno::kENODEV;
   }
-  // The page at `offset` and, where cheap, up to `max_length` around behind it.
+  // The page at `offset` and, where cheap, what follows it, up to `max_length`.
+  // Called with no lock of mm's held. `access` is what the mapping is for: a
+  // shared one is translated again with `write` before its first store.
   // EFAULT: beyond the end of file (SIGBUS). ENOMEM: no memory for it.
   virtual Result<Translation> Translate(uint64_t offset, uint64_t max_length, MemoryProtection access) {
     (void)offset, (void)max_length, (void)access;
@@ -66,6 +80,12 @@ class Mappable : public base::RefCounted {
   virtual Result<void> SyncMapped(uint64_t offset, uint64_t length) {
     (void)offset, (void)length;
     return base::Ok();
+  }
+
+  // madvise(MADV_REMOVE) of a shared writable mapping: makes a hole there.
+  virtual Result<void> PunchMapped(uint64_t offset, uint64_t length) {
+    (void)offset, (void)length;
+    return Errno::kEOPNOTSUPP;
   }
 
   // mm tells of each VMA that maps [offset, offset+range.size()).

@@ -111,7 +111,7 @@ bool VmaSet::IsFree(UserRange range) {
 }
 
 void VmaSet::NoteFreed(uint64_t start, uint64_t end) {
-  if (end <= hint_) return;
+  if (end < hint_) return;
   // The gap that is now there, with its neighbours.
   auto next = map_.lower_bound(end);
   const uint64_t high = next == map_.end() ? UINT64_MAX : next->first;
@@ -125,7 +125,8 @@ std::optional<uint64_t> VmaSet::FindTopDown(uint64_t length, uint64_t alignment,
   if (top < length || top - length < bottom) return std::nullopt;
   uint64_t high = top;  // everything in [high, top) is known to be too small or taken
   const bool use_hint = alignment <= kPageSize;
-  if (use_hint && top == hint_top_ && length >= hint_hole_ && hint_ < high) high = hint_;
+  const bool from_hint = use_hint && top == hint_top_ && length >= hint_hole_;
+  if (from_hint) high = hint_;
   for (auto it = map_.lower_bound(high); high >= length && high - length >= bottom;) {
     // The gap below `high`: down to the end of the mapping before `it`.
     const bool first = it == map_.begin();
@@ -134,9 +135,9 @@ std::optional<uint64_t> VmaSet::FindTopDown(uint64_t length, uint64_t alignment,
     if (limit >= length) {
       const uint64_t at = (limit - length) / alignment * alignment;
       if (at >= low) {
-        if (use_hint) {
-          // Later searches may begin here, unless they are for less.
-          if (top != hint_top_ || length < hint_hole_) hint_hole_ = length;
+        // Later searches may begin here, unless they are for less.
+        if (use_hint && !(from_hint && high == hint_)) {
+          hint_hole_ = length;
           hint_top_ = top;
           hint_ = high;
         }

@@ -11,6 +11,8 @@ namespace sentry {
 
 using abi::Timespec;
 
+struct Credentials;
+
 // CLOCK_REALTIME, for time stamps.
 Timespec RealtimeNow();
 
@@ -43,6 +45,15 @@ struct SetAttributes {
   std::optional<Timespec> atime;
   std::optional<Timespec> mtime;
 };
+
+// The permission bits with set-user-id off, and set-group-id where Linux's
+// setattr_should_drop_sgid takes it off (a change of owner).
+uint32_t PermWithoutSetIds(const Credentials& creds, const Attributes& attributes);
+// What a write or truncation by `creds` leaves of the permission bits; nothing
+// if they stay (Linux's file_remove_privs).
+std::optional<uint32_t> PermAfterWrite(const Credentials& creds, const Attributes& attributes);
+// relatime: whether a read is to set atime.
+bool RelatimeNeedsUpdate(const Attributes& attributes, const Timespec& now);
 
 }  // namespace sentry
 

@@ -7,6 +7,7 @@
 #ifndef SENTRY_VFS_INODE_H_
 #define SENTRY_VFS_INODE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -120,6 +121,7 @@ class Inode : public Mappable {
 
   // Advisory locks of this file, made at first use.
   FileLocks& locks();
+  FileLocks* locks_if_any();  // null: none was ever asked for
   // Held by vfs around directory operations (Linux's i_rwsem of a directory).
   base::RankedMutex<base::LockRank::kDirectory>& dir_mu() { return dir_mu_; }
 

@@ -1,0 +1,122 @@
+#include "platform/stub/stub_pool.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "base/log.h"
+
+namespace platform::stub {
+
+using base::Errno;
+using base::HostErrno;
+using base::MutexLock;
+using base::Result;
+using base::UniqueFd;
+
+Result<std::unique_ptr<StubPool>> StubPool::Create(TemplateHandle handle, MemoryFds fds) {
+  std::shared_ptr<RequestPages> pages = TRY(RequestPages::Create(handle.requests.get()));
+  std::unique_ptr<StubPool> pool(new StubPool(std::move(handle), fds, std::move(pages)));
+  MutexLock lock(pool->mu_);
+  pool->Refill();
+  return pool;
+}
+
+StubPool::StubPool(TemplateHandle handle, MemoryFds fds, std::shared_ptr<RequestPages> pages)
+    : template_(std::move(handle)), fds_(fds), pages_(std::move(pages)) {}
+
+StubPool::~StubPool() {
+  MutexLock lock(mu_);
+  // An answer left unread would leave a stub that nobody waits for.
+  while (outstanding_ > 0 && !ReadReply(0).Is(Errno::kESRCH)) {
+  }
+  ready_.clear();
+  kill(template_.pid, SIGKILL);
+  while (waitpid(template_.pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+std::optional<std::string> StubPool::TemplateDeathCause() const {
+  siginfo_t info = {};
+  if (waitid(P_PID, template_.pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return std::nullopt;
+  if (info.si_code == CLD_EXITED) {
+    return absl::StrFormat("the stub template (pid %d) exited with %d", template_.pid, info.si_status);
+  }
+  return absl::StrFormat("the stub template (pid %d) was killed by signal %d", template_.pid, info.si_status);
+}
+
+Result<void> StubPool::SendRequest() {
+  const NewStubRequest request = {TRY(pages_->TakeSlot())};
+  ssize_t n;
+  do {
+    n = send(template_.control.get(), &request, sizeof(request), MSG_NOSIGNAL | MSG_DONTWAIT);
+  } while (n < 0 && errno == EINTR);
+  if (n == sizeof(request)) {
+    outstanding_++;
+    return base::Ok();
+  }
+  pages_->GiveSlot(request.slot);
+  return Errno::kESRCH;
+}
+
+Result<void> StubPool::ReadReply(int flags) {
+  NewStubReply reply = {};
+  iovec iov = {&reply, sizeof(reply)};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  msghdr msg = {};
+  msg.msg_iov = &iov;
+  msg.msg_iovlen = 1;
+  msg.msg_control = control;
+  msg.msg_controllen = sizeof(control);
+  ssize_t n;
+  do {
+    n = recvmsg(template_.control.get(), &msg, flags | MSG_CMSG_CLOEXEC);
+  } while (n < 0 && errno == EINTR);
+  if (n < 0 && errno == EAGAIN) return Errno::kEAGAIN;
+  if (n != sizeof(reply)) return Errno::kESRCH;
+  outstanding_--;
+  UniqueFd socket;
+  if (const cmsghdr* cmsg = CMSG_FIRSTHDR(&msg);
+      cmsg != nullptr && cmsg->cmsg_type == SCM_RIGHTS && cmsg->cmsg_len == CMSG_LEN(sizeof(int))) {
+    int fd;
+    memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
+    socket.reset(fd);
+  }
+  if (reply.pid <= 0) {
+    pages_->GiveSlot(reply.slot);
+    return static_cast<Errno>(-reply.pid);
+  }
+  // Without the socket (our descriptor limit) the stub sees an end of file and
+  // goes; the object reaps it.
+  const bool usable = socket.valid();
+  auto stub = std::make_shared<StubProcess>(reply.pid, std::move(socket), reply.slot, pages_, fds_);
+  if (!usable) return Errno::kEMFILE;
+  ready_.push_back(std::move(stub));
+  return base::Ok();
+}
+
+void StubPool::Refill() {
+  while (ready_.size() + outstanding_ < kReady && SendRequest().ok()) {
+  }
+}
+
+Result<std::shared_ptr<StubProcess>> StubPool::Take() {
+  MutexLock lock(mu_);
+  while (outstanding_ > 0 && ReadReply(MSG_DONTWAIT).ok()) {
+  }
+  if (ready_.empty()) {
+    if (outstanding_ == 0) TRY(SendRequest());
+    TRY(ReadReply(0));
+  }
+  std::shared_ptr<StubProcess> stub = std::move(ready_.back());
+  ready_.pop_back();
+  Refill();
+  return stub;
+}
+
+}  // namespace platform::stub

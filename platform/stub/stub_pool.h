@@ -1,0 +1,58 @@
+// Gets stub processes from the template, a few ahead of need.
+#ifndef PLATFORM_STUB_STUB_POOL_H_
+#define PLATFORM_STUB_STUB_POOL_H_
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/result.h"
+#include "platform/stub/stub_process.h"
+#include "platform/stub/template.h"
+
+namespace platform::stub {
+
+// Stubs that may live at once.
+inline constexpr size_t kMaxStubs = 16384;
+
+// Owns the template. Thread-safe. A request for a new stub is sent when one is
+// taken, and its answer is read when the next is needed, so that the template
+// works while nobody waits.
+class StubPool {
+ public:
+  static base::Result<std::unique_ptr<StubPool>> Create(TemplateHandle handle, MemoryFds fds);
+  ~StubPool();  // ends the template and the stubs that nobody took
+
+  // EAGAIN: the host's limit of processes. ENOMEM: kMaxStubs. ESRCH: the template
+  // is dead.
+  base::Result<std::shared_ptr<StubProcess>> Take();
+
+  // Polls POLLHUP when the template is dead.
+  int control_fd() const { return template_.control.get(); }
+  // How the template died, in words; nullopt: it lives.
+  std::optional<std::string> TemplateDeathCause() const;
+
+ private:
+  static constexpr size_t kReady = 2;
+
+  StubPool(TemplateHandle handle, MemoryFds fds, std::shared_ptr<RequestPages> pages);
+  base::Result<void> SendRequest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Reads one answer into ready_. EAGAIN: none there and `flags` has MSG_DONTWAIT.
+  base::Result<void> ReadReply(int flags) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Refill() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const TemplateHandle template_;
+  const MemoryFds fds_;
+  const std::shared_ptr<RequestPages> pages_;
+  // Rank: kPlatformPool. Held while the template answers.
+  base::RankedMutex<base::LockRank::kPlatformPool> mu_;
+  std::vector<std::shared_ptr<StubProcess>> ready_ ABSL_GUARDED_BY(mu_);
+  size_t outstanding_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace platform::stub
+
+#endif  // PLATFORM_STUB_STUB_POOL_H_

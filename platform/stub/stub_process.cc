@@ -1,0 +1,244 @@
+#include "platform/stub/stub_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "platform/stub/stub_pool.h"
+
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010
+#endif
+
+namespace platform::stub {
+namespace {
+
+using base::Errno;
+using base::HostErrno;
+using base::MutexLock;
+using base::Result;
+
+constexpr uint64_t kThreadFlags =
+    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+// A request's ops besides the mappings: the receipt of descriptors and their end.
+constexpr size_t kMaxMapOps = kMaxKeeperOps - 2;
+
+KeeperOp CloseDonated() { return {SYS_close_range, {STUB_FD_DONATED, ~0u, 0}, 0}; }
+
+bool Valid(const MapOp& op) {
+  return op.range.start.page_aligned() && op.range.end.page_aligned() && !op.range.empty() &&
+         op.range.end <= sentry::kMaxUserAddr &&
+         (op.kind != MapOp::Kind::kMap || (op.host_fd >= 0 && op.offset % sentry::kPageSize == 0));
+}
+
+}  // namespace
+
+// --- RequestPages ----------------------------------------------------------------
+
+Result<std::shared_ptr<RequestPages>> RequestPages::Create(int requests_fd) {
+  void* base = mmap(nullptr, kMaxStubs * sizeof(KeeperRequest), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+                    requests_fd, 0);
+  if (base == MAP_FAILED) return HostErrno();
+  // From here on nobody can map them writable, whatever descriptor he has.
+  if (fcntl(requests_fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) != 0) {
+    const Errno error = HostErrno();
+    munmap(base, kMaxStubs * sizeof(KeeperRequest));
+    return error;
+  }
+  return std::shared_ptr<RequestPages>(new RequestPages(static_cast<KeeperRequest*>(base)));
+}
+
+RequestPages::~RequestPages() { munmap(base_, kMaxStubs * sizeof(KeeperRequest)); }
+
+Result<uint32_t> RequestPages::TakeSlot() {
+  MutexLock lock(mu_);
+  if (!free_.empty()) {
+    const uint32_t slot = free_.back();
+    free_.pop_back();
+    return slot;
+  }
+  if (next_ >= kMaxStubs) return Errno::kENOMEM;
+  return next_++;
+}
+
+void RequestPages::GiveSlot(uint32_t slot) {
+  MutexLock lock(mu_);
+  free_.push_back(slot);
+}
+
+// --- StubProcess -------------------------------------------------------------------
+
+StubProcess::StubProcess(pid_t pid, base::UniqueFd socket, uint32_t slot, std::shared_ptr<RequestPages> pages,
+                         MemoryFds fds)
+    : pid_(pid),
+      socket_(std::move(socket)),
+      slot_(slot),
+      pages_(std::move(pages)),
+      fds_(fds),
+      request_(pages_->page(slot)) {}
+
+StubProcess::~StubProcess() {
+  Kill();
+  // A thread that is traced still holds the wait up; contexts reap theirs before
+  // they drop their reference.
+  while (waitpid(pid_, nullptr, __WALL) < 0 && errno == EINTR) {
+  }
+  pages_->GiveSlot(slot_);
+}
+
+void StubProcess::Kill() {
+  if (!killed_.exchange(true)) kill(pid_, SIGKILL);
+}
+
+std::string StubProcess::DeathCause() const {
+  if (killed()) return absl::StrFormat("stub process %d was ended by the sentry", pid_);
+  siginfo_t info = {};
+  // WNOWAIT: the number must stay ours until the destructor.
+  if (waitid(P_PID, pid_, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 || info.si_pid == 0) {
+    return absl::StrFormat("stub process %d is dying", pid_);
+  }
+  if (info.si_code == CLD_EXITED) return absl::StrFormat("stub process %d exited with %d", pid_, info.si_status);
+  return absl::StrFormat("stub process %d was killed by signal %d", pid_, info.si_status);
+}
+
+bool StubProcess::ReadExactly(void* out, size_t size) {
+  char* p = static_cast<char*>(out);
+  while (size > 0) {
+    const ssize_t n = read(socket_.get(), p, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    p += n;
+    size -= n;
+  }
+  return true;
+}
+
+// A wake across CPUs costs several times one on the same CPU (stub/README.md).
+void StubProcess::MoveKeeperHere() {
+  const int cpu = sched_getcpu();
+  if (cpu < 0 || cpu == keeper_cpu_ || cpu >= CPU_SETSIZE) return;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  sched_setaffinity(pid_, sizeof(set), &set);  // a failure costs only time
+  keeper_cpu_ = cpu;
+}
+
+Result<uint32_t> StubProcess::Call(size_t count, bool wants_value) {
+  if (broken_) return Errno::kESRCH;
+  request_->count = count;
+  MoveKeeperHere();
+  ssize_t n;
+  do {
+    n = send(socket_.get(), "r", 1, MSG_NOSIGNAL);
+  } while (n < 0 && errno == EINTR);
+  uint8_t status = 0, index = 0;
+  uint32_t value = 0;
+  bool ok = n == 1 && ReadExactly(&status, 1);
+  if (ok && status != 0) ok = ReadExactly(&index, 1);
+  if (ok && status == 0 && wants_value) ok = ReadExactly(&value, sizeof(value));
+  if (!ok) {
+    broken_ = true;
+    return Errno::kESRCH;
+  }
+  if (status != 0) return static_cast<Errno>(status);
+  return value;
+}
+
+Result<pid_t> StubProcess::NewThread() {
+  MutexLock lock(mu_);
+  // No stack: the thread makes no use of one until its tracer gives it the
+  // guest's. 0 keeps the keeper's rsp, which is none either.
+  request_->ops[0] = {SYS_clone, {kThreadFlags}, KEEPER_OP_CLONE | KEEPER_OP_VALUE};
+  return static_cast<pid_t>(TRY(Call(1, /*wants_value=*/true)));
+}
+
+Result<void> StubProcess::SendDonated(std::span<const int> fds) {
+  char byte = 'f';
+  iovec iov = {&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * STUB_MAX_DONATED)] = {};
+  msghdr msg = {};
+  msg.msg_iov = &iov;
+  msg.msg_iovlen = 1;
+  msg.msg_control = control;
+  msg.msg_controllen = CMSG_SPACE(fds.size_bytes());
+  cmsghdr* cmsg = CMSG_FIRSTHDR(&msg);
+  cmsg->cmsg_level = SOL_SOCKET;
+  cmsg->cmsg_type = SCM_RIGHTS;
+  cmsg->cmsg_len = CMSG_LEN(fds.size_bytes());
+  memcpy(CMSG_DATA(cmsg), fds.data(), fds.size_bytes());
+  ssize_t n;
+  do {
+    n = sendmsg(socket_.get(), &msg, MSG_NOSIGNAL);
+  } while (n < 0 && errno == EINTR);
+  if (n == 1) return base::Ok();
+  return errno == EPIPE || errno == ECONNRESET ? Errno::kESRCH : HostErrno();
+}
+
+Result<void> StubProcess::ApplySome(std::span<const MapOp>& ops) {
+  int donated[STUB_MAX_DONATED];
+  size_t donated_count = 0, taken = 0;
+  // The stub's number of a descriptor; -1: no room, it waits for the next request.
+  const auto stub_fd = [&](int fd) -> int {
+    if (fd == fds_.small_fd) return STUB_FD_SMALL;
+    if (fd == fds_.large_fd) return STUB_FD_LARGE;
+    const size_t i = std::find(donated, donated + donated_count, fd) - donated;
+    if (i == STUB_MAX_DONATED) return -1;
+    if (i == donated_count) donated[donated_count++] = fd;
+    return STUB_FD_DONATED + static_cast<int>(i);
+  };
+  const bool donates = std::any_of(ops.begin(), ops.begin() + std::min(ops.size(), kMaxMapOps), [&](const MapOp& op) {
+    return op.kind == MapOp::Kind::kMap && op.host_fd != fds_.small_fd && op.host_fd != fds_.large_fd;
+  });
+  size_t count = 0;
+  if (donates) request_->ops[count++] = {SYS_recvmsg, {}, KEEPER_OP_RECEIVE};
+  for (; taken < ops.size() && taken < kMaxMapOps; taken++) {
+    const MapOp& op = ops[taken];
+    const uint64_t addr = op.range.start.value, len = op.range.size();
+    const uint64_t prot = static_cast<uint64_t>(op.prot.ToHost());
+    KeeperOp& out = request_->ops[count];
+    if (op.kind == MapOp::Kind::kMap) {
+      const int fd = stub_fd(op.host_fd);
+      if (fd < 0) break;
+      const uint64_t flags = MAP_SHARED | MAP_FIXED | (op.populate ? MAP_POPULATE : 0);
+      out = {SYS_mmap, {addr, len, prot, flags, static_cast<uint64_t>(fd), op.offset}, 0};
+    } else if (op.kind == MapOp::Kind::kUnmap) {
+      out = {SYS_munmap, {addr, len}, 0};
+    } else {
+      out = {SYS_mprotect, {addr, len, prot}, 0};
+    }
+    count++;
+  }
+  ops = ops.subspan(taken);
+  if (!donates) {
+    TRY(Call(count, /*wants_value=*/false));
+    return base::Ok();
+  }
+  request_->ops[count++] = CloseDonated();
+  TRY(SendDonated({donated, donated_count}));
+  const Result<uint32_t> result = Call(count, /*wants_value=*/false);
+  if (result.ok()) return base::Ok();
+  // The ops behind the failed one, the close among them, were not run.
+  request_->ops[0] = CloseDonated();
+  TRY(Call(1, /*wants_value=*/false));
+  return result.error();
+}
+
+Result<void> StubProcess::Apply(std::span<const MapOp> ops) {
+  if (!std::all_of(ops.begin(), ops.end(), Valid)) return Errno::kEINVAL;
+  MutexLock lock(mu_);
+  while (!ops.empty()) TRY(ApplySome(ops));
+  return base::Ok();
+}
+
+}  // namespace platform::stub

@@ -1,0 +1,87 @@
+// One stub process, as the sentry sees it: its keeper and its life.
+#ifndef PLATFORM_STUB_STUB_PROCESS_H_
+#define PLATFORM_STUB_STUB_PROCESS_H_
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "platform/platform.h"
+#include "platform/stub/layout.h"
+
+namespace platform::stub {
+
+// The keepers' request pages, all in one mapping, and which are free.
+class RequestPages {
+ public:
+  static base::Result<std::shared_ptr<RequestPages>> Create(int requests_fd);
+  ~RequestPages();
+  base::Result<uint32_t> TakeSlot();  // ENOMEM: too many stubs
+  void GiveSlot(uint32_t slot);
+  KeeperRequest* page(uint32_t slot) const { return base_ + slot; }
+
+ private:
+  explicit RequestPages(KeeperRequest* base) : base_(base) {}
+  KeeperRequest* const base_;
+  base::RankedMutex<base::LockRank::kLeaf> mu_;
+  uint32_t next_ ABSL_GUARDED_BY(mu_) = 0;
+  std::vector<uint32_t> free_ ABSL_GUARDED_BY(mu_);
+};
+
+// The memory files, by the sentry's numbers; the stub has its own.
+struct MemoryFds {
+  int small_fd = -1;
+  int large_fd = -1;
+};
+
+// Owned by its address space, shared with the contexts that have a thread in it.
+// The last owner reaps it. Thread-safe.
+class StubProcess {
+ public:
+  StubProcess(pid_t pid, base::UniqueFd socket, uint32_t slot, std::shared_ptr<RequestPages> pages, MemoryFds fds);
+  ~StubProcess();
+
+  // AddressSpace::Apply.
+  base::Result<void> Apply(std::span<const MapOp> ops);
+  // A new thread, waiting in pause() in stub text; ESRCH: the stub is dead.
+  base::Result<pid_t> NewThread();
+
+  pid_t pid() const { return pid_; }
+  // Ends the process. It stays a zombie, so that its number stays ours.
+  void Kill();
+  bool killed() const { return killed_.load(std::memory_order_relaxed); }
+  // Why it is gone, in words.
+  std::string DeathCause() const;
+
+ private:
+  base::Result<uint32_t> Call(size_t count, bool wants_value) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  base::Result<void> ApplySome(std::span<const MapOp>& ops) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  base::Result<void> SendDonated(std::span<const int> fds) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void MoveKeeperHere() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool ReadExactly(void* out, size_t size);
+
+  const pid_t pid_;
+  const base::UniqueFd socket_;
+  const uint32_t slot_;
+  const std::shared_ptr<RequestPages> pages_;
+  const MemoryFds fds_;
+  std::atomic<bool> killed_ = false;  // alone: tells Kill from a death by others
+
+  // Rank: kPlatform. One request at a time; held while the keeper works, which
+  // never waits for the guest.
+  base::RankedMutex<base::LockRank::kPlatform> mu_;
+  KeeperRequest* const request_;
+  bool broken_ ABSL_GUARDED_BY(mu_) = false;
+  int keeper_cpu_ ABSL_GUARDED_BY(mu_) = -1;
+};
+
+}  // namespace platform::stub
+
+#endif  // PLATFORM_STUB_STUB_PROCESS_H_
