@@ -243,8 +243,8 @@ SyscallResult SysRtSigprocmask(Task& task, int32_t how, UserIn<abi::SignalSet> s
                                Size size);
 SyscallResult SysRtSigreturn(Task& task);
 SyscallResult SysRtSigpending(Task& task, UserOut<abi::SignalSet> set, Size size);
-SyscallResult SysRtSigtimedwait(Task& task, UserIn<abi::SignalSet> set, UserOut<abi::SigInfo> info,
-                                UserIn<abi::Timespec> timeout, Size size);
+SyscallResult SysRtSigtimedwait(Task& task, UserIn<abi::SignalSet> set, UserAddr info, UserIn<abi::Timespec> timeout,
+                                Size size);
 SyscallResult SysRtSigqueueinfo(Task& task, int32_t pid, SignalNumber signal, UserAddr info);
 SyscallResult SysRtTgsigqueueinfo(Task& task, int32_t tgid, int32_t tid, SignalNumber signal, UserAddr info);
 SyscallResult SysRtSigsuspend(Task& task, UserIn<abi::SignalSet> mask, Size size);
