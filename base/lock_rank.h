@@ -16,6 +16,7 @@ enum class LockRank : uint8_t {
   kExec,            // ThreadGroup::exec_mu_: one execve at a time
   kTty,             // devpts: a terminal pair (line discipline, its session)
   kFileDescription, // vfs: offset of an open file (f_pos_lock); the one lock held over user copies
+  kEpollNesting,    // vfs: epoll_ctl of an epoll in an epoll
   kEpoll,           // vfs: an epoll instance's interest list
   kUnixSocketPair,  // net/unix: both ends of a connection, in address order
   kUnixSocket,      // net/unix: one socket

@@ -115,6 +115,14 @@ Result<Session::Step> Session::WalkOne(const NodePin& dir, std::string_view name
   return Step{std::move(node), attr};
 }
 
+Result<std::string> Session::LinkAt(const NodePin& dir, std::string_view name) {
+  const RefPtr<PathFd> path = TRY(nodes_.PathOf(dir));
+  Result<std::string> link = HostReadLink(path->get(), std::string(name).c_str());
+  // EINVAL: it was a link a moment ago and is none now.
+  if (link.Is(Errno::kEINVAL)) return Errno::kESTALE;
+  return link;
+}
+
 Result<void> Session::Walk(WireReader& in, Reply& out) {
   WalkRequest request;
   if (!in.Get(&request) || request.name_count == 0 || request.name_count > kMaxWalkNames) return Errno::kEINVAL;
@@ -132,14 +140,12 @@ Result<void> Session::Walk(WireReader& in, Reply& out) {
   while (reply.step_count < request.name_count) {
     Result<Step> step = WalkOne(at, names[reply.step_count]);
     if (step.ok() && S_ISLNK(step->attr.mode)) {
-      const RefPtr<PathFd> dir_path = TRY(nodes_.PathOf(at));
-      Result<std::string> link = HostReadLink(dir_path->get(), std::string(names[reply.step_count]).c_str());
-      if (!link.ok()) {
-        // EINVAL: no link any more. Nobody will close a node not reported.
-        nodes_.Drop(step->node->id);
-        step = link.Is(Errno::kEINVAL) ? Errno::kESTALE : link.error();
-      } else {
+      Result<std::string> link = LinkAt(at, names[reply.step_count]);
+      if (link.ok()) {
         target = std::move(*link);
+      } else {
+        nodes_.Drop(step->node->id);  // nobody will close a node not reported
+        step = link.error();
       }
     }
     if (!step.ok()) {

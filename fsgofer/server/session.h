@@ -82,6 +82,7 @@ class Session {
   };
   // One component. Takes a reference for the client.
   base::Result<Step> WalkOne(const NodePin& dir, std::string_view name);
+  base::Result<std::string> LinkAt(const NodePin& dir, std::string_view name);
   base::Result<Attr> Stat(const NodePin& node);
   // Opens what the node is, or fails: a regular file by its name, a directory
   // by ".", nothing else. Checks afterwards that it is that file.

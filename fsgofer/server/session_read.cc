@@ -86,6 +86,7 @@ Result<void> Session::ReadDir(WireReader& in, Reply& out) {
   while (reply.at_end != 0 && out.body.size() < limit / 2) {
     const long n = syscall(SYS_getdents64, fd.get(), buffer.get(), limit);
     if (n < 0 && reply.entry_count == 0) return base::HostErrno();
+    if (n < 0) reply.at_end = 0;  // the next batch meets the error again and tells it
     if (n <= 0) break;
     PutEntries(buffer.get(), static_cast<size_t>(n), out.body, limit, &reply);
     if (out.body.size() >= limit / 2) reply.at_end = 0;

@@ -11,6 +11,10 @@
 #define STUB_REQUEST_PAGE 0x7ffffe200000
 #define STUB_END 0x7ffffffff000
 
+// Code at fixed places from STUB_BASE on (template_entry.S).
+#define STUB_THREAD_START_OFFSET 64
+#define STUB_THREAD_EXIT_OFFSET 128
+
 // Descriptors of a stub, all there are. In the template STUB_FD_SOCKET is its
 // control socket and STUB_FD_REQUESTS is open; a stub closes it, so that donated
 // descriptors get the numbers from STUB_FD_DONATED on.

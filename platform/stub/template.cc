@@ -4,14 +4,13 @@
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <utility>
 
 #include "base/log.h"
 #include "platform/stub/layout.h"
@@ -52,6 +51,14 @@ Result<UniqueFd> ImageFile() {
   return fd;
 }
 
+size_t MaxMappings(size_t otherwise) {
+  UniqueFd fd(open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC));
+  char text[32] = {};
+  if (!fd || read(fd.get(), text, sizeof(text) - 1) <= 0) return otherwise;
+  const long n = strtol(text, nullptr, 10);
+  return n > 0 ? static_cast<size_t>(n) : otherwise;
+}
+
 // Leaves the descriptors of layout.h and nothing else. No return.
 [[noreturn]] void ExecTemplate(int image, int control, int small_fd, int large_fd, int requests) {
   const int wanted[] = {control, small_fd, large_fd >= 0 ? large_fd : small_fd, requests};
@@ -84,6 +91,7 @@ Result<TemplateHandle> StartTemplate(int small_fd, int large_fd) {
   handle.requests.reset(memfd_create("runsc-requests", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!handle.requests) return HostErrno();
   if (ftruncate(handle.requests.get(), kMaxStubs * sizeof(KeeperRequest)) != 0) return HostErrno();
+  handle.max_mappings = MaxMappings(handle.max_mappings);
   int status = 0;
   for (int attempt = 0; attempt < kAttempts; attempt++) {
     int pair[2];
@@ -96,7 +104,7 @@ Result<TemplateHandle> StartTemplate(int small_fd, int large_fd) {
     theirs.reset();
     NewStubReply hello = {};
     const ssize_t n = TEMP_FAILURE_RETRY(read(handle.control.get(), &hello, sizeof(hello)));
-    if (n == sizeof(hello) && hello.slot == kTemplateReady) return std::move(handle);
+    if (n == sizeof(hello) && hello.slot == kTemplateReady) return handle;
     kill(handle.pid, SIGKILL);
     TEMP_FAILURE_RETRY(waitpid(handle.pid, &status, 0));
     if (WIFEXITED(status)) break;  // it says why; only a death in exec is worth another try

@@ -4,6 +4,8 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
+
 #include "base/result.h"
 #include "base/unique_fd.h"
 
@@ -15,13 +17,16 @@ struct TemplateHandle {
   pid_t pid = -1;
   base::UniqueFd control;   // requests for stubs; end of file ends the template
   base::UniqueFd requests;  // memfd of the keepers' request pages
+  // vm.max_map_count, read here since the sentry opens no path later.
+  size_t max_mappings = 65530;
 };
 
 // Starts the template with the memory files as its only descriptors of note
 // (large_fd -1: there is none). To be called by the process that will be the
 // sentry, with its final credentials, pid namespace and user namespace (they
 // decide whether it may trace its stubs), single-threaded, and before its host
-// seccomp filter, for it forks and executes a memfd. It opens no path. Returns
+// seccomp filter, for it forks, executes a memfd and reads vm.max_map_count (if
+// /proc is there). Returns
 // when the template runs.
 base::Result<TemplateHandle> StartTemplate(int small_fd, int large_fd);
 

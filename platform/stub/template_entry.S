@@ -16,6 +16,21 @@ _start:
     call TemplateMain
     ud2
 
+    .org STUB_THREAD_START_OFFSET
+// A new guest thread waits here for its tracer, who sets all its registers.
+GuestThreadStart:
+    movl $SYS_pause, %eax
+    syscall
+    jmp GuestThreadStart
+
+    .org STUB_THREAD_EXIT_OFFSET
+// A tracer that gives its thread up points it here and detaches.
+GuestThreadExit:
+    movl $SYS_exit, %eax
+    xorl %edi, %edi
+    syscall
+    jmp GuestThreadExit
+
     .text
     .globl KeeperLoop
 KeeperLoop:
@@ -117,21 +132,6 @@ all_done:
     decl %r12d
     jnz 5b
     jmp KeeperLoop
-
-// A new guest thread waits here for its tracer, who sets all its registers.
-    .globl GuestThreadStart
-GuestThreadStart:
-    movl $SYS_pause, %eax
-    syscall
-    jmp GuestThreadStart
-
-// A tracer that gives its thread up points it here and detaches.
-    .globl GuestThreadExit
-GuestThreadExit:
-    movl $SYS_exit, %eax
-    xorl %edi, %edi
-    syscall
-    jmp GuestThreadExit
 
     .section .rodata, "a", @progbits
 byte_table:

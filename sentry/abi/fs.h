@@ -3,6 +3,7 @@
 #ifndef SENTRY_ABI_FS_H_
 #define SENTRY_ABI_FS_H_
 
+#include <compare>
 #include <cstdint>
 #include <type_traits>
 

@@ -19,6 +19,8 @@ struct Rusage {
   int64_t maxrss, ixrss, idrss, isrss, minflt, majflt, nswap, inblock, oublock, msgsnd, msgrcv, nsignals, nvcsw, nivcsw;
 };
 static_assert(sizeof(Rusage) == 144);
+inline constexpr int32_t kRusageSelf = 0, kRusageChildren = -1, kRusageThread = 1;
+inline constexpr int32_t kPrioProcess = 0, kPrioPgrp = 1, kPrioUser = 2;
 
 struct NewUtsname {
   char sysname[65], nodename[65], release[65], version[65], machine[65], domainname[65];

@@ -2,7 +2,9 @@
 #ifndef SENTRY_ABI_SIGNAL_H_
 #define SENTRY_ABI_SIGNAL_H_
 
+#include <compare>
 #include <cstdint>
+#include <type_traits>
 
 namespace sentry::abi {
 
@@ -40,6 +42,7 @@ inline constexpr uint64_t kSigDfl = 0, kSigIgn = 1;
 inline constexpr uint64_t kSaNoCldStop = 1, kSaNoCldWait = 2, kSaSigInfo = 4, kSaOnStack = 0x08000000;
 inline constexpr uint64_t kSaRestart = 0x10000000, kSaNoDefer = 0x40000000, kSaResetHand = 0x80000000;
 inline constexpr uint64_t kSaRestorer = 0x04000000;
+inline constexpr uint64_t kMinSigStackSize = 2048;
 
 inline constexpr int kSigBlock = 0, kSigUnblock = 1, kSigSetMask = 2;
 
@@ -53,7 +56,8 @@ static_assert(sizeof(SigAltStack) == 24);
 inline constexpr int32_t kSsOnStack = 1, kSsDisable = 2;
 inline constexpr int32_t kSsAutoDisarm = INT32_MIN;
 
-// siginfo_t; the union as the fields that some signal uses.
+// siginfo_t; the union as the fields that some signal uses. Each member is as
+// long as the union, so that no byte is hidden from a copy to the guest.
 struct SigInfo {
   int32_t signo = 0;
   int32_t error = 0;
@@ -61,17 +65,26 @@ struct SigInfo {
   int32_t pad0 = 0;
   union Fields {
     uint8_t raw[112];
-    struct { int32_t pid; uint32_t uid; uint64_t value; } kill;                       // SI_USER, SI_QUEUE
-    struct { int32_t timer_id; int32_t overrun; uint64_t value; } timer;              // SI_TIMER
-    struct { int32_t pid; uint32_t uid; int32_t status; int32_t pad; int64_t utime; int64_t stime; } child;
-    struct { uint64_t addr; int16_t addr_lsb; } fault;                                // SIGSEGV, SIGBUS, ...
-    struct { int64_t band; int32_t fd; } poll;                                        // SIGIO
-    struct { uint64_t call_addr; int32_t syscall; uint32_t arch; } sys;               // SIGSYS
+    // SI_USER, SI_TKILL, SI_QUEUE
+    struct { int32_t pid; uint32_t uid; uint64_t value; uint8_t rest[96]; } kill;
+    // SI_TIMER
+    struct { int32_t timer_id; int32_t overrun; uint64_t value; int32_t private_id; uint8_t rest[92]; } timer;
+    // SIGCHLD; times in clock ticks
+    struct { int32_t pid; uint32_t uid; int32_t status; int32_t pad; int64_t utime; int64_t stime; uint8_t rest[80]; } child;
+    // SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP
+    struct { uint64_t addr; int16_t addr_lsb; uint8_t rest[102]; } fault;
+    // SIGIO
+    struct { int64_t band; int32_t fd; uint8_t rest[100]; } poll;
+    // SIGSYS
+    struct { uint64_t call_addr; int32_t syscall; uint32_t arch; uint8_t rest[96]; } sys;
   } u = {};
 };
 static_assert(sizeof(SigInfo) == 128);
 
+static_assert(std::has_unique_object_representations_v<SigInfo>);
+
 inline constexpr int kSiUser = 0, kSiKernel = 0x80, kSiQueue = -1, kSiTimer = -2, kSiMesgQ = -3, kSiTkill = -6;
+inline constexpr int kSegvMapErr = 1, kSegvAccErr = 2, kBusAdrAln = 1, kBusAdrErr = 2;
 inline constexpr int kCldExited = 1, kCldKilled = 2, kCldDumped = 3, kCldTrapped = 4, kCldStopped = 5;
 inline constexpr int kCldContinued = 6;
 

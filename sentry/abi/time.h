@@ -33,6 +33,10 @@ inline constexpr int32_t kClockRealtime = 0, kClockMonotonic = 1, kClockProcessC
 inline constexpr int32_t kClockMonotonicRaw = 4, kClockRealtimeCoarse = 5, kClockMonotonicCoarse = 6;
 inline constexpr int32_t kClockBoottime = 7, kClockRealtimeAlarm = 8, kClockBoottimeAlarm = 9, kClockTai = 11;
 inline constexpr uint32_t kTimerAbstime = 1;
+inline constexpr int64_t kUserHz = 100;  // of times(2), SIGCHLD's utime, /proc
+// Clocks of another process or thread: (~pid << 3) | kind (man 3 clock_getcpuclockid).
+inline constexpr int32_t kCpuClockProf = 0, kCpuClockVirt = 1, kCpuClockSched = 2, kCpuClockMask = 3;
+inline constexpr int32_t kCpuClockPerThread = 4;
 
 inline constexpr int32_t kItimerReal = 0, kItimerVirtual = 1, kItimerProf = 2;
 

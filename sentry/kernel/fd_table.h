@@ -2,6 +2,7 @@
 #ifndef SENTRY_KERNEL_FD_TABLE_H_
 #define SENTRY_KERNEL_FD_TABLE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -37,6 +38,12 @@ class FdTable final : public base::RefCounted {
   Result<void> SetCloseOnExec(int32_t fd, CloseOnExec cloexec);
   void SetCloseOnExecRange(uint32_t first, uint32_t last);
 
+  // How many tasks use the table. The last one to leave closes what is in it
+  // (Task::SetFds does both); references of onlookers (/proc) do not count.
+  void AddUser() { users_.fetch_add(1, std::memory_order_relaxed); }
+  bool DropUser() { return users_.fetch_sub(1, std::memory_order_acq_rel) == 1; }  // true: it was the last
+  int32_t users() const { return users_.load(std::memory_order_acquire); }
+
   // clone without CLONE_FILES.
   RefPtr<FdTable> Fork() const;
   // Open descriptors in ascending order (/proc/PID/fd).
@@ -48,10 +55,13 @@ class FdTable final : public base::RefCounted {
     CloseOnExec cloexec = CloseOnExec::kNo;
   };
   Result<int32_t> FindFree(int32_t min_fd, uint64_t limit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Put(int32_t fd, RefPtr<FileDescription> file, CloseOnExec cloexec) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  RefPtr<FileDescription> Take(size_t fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   mutable base::RankedMutex<base::LockRank::kFdTable> mu_;
   std::vector<Slot> slots_ ABSL_GUARDED_BY(mu_);
-  int32_t lowest_free_ ABSL_GUARDED_BY(mu_) = 0;
+  int32_t lowest_free_ ABSL_GUARDED_BY(mu_) = 0;  // none below is free
+  std::atomic<int32_t> users_{0};
 };
 
 }  // namespace sentry

@@ -41,8 +41,11 @@ class Kernel {
     platform::Platform* platform = nullptr;
     MemoryFile* memory_file = nullptr;
     SyscallDispatcher* dispatcher = nullptr;
+    RefPtr<Mappable> vdso;      // for LoadRequest (loader/vdso.h)
+    uint64_t vdso_size = 0;
     int cpu_count = 1;          // what the guest sees
     UtsName uts;
+    size_t max_tasks = 8192;    // in the whole sandbox: EAGAIN of clone beyond it
   };
   explicit Kernel(Options options);
   ~Kernel();
@@ -83,6 +86,10 @@ class Kernel {
   RefPtr<ThreadGroup> FindGroup(int32_t tgid) const;
   std::vector<RefPtr<ThreadGroup>> Groups() const;
   size_t task_count() const;
+  // A signal from outside the sandbox (`kill`, Ctrl-C forwarded): even init,
+  // which ignores what its own processes send, takes its default action.
+  Result<void> SignalFromRuntime(ThreadGroup& group, int signo);
+  Result<void> SignalInit(int signo);  // to pid 1
   // kill(2)'s reach: every member of a process group. ESRCH.
   Result<void> SignalProcessGroup(int32_t pgid, const SigInfo& info);
   Result<void> SetProcessGroup(Task& caller, int32_t pid, int32_t pgid);  // setpgid(2)
@@ -91,6 +98,9 @@ class Kernel {
   // --- Notices ---
   // The platform's or gofer's death: ends the sandbox (set by boot).
   std::function<void(std::string cause)> on_fatal;
+  // A session's leader ended: its terminal is to hang up (set by boot, which
+  // knows what kind of object a controlling terminal is). No lock is held.
+  std::function<void(base::RefCounted& terminal, int32_t session)> on_session_leader_exit;
 
   // Statistics that /proc/stat and `debug` show.
   std::atomic<uint64_t> forks{0};
@@ -99,6 +109,9 @@ class Kernel {
  private:
   friend class Task;
   friend class ThreadGroup;
+  // Members of a new process made by StartProcess.
+  RefPtr<ThreadGroup> MakeInitGroup(const InitProcess& init);
+
   Options options_;
   const int64_t boot_time_ns_;
   std::unique_ptr<PidTable> pids_;

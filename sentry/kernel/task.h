@@ -9,7 +9,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
 
 #include "base/mutex.h"
 #include "base/ref_ptr.h"
@@ -33,8 +37,8 @@ class Task final : public base::RefCounted, public JobControl {
   // --- Who ---
   Kernel& kernel() const { return group_->kernel(); }
   ThreadGroup& group() const { return *group_; }
-  int32_t tid() const { return tid_; }
-  bool is_leader() const { return tid_ == group_->tgid(); }
+  int32_t tid() const { return tid_.load(std::memory_order_relaxed); }
+  bool is_leader() const { return tid() == group_->tgid(); }
   std::string name() const;             // comm, at most 15 bytes
   void SetName(std::string_view name);
 
@@ -153,6 +157,9 @@ class Task final : public base::RefCounted, public JobControl {
 
   // The host thread's body: runs states until RunDead.
   void Run();
+  // Signals the kernel itself sends to the caller: SIGPIPE, SIGXFSZ.
+  void SendKernelSignal(int signo);
+
   // For handlers that don't return in the ordinary way.
   void SetNextState(RunState next) { next_state_ = std::move(next); }
 
@@ -160,10 +167,68 @@ class Task final : public base::RefCounted, public JobControl {
   friend class Kernel;
   friend class ThreadGroup;
   friend class PidTable;
-  struct Impl;
+  friend class PosixTimers;
+  struct Impl;  // task_impl.h
 
-  Task(RefPtr<ThreadGroup> group, int32_t tid);
+  Task(RefPtr<ThreadGroup> group, std::unique_ptr<platform::Context> context);
   ~Task() override;
+
+  // Starts the host thread; EAGAIN.
+  Result<void> Start();
+  static void* ThreadMain(void* arg);
+
+  // --- Waiting ---
+  enum class SleepKind : uint8_t { kInterruptible, kKillable };
+  WakeReason SleepAs(SleepKind kind, Deadline deadline);
+  // Killed: by SIGKILL, its group's exit, or another thread's execve.
+  bool killed() const;
+
+  // --- Run loop ---
+  RunState AfterSyscall(const SyscallResult& result);
+  RunState HandleFault(const platform::FaultEvent& fault);
+  void HandleException(const platform::ExceptionEvent& exception);
+  void HandleDeadStub(const platform::DeadEvent& event);
+  enum class CpuMode : uint8_t { kSystem, kUser, kSleep };
+  void SwitchCpuMode(CpuMode mode);
+
+  // --- Signals (signals/deliver.cc, frame.cc) ---
+  // Whether a signal, stop or exit waits (signal lock held); sets interrupted_.
+  bool RecalculateInterruptedLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(group_->signal_mu_);
+  std::optional<SigInfo> DequeueLocked(SignalSet set) ABSL_EXCLUSIVE_LOCKS_REQUIRED(group_->signal_mu_);
+  struct Delivery {
+    SigInfo info;
+    abi::SigAction action;
+  };
+  // What is to be done next: a handler to run, another state, or nothing.
+  std::variant<std::monostate, Delivery, RunState> NextDelivery();
+  std::optional<RunState> DefaultActionFor(const SigInfo& info);
+  void ResolveRestart(const abi::SigAction* action);
+  // Builds the handler's frame; false: the stack can't hold it.
+  bool PushSignalFrame(const Delivery& delivery);
+  void DeliverToHandler(const Delivery& delivery);
+  bool WriteSignalFrame(const Delivery& delivery, uint64_t fp_addr, uint64_t frame_addr, SignalSet mask);
+  void ForceSignalLocked(const SigInfo& info, bool reset_handler) ABSL_EXCLUSIVE_LOCKS_REQUIRED(group_->signal_mu_);
+
+  // --- Clone (clone.cc) ---
+  struct CloneParts;
+  Result<void> CheckCloneFlags(const CloneArgs& args) const;
+  SyscallResult PrepareClone(const CloneArgs& args, CloneParts& parts);
+  SyscallResult FinishClone(const CloneArgs& args, CloneParts& parts);
+
+  // --- Execve (exec.cc) ---
+  // Ends all other threads and takes the leader's place. False: killed meanwhile.
+  bool BecomeOnlyThread();
+  void TakeLeadership();
+  void FlushOldProgram(bool secure);
+
+  // --- Exit (exit.cc) ---
+  // Linux's mm_release: robust list, clear_child_tid, the vfork parent.
+  void ReleaseMm();
+  void ReleaseFiles();
+  void LeaveGroup();
+
+  // --- Wait (wait.cc) ---
+  Result<WaitOutcome> TryWait(const WaitArgs& args);
 
   // One function a run state (run_loop.cc).
   RunState Step(RunUser);
@@ -174,7 +239,8 @@ class Task final : public base::RefCounted, public JobControl {
   RunState Step(RunExit);
 
   const RefPtr<ThreadGroup> group_;
-  const int32_t tid_;
+  // Changes only when execve takes the leader's place.
+  std::atomic<int32_t> tid_{0};
   const int64_t start_time_ns_;
   arch::Registers regs_ = {};
   std::unique_ptr<platform::Context> context_;
@@ -189,7 +255,7 @@ class Task final : public base::RefCounted, public JobControl {
   RefPtr<MountNamespace> mounts_;
   std::string name_ ABSL_GUARDED_BY(resources_mu_);
 
-  // Wake flag and futex word: 1 woken.
+  // Wake flag and futex word: 0 may sleep, 1 woken, 2 to look at interrupted_.
   std::atomic<uint32_t> wake_word_{0};
   std::atomic<bool> interrupted_{false};
 

@@ -3,6 +3,7 @@
 #define SENTRY_KERNEL_THREAD_GROUP_H_
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -69,7 +70,14 @@ class ThreadGroup final : public base::RefCounted {
   // stands.
   void Exit(ExitStatus status);
   bool exiting() const;
-  // Waited on by parents (waitpid) and pidfd; notified at exit, stop, continue.
+  // Every thread has left. The process may be a zombie still.
+  bool ended() const;
+  // How it ended; meaningful once exiting().
+  ExitStatus exit_status() const;
+  // Notified with kOwnEnd when this process ended (pidfd), with kChildEvent when
+  // a child of it ended, stopped or continued (wait).
+  static constexpr base::EventMask kOwnEnd = base::kEventIn;
+  static constexpr base::EventMask kChildEvent = base::kEventRdBand;
   base::WaitQueue& child_events() { return child_events_; }
 
   // --- Limits and accounting ---
@@ -101,23 +109,54 @@ class ThreadGroup final : public base::RefCounted {
  private:
   friend class Kernel;
   friend class PidTable;
+  friend class PosixTimers;
   friend class Task;
   ~ThreadGroup() override;
 
-  struct Family;  // parent, children, process group, session (pid_table.h)
-  struct ExitState;
+  struct Family;     // parent, children, process group, session: family.h, under the pid table's lock
+  struct ExitState;  // exit, stop, exec: task_impl.h, under signal_mu_
+
+  enum class Origin : uint8_t { kGuest, kRuntime };
+  // Queues a signal, for `target` alone or for any thread (null), and wakes who
+  // is to take it (Linux's send_signal_locked). False: sigqueue's EAGAIN.
+  bool SendLocked(const SigInfo& info, Task* target, Origin origin) ABSL_EXCLUSIVE_LOCKS_REQUIRED(signal_mu_);
+  Result<void> SendSignalFrom(const SigInfo& info, Origin origin);
+  // Linux's prepare_signal: stop and continue undo each other; false: ignored.
+  bool PrepareSignalLocked(int signo, Task* target, Origin origin) ABSL_EXCLUSIVE_LOCKS_REQUIRED(signal_mu_);
+  bool IgnoredLocked(int signo, const Task& target, Origin origin) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(signal_mu_);
+  void CompleteSignalLocked(int signo, Task* target) ABSL_EXCLUSIVE_LOCKS_REQUIRED(signal_mu_);
+  void ContinueLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(signal_mu_);
+  void ExitLocked(ExitStatus status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(signal_mu_);
+  void StartStopLocked(int signo) ABSL_EXCLUSIVE_LOCKS_REQUIRED(signal_mu_);
+  Task* AnyLiveTaskLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(signal_mu_);
+  void AddTask(RefPtr<Task> task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(signal_mu_);
+  // Adds a dead thread's times to the group's.
+  void FoldTimes(CpuTimes times);
+  void FoldChildTimes(CpuTimes times, uint64_t max_rss);
+  void NoteMaxRss(uint64_t bytes);
 
   Kernel& kernel_;
   int32_t tgid_ = 0;
   const int64_t start_time_ns_;
-  mutable base::RankedMutex<base::LockRank::kThreadGroup> mu_;
-  std::vector<RefPtr<Task>> tasks_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<Family> family_;
-  std::unique_ptr<ExitState> exit_;
   mutable base::RankedMutex<base::LockRank::kSignal> signal_mu_;
+  std::vector<RefPtr<Task>> tasks_ ABSL_GUARDED_BY(signal_mu_);
+  const std::unique_ptr<ExitState> exit_;  // its fields are guarded by signal_mu_
   RefPtr<SignalActions> actions_ ABSL_GUARDED_BY(signal_mu_);
   PendingSignals shared_pending_ ABSL_GUARDED_BY(signal_mu_);
+  // Lets interrupted tasks and fatal sleeps see the end without the lock.
+  std::atomic<bool> exiting_{false};
+  std::atomic<bool> ended_{false};
+  // The guest's init: signals without a handler do not reach it.
+  std::atomic<bool> is_init_{false};
+
+  mutable base::RankedMutex<base::LockRank::kThreadGroup> mu_;
   std::array<Rlimit, static_cast<size_t>(RlimitKind::kCount)> limits_ ABSL_GUARDED_BY(mu_);
+  CpuTimes dead_times_ ABSL_GUARDED_BY(mu_);
+  CpuTimes children_times_ ABSL_GUARDED_BY(mu_);
+  std::atomic<uint64_t> max_rss_{0};
+  std::atomic<uint64_t> children_max_rss_{0};
+
   std::unique_ptr<PosixTimers> timers_;
   base::RankedMutex<base::LockRank::kExec> exec_mu_;
   base::WaitQueue child_events_;

@@ -19,7 +19,8 @@ struct LoadRequest {
   WalkFlags flags;
   std::vector<std::string> argv, envp;
   uint64_t stack_limit = 8 << 20;
-  uint32_t nproc_cpu = 1;
+  RefPtr<Mappable> vdso;  // null: none is mapped
+  uint64_t vdso_size = 0;
 };
 
 struct LoadedProgram {

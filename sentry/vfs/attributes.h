@@ -27,8 +27,8 @@ struct Attributes {
   uint64_t blocks = 0;  // of 512 bytes
   uint32_t blksize = 4096;
   uint64_t dev = 0;
-  Timespec atime, mtime, ctime;
-  std::optional<Timespec> btime;
+  Timespec atime{}, mtime{}, ctime{};
+  std::optional<Timespec> btime{};
 
   uint32_t type() const { return mode & abi::kSIfMt; }
   uint32_t perm() const { return mode & abi::kPermMask; }
@@ -38,12 +38,12 @@ struct Attributes {
 // caller). Permission was checked by vfs/operations; ctime is the file system's
 // business.
 struct SetAttributes {
-  std::optional<uint32_t> perm;  // permission bits only
-  std::optional<uint32_t> uid;
-  std::optional<uint32_t> gid;
-  std::optional<uint64_t> size;
-  std::optional<Timespec> atime;
-  std::optional<Timespec> mtime;
+  std::optional<uint32_t> perm{};  // permission bits only
+  std::optional<uint32_t> uid{};
+  std::optional<uint32_t> gid{};
+  std::optional<uint64_t> size{};
+  std::optional<Timespec> atime{};
+  std::optional<Timespec> mtime{};
 };
 
 // The permission bits with set-user-id off, and set-group-id where Linux's

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/mutex.h"
 #include "base/wait_queue.h"
@@ -18,6 +19,8 @@
 #include "sentry/vfs/inode.h"
 
 namespace sentry {
+
+class EpollCore;
 
 // Receives directory entries (getdents64). Returns false when full: the entry
 // was not taken and iteration stops before it.
@@ -99,7 +102,19 @@ class FileDescription : public FileIdentity {
   AsyncOwner async_owner() const;
   void SetAsyncOwner(AsyncOwner owner);
 
+  // For vfs/operations: gives back at the end what was taken of inode() when the
+  // file was opened (ETXTBSY).
+  enum class WriteAccess : uint8_t { kNone, kHeld, kDenied };
+  void AdoptWriteAccess(WriteAccess access) { write_access_ = access; }
+  // For EpollCore: `core` has an entry of this file, to be taken out before the
+  // file goes.
+  void AddEpoll(const RefPtr<EpollCore>& core);
+  void RemoveEpoll(const EpollCore& core);
+
  protected:
+  // Leaves all epolls and drops locks while the object is still whole.
+  void LastRefDropped() override;
+
   int64_t position() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_) { return position_; }
   void set_position(int64_t p) ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_) { position_ = p; }
   // Rank kFileDescription: outermost of file locks; held over user copies, as
@@ -112,9 +127,11 @@ class FileDescription : public FileIdentity {
   const Path path_;
   std::atomic<uint32_t> flags_;
   int64_t position_ ABSL_GUARDED_BY(position_mu_) = 0;
-  bool holds_write_access_ = false;
+  WriteAccess write_access_ = WriteAccess::kNone;
   mutable base::RankedMutex<base::LockRank::kLeaf> owner_mu_;
   AsyncOwner owner_ ABSL_GUARDED_BY(owner_mu_);
+  // One reference an entry; an instance may have several of this file.
+  std::vector<RefPtr<EpollCore>> epolls_ ABSL_GUARDED_BY(owner_mu_);
 };
 
 // Casts to T if file.kind() says so. T has `static const void* Kind()`.

@@ -3,7 +3,9 @@
 #define SENTRY_VFS_MOUNT_H_
 
 #include <cstdint>
+#include <atomic>
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,9 +47,10 @@ class Mount final : public base::RefCounted {
   const int32_t id_;
   std::atomic<uint32_t> flag_bits_;
   // Guarded by the namespace's lock: where this stands. No parent: a root, or
-  // detached.
+  // detached. A mount is of one namespace at most.
   RefPtr<Mount> parent_;
   RefPtr<Dentry> mountpoint_;
+  bool attached_ = false;
 };
 
 class MountNamespace final : public base::RefCounted {
@@ -69,6 +72,9 @@ class MountNamespace final : public base::RefCounted {
   // A bind mount of `source` (recursive: with the mounts below it).
   Result<void> Bind(const Path& source, const Path& at, MountFlags flags, bool recursive);
   Result<RefPtr<Mount>> Find(const Path& mount_root) const;
+  // Whether any mount of this namespace stands on `dentry` (EBUSY of unlink,
+  // rmdir, rename).
+  bool IsMountpoint(const Dentry& dentry) const;
   // unshare(CLONE_NEWNS): the same mounts; `paths` are moved to their copies.
   RefPtr<MountNamespace> Clone(std::span<Path*> paths) const;
   // pivot_root(2).
@@ -82,12 +88,22 @@ class MountNamespace final : public base::RefCounted {
   std::vector<MountInfo> List(const Path& root) const;
 
  private:
+  using Place = std::pair<const Mount*, const Dentry*>;
+
   ~MountNamespace() override;
+  RefPtr<Mount> OnLocked(const Mount& mount, const Dentry& dentry) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  RefPtr<Mount> FindLocked(const Path& mount_root) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void PutLocked(const RefPtr<Mount>& mount, const Path& at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Path TakeLocked(Mount& mount) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Path TopLocked(Path at) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::vector<RefPtr<Mount>> TreeLocked(const RefPtr<Mount>& top) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool BelowLocked(const Path& path, const Path& root) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  MountInfo InfoLocked(const Mount& mount, const Path& root) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Rank kMountNamespace. Never held over a call into a file system.
   mutable base::RankedMutex<base::LockRank::kMountNamespace> mu_;
-  RefPtr<Mount> root_;
-  std::vector<RefPtr<Mount>> mounts_ ABSL_GUARDED_BY(mu_);
-  std::map<std::pair<const Mount*, const Dentry*>, RefPtr<Mount>> by_place_ ABSL_GUARDED_BY(mu_);
+  RefPtr<Mount> root_ ABSL_GUARDED_BY(mu_);
+  std::vector<RefPtr<Mount>> mounts_ ABSL_GUARDED_BY(mu_);  // in order of attachment, root first
+  std::map<Place, RefPtr<Mount>> by_place_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace sentry

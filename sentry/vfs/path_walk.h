@@ -43,6 +43,9 @@ Result<ParentWalk> ResolveParent(const VfsContext& ctx, const Path& start, std::
 enum class Deleted : uint8_t { kMark, kPlain };
 std::string PathToString(const MountNamespace& mounts, const Path& root, const Path& path,
                          Deleted deleted = Deleted::kMark);
+// The text of `path` up to the root of its file system, with no namespace at
+// hand; a lone object's own name.
+std::string PathInMount(const Path& path, Deleted deleted = Deleted::kMark);
 
 }  // namespace sentry
 

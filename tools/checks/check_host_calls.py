@@ -3,6 +3,8 @@
 
 A line there: PATH CALL[,CALL...]  # reason
 Tests are free. A line that nothing needs any more is a finding too.
+`check_host_calls.py ROOT --suggest` prints the lines that are missing, less the
+reasons.
 """
 
 import re
@@ -20,6 +22,8 @@ CALLS = (
 CALL = re.compile(r"(?<![\w.>:~])(?:::\s*)?(" + "|".join(sorted(CALLS, key=len, reverse=True)) + r")\s*\(")
 # Comments, string and character literals: no calls in there.
 NOISE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)
+# A constructor's first member, as in `Path(Mount m) : mount(m)`.
+INITIALIZER = re.compile(r"\)\s*(noexcept\s*)?:\s*$")
 ENTRY = re.compile(r"^(\S+)\s+(\S+)\s+#\s*(\S.*)$")
 
 
@@ -31,6 +35,8 @@ def calls_in(text):
     """(line, call) pairs of the host calls in C++ text."""
     text = NOISE.sub(blank, text)
     for match in CALL.finditer(text):
+        if INITIALIZER.search(text, max(0, match.start() - 40), match.start()):
+            continue
         yield text.count("\n", 0, match.start()) + 1, match[1]
 
 
@@ -48,9 +54,16 @@ def read_list(root, findings):
     return entries
 
 
+def suggest(missing):
+    for name in sorted({name for name, _ in missing}):
+        calls = ",".join(sorted(call for other, call in missing if other == name))
+        print(f"{name} {calls}  # ")
+
+
 def main():
     root = common.root_from_argv()
     findings = []
+    missing = set()
     entries = read_list(root, findings)
     unused = set(entries)
     for name in common.tree_files(root):
@@ -59,7 +72,11 @@ def main():
         for line, call in calls_in(common.read(root, name)):
             unused.discard((name, call))
             if (name, call) not in entries:
+                missing.add((name, call))
                 findings.append(f"{name}:{line}: {call}() is a host call that {LIST} does not allow here")
+    if "--suggest" in sys.argv:
+        suggest(missing)
+        return 0
     findings += [f"{LIST}:{entries[key]}: {key[0]} does not call {key[1]}() any more" for key in sorted(unused)]
     return common.finish("check_host_calls", findings)
 

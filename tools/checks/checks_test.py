@@ -53,6 +53,7 @@ class HostCalls(unittest.TestCase):
 
     def test_members_comments_and_strings_are_not(self):
         text = 'f.open(x); p->kill(y); std::fopen2(z); // open(x)\nputs("socket(1)"); /* fork()\n */ reopen(1); Open(2);'
+        text += "\nPath::Path(Mount m) : mount(m) {}"
         self.assertEqual(list(check_host_calls.calls_in(text)), [])
 
 
@@ -64,7 +65,7 @@ class Files(unittest.TestCase):
 
     def test_notes(self):
         self.assertTrue(list(check_files.check_text("a.cc", "// TO" "DO: later\n")))
-        self.assertFalse(list(check_files.check_text("a.cc", 'mkstemp("aXXX' 'XXX");\n')))
+        self.assertFalse(list(check_files.check_text("a.cc", 'mkstemp("a' + "X" * 6 + '");\n')))
 
 
 class Runner(unittest.TestCase):

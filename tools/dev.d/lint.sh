@@ -14,6 +14,7 @@ cpp_files() {
 changed_cpp_files() {
   local base=main
   cd "$root"
+  if ! git rev-parse -q --verify HEAD >/dev/null 2>&1; then cpp_files; return; fi
   git rev-parse -q --verify "$base" >/dev/null || base=origin/main
   base=$(git merge-base HEAD "$base" 2>/dev/null || true)
   if [[ -z $base || $base == $(git rev-parse HEAD) ]]; then
@@ -40,6 +41,14 @@ cmd_fmt() {
   (cd "$root" && printf '%s\0' "${files[@]}" | xargs -0 -n 20 -P "$(nproc)" clang-format --style=file "${mode[@]}")
 }
 
+# clang-tidy reads generated headers from bazel-bin.
+ensure_generated_headers() {
+  if [[ -d $root/bazel-bin || -z $(find "$root" -name 'bazel-*' -prune -o -name '*.proto' -print -quit) ]]; then return; fi
+  ensure_packages build
+  note "building once, for the generated headers"
+  bazel_in_root build -c opt "$BINARY_TARGET" >&2
+}
+
 # One process a file; output is kept together and shown only on a finding.
 run_clang_tidy() {
   export TIDY_FLAGS="-x c++ -std=c++20 -I. -Ibazel-bin -fno-exceptions -fno-rtti -Wall -Wextra -Wthread-safety"
@@ -63,6 +72,7 @@ cmd_lint() {
     case $file in *.cc) sources+=("$file") ;; esac
   done
   if [[ ${#sources[@]} -gt 0 ]]; then
+    ensure_generated_headers || status=1
     note "clang-tidy on ${#sources[@]} files"
     run_clang_tidy "${sources[@]}" || status=1
   fi

@@ -1,0 +1,137 @@
+// The whole process: jail, rights, death. Each in a child of its own.
+#include <linux/capability.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "fsgofer/server/test_util.h"
+
+namespace fsgofer {
+namespace {
+
+using base::Errno;
+
+int ExitCodeOf(pid_t pid) {
+  int status = 0;
+  if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status)) return -1;
+  return WEXITSTATUS(status);
+}
+
+struct GoferProcess {
+  pid_t pid = -1;
+  std::unique_ptr<Client> client;
+};
+
+GoferProcess StartGofer(std::vector<MountPoint> mounts) {
+  ConnectionFds fds = std::move(MakeConnection(2)).value();
+  GoferProcess p;
+  p.pid = fork();
+  if (p.pid == 0) {
+    fds.client.clear();
+    ServerOptions options;
+    options.mounts = std::move(mounts);
+    options.sockets = std::move(fds.server);
+    _exit(ServerMain(std::move(options)));
+  }
+  fds.server.clear();
+  p.client = std::move(Client::Create(std::move(fds.client))).value();
+  return p;
+}
+
+TEST(JailTest, ServesFromInsideAndExitsWithItsClient) {
+  TempDir dir;
+  WriteHostFile(dir / "file", "hello");
+  GoferProcess gofer = StartGofer({{dir.path(), true}, {dir.path(), false}});
+  auto root = gofer.client->Attach(0);
+  ASSERT_TRUE(root.ok());
+  const std::string_view name = "file";
+  auto r = gofer.client->Walk(root->node, {&name, 1}, OpenMode::kReadOnly);
+  ASSERT_TRUE(r.ok() && r->fd.valid());
+  EXPECT_EQ(ReadFd(r->fd.get()), "hello");
+  // The mount itself refuses, should the server be talked into it.
+  EXPECT_EQ(fchmod(r->fd.get(), 0600), -1);
+  EXPECT_EQ(errno, EROFS);
+  auto rw = gofer.client->Attach(1);
+  ASSERT_TRUE(rw.ok());
+  auto created = gofer.client->Create(rw->node, "new", {.mode = 0666}, OpenMode::kReadWrite);
+  ASSERT_TRUE(created.ok());
+  EXPECT_EQ(created->node.attr.mode & 0777, 0666u);
+  gofer.client.reset();
+  EXPECT_EQ(ExitCodeOf(gofer.pid), 0);
+}
+
+TEST(JailTest, HostRootIsExportedWithoutItsPseudoFileSystems) {
+  GoferProcess gofer = StartGofer({{"/", true}});
+  auto root = gofer.client->Attach(0);
+  ASSERT_TRUE(root.ok());
+  const std::string_view etc[] = {"etc", "passwd"};
+  auto r = gofer.client->Walk(root->node, etc, OpenMode::kReadOnly);
+  ASSERT_TRUE(r.ok());
+  EXPECT_TRUE(r->fd.valid());
+  const std::string_view proc[] = {"proc", "self", "mem"};
+  r = gofer.client->Walk(root->node, proc, OpenMode::kReadOnly);
+  ASSERT_TRUE(r.ok());
+  EXPECT_EQ(r->steps.size(), 1u);
+  EXPECT_EQ(r->stop, Errno::kENOENT);
+  gofer.client.reset();
+  EXPECT_EQ(ExitCodeOf(gofer.pid), 0);
+}
+
+TEST(JailTest, FileMount) {
+  TempDir dir;
+  WriteHostFile(dir / "file", "hello");
+  GoferProcess gofer = StartGofer({{dir / "file", true}});
+  auto root = gofer.client->Attach(0);
+  ASSERT_TRUE(root.ok());
+  EXPECT_EQ(ReadFd(gofer.client->Open(root->node, OpenMode::kReadOnly)->fd.get()), "hello");
+  gofer.client.reset();
+  EXPECT_EQ(ExitCodeOf(gofer.pid), 0);
+}
+
+TEST(JailTest, NothingButTheExportsIsLeft) {
+  TempDir dir;
+  const pid_t pid = fork();
+  if (pid == 0) {
+    JailError error;
+    auto exports = EnterJail({{dir.path(), true}}, &error);
+    if (!exports.ok()) _exit(1);
+    if (!DropRights(JailAccess::kReadOnly).ok()) _exit(2);
+    if (access("/etc", F_OK) == 0 || access("/proc", F_OK) == 0 || access("/tmp", F_OK) == 0) _exit(3);
+    if (access("/0", F_OK) != 0 || access("/0/../etc", F_OK) == 0) _exit(4);
+    if (mkdir("/x", 0700) == 0 || errno != EROFS) _exit(5);
+    if (mkdirat((*exports)[0].root.get(), "x", 0700) == 0 || errno != EROFS) _exit(6);
+    __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2] = {};
+    syscall(SYS_capget, &header, data);
+    if ((data[0].permitted & ~(1u << CAP_DAC_READ_SEARCH)) != 0 || data[1].permitted != 0) _exit(7);
+    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) _exit(8);
+    if (mount("x", "/0", "tmpfs", 0, nullptr) == 0) _exit(9);
+    _exit(0);
+  }
+  EXPECT_EQ(ExitCodeOf(pid), 0);
+}
+
+TEST(JailTest, MissingDirectoryIsNamed) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    JailError error;
+    auto exports = EnterJail({{"/no/such/dir", true}}, &error);
+    _exit(exports.Is(Errno::kENOENT) && error.step == "clone mount of /no/such/dir" ? 0 : 1);
+  }
+  EXPECT_EQ(ExitCodeOf(pid), 0);
+}
+
+TEST(JailTest, KilledGoferFailsTheClient) {
+  TempDir dir;
+  GoferProcess gofer = StartGofer({{dir.path(), true}});
+  auto root = gofer.client->Attach(0);
+  ASSERT_TRUE(root.ok());
+  kill(gofer.pid, SIGKILL);
+  EXPECT_EQ(ExitCodeOf(gofer.pid), -1);
+  EXPECT_TRUE(gofer.client->GetAttr(root->node).Is(Errno::kEIO));
+  EXPECT_TRUE(gofer.client->dead());
+}
+
+}  // namespace
+}  // namespace fsgofer

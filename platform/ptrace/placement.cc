@@ -1,0 +1,202 @@
+#include "platform/ptrace/placement.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace platform::ptrace {
+namespace {
+
+using base::HostErrno;
+using base::MutexLock;
+
+constexpr int kTickMs = 2;
+// Ticks without anything to see before the monitor sleeps.
+constexpr int kIdleTicks = 5;
+// Ticks that two contexts must be seen on one CPU, with another free.
+constexpr int kContendedTicks = 3;
+
+void SetAffinity(pid_t tid, int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  sched_setaffinity(tid, sizeof(set), &set);  // only speed hangs on it
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<Placement>> Placement::Create(int watched, std::function<void()> on_hangup) {
+  std::unique_ptr<Placement> placement(new Placement(watched, std::move(on_hangup)));
+  placement->wake_fd_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!placement->wake_fd_) return HostErrno();
+  // Signals of the process are other threads' affair.
+  sigset_t all, old;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  placement->monitor_ = std::thread([p = placement.get()] { p->MonitorLoop(); });
+  pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  return placement;
+}
+
+Placement::Placement(int watched, std::function<void()> on_hangup)
+    : watched_(watched), on_hangup_(std::move(on_hangup)) {
+  CPU_ZERO(&allowed_);
+  sched_getaffinity(0, sizeof(allowed_), &allowed_);
+  for (int cpu = 0; cpu < CPU_SETSIZE && cpu < kMaxCpus; cpu++) {
+    if (CPU_ISSET(cpu, &allowed_)) cpus_.push_back(cpu);
+  }
+}
+
+Placement::~Placement() {
+  stop_ = true;
+  Wake();
+  if (monitor_.joinable()) monitor_.join();
+}
+
+void Placement::Wake() {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t n = write(wake_fd_.get(), &one, sizeof(one));
+}
+
+void Placement::Add(Runner& runner, pid_t stub) {
+  MutexLock lock(mu_);
+  runner.tracer = gettid();
+  runner.stub = stub;
+  runner.cpu = -1;
+  runners_.insert(&runner);
+}
+
+void Placement::Remove(Runner& runner) {
+  MutexLock lock(mu_);
+  if (runners_.erase(&runner) == 0) return;
+  if (runner.cpu >= 0) sched_setaffinity(runner.tracer, sizeof(allowed_), &allowed_);
+  runner.cpu = -1;
+}
+
+int Placement::Pin(Runner& runner) {
+  int cpu = runner.move_to.exchange(-1, std::memory_order_relaxed);
+  if (cpu < 0) {
+    const int here = sched_getcpu();
+    cpu = here >= 0 && here < kMaxCpus && CPU_ISSET(here, &allowed_) ? here : cpus_.front();
+    for (int other : cpus_) {
+      if (load_[other].load(std::memory_order_relaxed) < load_[cpu].load(std::memory_order_relaxed)) cpu = other;
+    }
+  }
+  // Locked against the monitor's setting it free meanwhile.
+  MutexLock lock(mu_);
+  SetAffinity(runner.stub, cpu);
+  SetAffinity(0, cpu);
+  runner.cpu.store(cpu, std::memory_order_relaxed);
+  return cpu;
+}
+
+void Placement::Enter(Runner& runner) {
+  if (cpus_.size() < 2) return;
+  int cpu = runner.cpu.load(std::memory_order_relaxed);
+  if (cpu < 0 || runner.move_to.load(std::memory_order_relaxed) >= 0) cpu = Pin(runner);
+  runner.switches.store(runner.switches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  runner.counted.store(cpu, std::memory_order_relaxed);
+  load_[cpu].fetch_add(1, std::memory_order_relaxed);
+  // Sequentially consistent against the monitor's last look before it sleeps.
+  runner.in_switch.store(true, std::memory_order_seq_cst);
+  if (sleeping_.load(std::memory_order_seq_cst) && sleeping_.exchange(false)) Wake();
+}
+
+void Placement::Leave(Runner& runner) {
+  if (cpus_.size() < 2) return;
+  runner.in_switch.store(false, std::memory_order_relaxed);
+  Uncount(runner);
+}
+
+void Placement::Uncount(Runner& runner) {
+  const int cpu = runner.counted.exchange(-1, std::memory_order_relaxed);
+  if (cpu >= 0) load_[cpu].fetch_sub(1, std::memory_order_relaxed);
+}
+
+// --- The monitor ------------------------------------------------------------------
+
+void Placement::SetFree(Runner& runner) {
+  sched_setaffinity(runner.stub, sizeof(allowed_), &allowed_);
+  sched_setaffinity(runner.tracer, sizeof(allowed_), &allowed_);
+  runner.cpu.store(-1, std::memory_order_relaxed);
+  Uncount(runner);
+}
+
+bool Placement::Tick() {
+  MutexLock lock(mu_);
+  bool active = false;
+  for (Runner* runner : runners_) {
+    const uint32_t switches = runner->switches.load(std::memory_order_relaxed);
+    const bool inside = runner->in_switch.load(std::memory_order_seq_cst);
+    const bool pinned = runner->cpu.load(std::memory_order_relaxed) >= 0;
+    if (switches != runner->seen || (inside && pinned)) active = true;
+    // A whole tick without an event: it computes.
+    if (inside && pinned && switches == runner->seen) SetFree(*runner);
+    runner->seen = switches;
+  }
+  if (active) Rebalance();
+  return active;
+}
+
+void Placement::Rebalance() {
+  // Contexts that are inside at this moment: partners that wait for each other in
+  // the sentry never are at once.
+  std::array<int, kMaxCpus>& inside = inside_;
+  for (int cpu : cpus_) inside[cpu] = 0;
+  int free_running = 0;
+  Runner* candidate = nullptr;
+  for (Runner* runner : runners_) {
+    if (!runner->in_switch.load(std::memory_order_relaxed)) continue;
+    const int cpu = runner->cpu.load(std::memory_order_relaxed);
+    if (cpu < 0) {
+      free_running++;
+    } else if (++inside[cpu] >= 2) {
+      candidate = runner;
+    }
+  }
+  const auto idle = [&](int cpu) { return inside[cpu] == 0; };
+  const auto idle_cpus = std::count_if(cpus_.begin(), cpus_.end(), idle);
+  if (candidate == nullptr || idle_cpus <= free_running) {
+    contended_ticks_ = 0;
+    return;
+  }
+  if (++contended_ticks_ < kContendedTicks) return;
+  contended_ticks_ = 0;
+  candidate->move_to.store(*std::find_if(cpus_.begin(), cpus_.end(), idle), std::memory_order_relaxed);
+}
+
+void Placement::MonitorLoop() {
+  pollfd fds[] = {{wake_fd_.get(), POLLIN, 0}, {watched_, POLLRDHUP, 0}};
+  int quiet_ticks = 0;
+  while (!stop_) {
+    const bool sleeps = quiet_ticks >= kIdleTicks;
+    if (sleeps) {
+      sleeping_.store(true, std::memory_order_seq_cst);
+      if (Tick()) {  // somebody came just before he could see that we sleep
+        sleeping_ = false;
+        quiet_ticks = 0;
+        continue;
+      }
+    }
+    const int n = poll(fds, 2, sleeps ? -1 : kTickMs);
+    sleeping_ = false;
+    if (n > 0 && fds[0].revents != 0) {
+      uint64_t count;
+      [[maybe_unused]] const ssize_t got = read(wake_fd_.get(), &count, sizeof(count));
+      quiet_ticks = 0;
+      continue;  // the next tick has a whole tick to look back on
+    }
+    if (n > 0 && fds[1].revents != 0) {
+      fds[1].fd = -1;
+      on_hangup_();
+    }
+    quiet_ticks = Tick() ? 0 : quiet_ticks + 1;
+  }
+}
+
+}  // namespace platform::ptrace

@@ -1,0 +1,84 @@
+// On which CPU stub threads and their tracers run.
+//
+// A stop wakes the tracer and a resume wakes the stub thread, one after the
+// other, never both at work: on one CPU that costs a fifth of what it costs on
+// two. So both are pinned to one CPU. A thread that computes is set free again by
+// the monitor thread, and of two that compete for a CPU one is moved.
+#ifndef PLATFORM_PTRACE_PLACEMENT_H_
+#define PLATFORM_PTRACE_PLACEMENT_H_
+
+#include <sched.h>
+#include <sys/types.h>
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace platform::ptrace {
+
+// What placement knows of one context. The tracer writes, the monitor reads;
+// each value is a hint and stands alone, so relaxed atomics do.
+struct Runner {
+  std::atomic<bool> in_switch = false;
+  std::atomic<uint32_t> switches = 0;
+  std::atomic<int> cpu = -1;       // where both are pinned; -1: free
+  std::atomic<int> move_to = -1;   // set by the monitor
+  std::atomic<int> counted = -1;   // the CPU whose load_ counts it
+  pid_t tracer = -1, stub = -1;    // guarded by Placement::mu_, set by Add
+  uint32_t seen = 0;               // the monitor's: switches at the last tick
+};
+
+class Placement {
+ public:
+  // `watched` is polled for a hang-up, upon which `on_hangup` is called once.
+  static base::Result<std::unique_ptr<Placement>> Create(int watched, std::function<void()> on_hangup);
+  ~Placement();
+
+  // The calling host thread will run `stub` for `runner`; and has ceased to.
+  void Add(Runner& runner, pid_t stub);
+  void Remove(Runner& runner);
+
+  // Around the time that guest code runs.
+  void Enter(Runner& runner);
+  void Leave(Runner& runner);
+
+ private:
+  Placement(int watched, std::function<void()> on_hangup);
+  int Pin(Runner& runner);
+  void Uncount(Runner& runner);
+  void SetFree(Runner& runner) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void MonitorLoop();
+  bool Tick() ABSL_LOCKS_EXCLUDED(mu_);  // whether there was anything to see
+  void Rebalance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Wake();
+
+  static constexpr int kMaxCpus = 1024;
+
+  const int watched_;
+  const std::function<void()> on_hangup_;
+  base::UniqueFd wake_fd_;
+  cpu_set_t allowed_;
+  std::vector<int> cpus_;
+  // Contexts inside Switch and pinned, by CPU.
+  std::array<std::atomic<int>, kMaxCpus> load_ = {};
+  std::atomic<bool> sleeping_ = false;  // the monitor; pairs with in_switch
+  std::atomic<bool> stop_ = false;
+
+  base::RankedMutex<base::LockRank::kLeaf> mu_;
+  std::set<Runner*> runners_ ABSL_GUARDED_BY(mu_);
+  std::array<int, kMaxCpus> inside_ ABSL_GUARDED_BY(mu_) = {};  // Rebalance's
+  int contended_ticks_ ABSL_GUARDED_BY(mu_) = 0;
+  std::thread monitor_;
+};
+
+}  // namespace platform::ptrace
+
+#endif  // PLATFORM_PTRACE_PLACEMENT_H_
