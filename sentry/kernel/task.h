@@ -141,6 +141,8 @@ class Task final : public base::RefCounted, public JobControl {
   // --- Accounting ---
   ThreadGroup::CpuTimes cpu_times() const;
   std::atomic<int32_t> nice{0};
+  // sched_setaffinity(2): kept for sched_getaffinity; the host schedules.
+  std::atomic<uint64_t> cpu_affinity{UINT64_MAX};
   std::atomic<char> state{'R'};  // as /proc/PID/stat says: R S D T Z
   int64_t start_time_ns() const { return start_time_ns_; }
 

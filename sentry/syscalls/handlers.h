@@ -231,7 +231,6 @@ SyscallResult SysGetpgid(Task& task, int32_t pid);
 SyscallResult SysSetpgid(Task& task, int32_t pid, int32_t pgid);
 SyscallResult SysGetsid(Task& task, int32_t pid);
 SyscallResult SysSetsid(Task& task);
-SyscallResult SysRseq(Task& task, UserAddr area, uint32_t size, uint32_t flags, uint32_t signature);
 SyscallResult SysUnshare(Task& task, HexFlags flags);
 SyscallResult SysPidfdOpen(Task& task, int32_t pid, uint32_t flags);
 SyscallResult SysPidfdSendSignal(Task& task, Fd fd, SignalNumber signal, UserAddr info, uint32_t flags);

@@ -140,11 +140,7 @@ base::EventMask FileDescription::Readiness(base::EventMask mask) {
 Result<uint64_t> FileDescription::Ioctl(const VfsContext&, uint32_t, uint64_t) { return Errno::kENOTTY; }
 Result<RefPtr<Mappable>> FileDescription::MapTarget() { return Errno::kENODEV; }
 
-std::string FileDescription::MappedName() const {
-  // Up to the root of its file system's mounts; a namespace the caller knows
-  // better gives the text through PathToString.
-  return PathInMount(path_);
-}
+std::string FileDescription::MappedName() const { return FullPath(path_); }
 
 uint64_t FileDescription::MappedDevice() const {
   const RefPtr<Inode> node = inode();

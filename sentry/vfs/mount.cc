@@ -50,6 +50,11 @@ Mount::Mount(RefPtr<FileSystem> fs, RefPtr<Dentry> root, MountFlags flags)
 
 Mount::~Mount() = default;
 
+Path Mount::place() const {
+  base::MutexLock lock(place_mu_);
+  return parent_ ? Path(parent_, mountpoint_) : Path();
+}
+
 MountFlags Mount::flags() const { return MountFlags::FromAbi(flag_bits_.load(std::memory_order_relaxed)); }
 void Mount::SetFlags(MountFlags flags) {
   flag_bits_.store(static_cast<uint32_t>(flags.ToAbi() & kPerMount), std::memory_order_relaxed);
@@ -92,9 +97,7 @@ bool MountNamespace::IsMountpoint(const Dentry& dentry) const {
 }
 
 Path MountNamespace::Mountpoint(const Mount& mount) const {
-  base::MutexLock lock(mu_);
-  if (!mount.parent_) return Path();
-  return Path(mount.parent_, mount.mountpoint_);
+  return mount.place();
 }
 
 // Through whatever is mounted on `at`.
@@ -121,8 +124,11 @@ Result<RefPtr<Mount>> MountNamespace::Find(const Path& mount_root) const {
 }
 
 void MountNamespace::PutLocked(const RefPtr<Mount>& mount, const Path& at) {
-  mount->parent_ = at.mount;
-  mount->mountpoint_ = at.dentry;
+  {
+    base::MutexLock place_lock(mount->place_mu_);
+    mount->parent_ = at.mount;
+    mount->mountpoint_ = at.dentry;
+  }
   mount->attached_ = true;
   at.dentry->mount_count.fetch_add(1, std::memory_order_acq_rel);
   by_place_[Place(at.mount.get(), at.dentry.get())] = mount;
@@ -134,6 +140,7 @@ Path MountNamespace::TakeLocked(Mount& mount) {
   by_place_.erase(Place(mount.parent_.get(), mount.mountpoint_.get()));
   mount.mountpoint_->mount_count.fetch_sub(1, std::memory_order_acq_rel);
   mount.attached_ = false;
+  base::MutexLock place_lock(mount.place_mu_);
   return Path(std::move(mount.parent_), std::move(mount.mountpoint_));
 }
 

@@ -38,6 +38,8 @@ class Mount final : public base::RefCounted {
   void SetFlags(MountFlags flags);
   bool read_only() const { return flags().read_only; }
   int32_t id() const { return id_; }
+  // Where this stands: an empty path for a root or a detached mount.
+  Path place() const;
 
  private:
   friend class MountNamespace;
@@ -46,8 +48,10 @@ class Mount final : public base::RefCounted {
   const RefPtr<Dentry> root_;
   const int32_t id_;
   std::atomic<uint32_t> flag_bits_;
-  // Guarded by the namespace's lock: where this stands. No parent: a root, or
-  // detached. A mount is of one namespace at most.
+  // Where this stands. Written under the namespace's lock and place_mu_, read
+  // under either. No parent: a root, or detached. A mount is of one namespace at
+  // most.
+  mutable base::RankedMutex<base::LockRank::kLeaf> place_mu_;
   RefPtr<Mount> parent_;
   RefPtr<Dentry> mountpoint_;
   bool attached_ = false;

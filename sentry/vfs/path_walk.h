@@ -43,9 +43,8 @@ Result<ParentWalk> ResolveParent(const VfsContext& ctx, const Path& start, std::
 enum class Deleted : uint8_t { kMark, kPlain };
 std::string PathToString(const MountNamespace& mounts, const Path& root, const Path& path,
                          Deleted deleted = Deleted::kMark);
-// The text of `path` up to the root of its file system, with no namespace at
-// hand; a lone object's own name.
-std::string PathInMount(const Path& path, Deleted deleted = Deleted::kMark);
+// The same up to the topmost mount, with no namespace at hand.
+std::string FullPath(const Path& path, Deleted deleted = Deleted::kMark);
 
 }  // namespace sentry
 

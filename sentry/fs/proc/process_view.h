@@ -21,6 +21,18 @@
 
 namespace sentry {
 
+// A process's memory. MmProcessMemory (mm_memory.h) is the one on a MemoryManager.
+class ProcessMemory : public base::RefCounted {
+ public:
+  virtual MmUsage usage() const = 0;
+  virtual std::vector<VmaInfo> Vmas() const = 0;
+  virtual MemoryManager::Layout layout() const = 0;
+  virtual UserRange heap() const = 0;
+  // As a debugger copies: protection of private mappings does not count.
+  virtual Result<size_t> Read(UserAddr src, std::span<std::byte> dst) = 0;
+  virtual Result<size_t> Write(UserAddr dst, std::span<const std::byte> src) = 0;
+};
+
 struct ProcLimit {
   uint64_t current = UINT64_MAX;  // UINT64_MAX: unlimited
   uint64_t maximum = UINT64_MAX;
@@ -60,7 +72,7 @@ struct TaskSnapshot {
   std::vector<uint32_t> cpus;  // sched_getaffinity, ascending
   std::array<ProcLimit, 16> limits;  // by RLIMIT_* number
   // Null for a zombie or kernel thread.
-  RefPtr<MemoryManager> mm;
+  RefPtr<ProcessMemory> memory;
 };
 
 // The places a process knows; empty when it has none (zombies).
