@@ -1,9 +1,9 @@
 // fsgofer::Client: the sentry's side of a gofer connection.
 //
 // Thread-safe: a call takes a free channel (and waits for one when all are in
-// use), sends one packet and receives one. It makes no host call but sendmsg,
-// recvmsg, newfstatat (a look at a donated descriptor), close and futex, opens
-// nothing, and allocates no descriptor that the gofer has not donated.
+// use), writes one message and reads one. Its host calls are futex and, for a
+// donated descriptor, recvmsg, newfstatat and close; poll, if an answer takes
+// 200 ms. It opens nothing.
 //
 // The gofer is not trusted: a reply that is malformed, out of sequence or names
 // a path component with a slash in it kills the connection. From then on every
@@ -25,6 +25,7 @@
 #include "base/mutex.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "fsgofer/protocol/transport.h"
 #include "fsgofer/protocol/wire.h"
 
 namespace fsgofer {
@@ -85,8 +86,9 @@ struct RenameArgs {
 
 class Client {
  public:
-  // `sockets`: the client half of MakeConnection.
-  static base::Result<std::unique_ptr<Client>> Create(std::vector<base::UniqueFd> sockets);
+  // `half`: the client half of MakeConnection. Maps its memory: before a filter
+  // that refuses mmap.
+  static base::Result<std::unique_ptr<Client>> Create(ConnectionHalf half);
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -96,6 +98,8 @@ class Client {
   void SetDeathCallback(std::function<void()> callback) { on_death_ = std::move(callback); }
   bool dead() const { return dead_.load(std::memory_order_acquire); }
   // poll() reports POLLHUP on it (with no events asked for) when the gofer dies.
+  // Who watches it calls Shutdown() then: calls in flight end at once, and not
+  // after up to 200 ms.
   int watch_fd() const;
   // Ends the connection: the gofer exits once every channel is closed.
   void Shutdown();
@@ -141,13 +145,14 @@ class Client {
   struct Channel;
   class Exchange;
 
-  explicit Client(std::vector<base::UniqueFd> sockets);
+  Client(ConnectionHalf half, std::unique_ptr<SharedMemory> memory);
   Channel* TakeChannel() ABSL_LOCKS_EXCLUDED(mu_);
   void GiveChannel(Channel* channel) ABSL_LOCKS_EXCLUDED(mu_);
   void Die();
   base::Result<NodeAttr> Make(MessageType type, NodeId dir, std::string_view name, const MakeOptions& options);
   base::Result<void> Remove(NodeId dir, std::string_view name, uint32_t flags);
 
+  std::unique_ptr<SharedMemory> memory_;
   std::vector<std::unique_ptr<Channel>> channels_;
   std::function<void()> on_death_;
   std::atomic<bool> dead_{false};  // one-way; stands alone

@@ -12,10 +12,13 @@ namespace fsgofer {
 
 struct Client::Channel {
   base::UniqueFd socket;
+  ChannelMemory* memory = nullptr;
   uint32_t sequence = 0;
-  int cpu = -1;  // where its last user ran, and so where the server's thread is
-  std::unique_ptr<std::byte[]> buffer;
+  int cpu = -1;                        // where its last user ran, and so where the server's thread went
+  std::unique_ptr<std::byte[]> reply;  // our own copy
 };
+
+enum class AcceptFds { kNone, kOne };
 
 // Holds a channel from construction to destruction.
 class Client::Exchange {
@@ -36,7 +39,8 @@ class Client::Exchange {
   base::Errno Malformed();
 
  private:
-  base::Result<void> ReadHeader(const Packet& packet);
+  bool AwaitReply();
+  base::Result<void> ReadReply(AcceptFds accept);
 
   Client& client_;
   MessageType type_;

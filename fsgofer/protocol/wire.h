@@ -1,9 +1,8 @@
 // The messages between the sentry and the gofer, as they stand on the wire.
 //
 // A request is a RequestHeader, one fixed-layout struct, then length-prefixed
-// names; a reply likewise. One message is one packet of a SOCK_SEQPACKET
-// socket, so its length is the kernel's word, not the peer's. Values are in
-// host byte order: both ends are one binary.
+// names; a reply likewise. Values are in host byte order: both ends are one
+// binary.
 #ifndef FSGOFER_PROTOCOL_WIRE_H_
 #define FSGOFER_PROTOCOL_WIRE_H_
 
@@ -84,7 +83,7 @@ struct RequestHeader {
   uint32_t sequence;
   uint16_t type;  // MessageType
   uint16_t reserved;
-  uint32_t cpu;  // where the client runs: a hint for the server's thread
+  uint32_t cpu;  // where the client runs and waits: a hint for the server's thread
 };
 static_assert(sizeof(RequestHeader) == 16);
 
@@ -92,7 +91,7 @@ struct ReplyHeader {
   uint32_t magic;
   uint32_t sequence;  // of the request
   int32_t error;      // 0, or a Linux error number; then nothing follows
-  uint32_t fd_count;  // 0 or 1
+  uint32_t fd_count;  // 0 or 1: one is waiting in the channel's socket
 };
 static_assert(sizeof(ReplyHeader) == 16);
 

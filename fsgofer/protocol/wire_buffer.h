@@ -12,8 +12,8 @@
 
 namespace fsgofer {
 
-// Reads what a peer sent, front to back. The bytes are private to the reader
-// (recvmsg copied them), so that a check holds for as long as they do.
+// Reads what a peer sent, front to back. The bytes must be the reader's own
+// copy (CopyOut), so that a check holds for as long as they do.
 class WireReader {
  public:
   explicit WireReader(std::span<const std::byte> bytes) : rest_(bytes) {}
@@ -43,7 +43,8 @@ class WireReader {
   std::span<const std::byte> rest_;
 };
 
-// Appends to a buffer of fixed size. An overflow sticks: test ok() at the end.
+// Appends to a buffer of fixed size, which may be memory shared with the peer:
+// it is never read. An overflow sticks: test ok() at the end.
 class WireWriter {
  public:
   explicit WireWriter(std::span<std::byte> buffer) : buffer_(buffer) {}

@@ -115,19 +115,45 @@ TEST(HostileClientTest, RandomBytesForTwoSeconds) {
   EXPECT_EQ(entries, 4);
 }
 
-TEST(HostileClientTest, GarbageOnASocketEndsOnlyThatChannel) {
+TEST(HostileClientTest, GarbageInTheMemoryEndsOnlyThatChannel) {
   TempDir dir;
   TestGofer gofer({{dir.path(), true}});
   ConnectionFds fds = std::move(MakeConnection(1)).value();
-  std::thread server([&] {
-    ServeChannel(gofer.session(), fds.server[0].get());
-    fds.server[0].reset();
-  });
-  std::vector<std::byte> garbage(200 * 1024 / 4, std::byte{7});
-  ASSERT_TRUE(SendPacket(fds.client[0].get(), garbage, 0).ok());  // with a descriptor too
-  std::byte buffer[64];
-  EXPECT_FALSE(ReceivePacket(fds.client[0].get(), buffer, AcceptFds::kOne).ok());
-  server.join();
+  auto memory = std::move(SharedMemory::Map(fds.client.memory, 1)).value();
+  auto server = std::move(ChannelServer::Start(gofer.session(), std::move(fds.server))).value();
+  server->Open();
+  std::memset(memory->channel(0).request_bytes, 7, kRequestBytes);
+  const int socket = fds.client.sockets[0].get();
+  ASSERT_TRUE(SendFd(socket, 0).ok());  // nobody asked for it
+  Publish(memory->channel(0).request, 1, 0xffffffff);
+  for (int i = 0; i < 100 && !PeerGone(socket); i++) usleep(10000);
+  EXPECT_TRUE(PeerGone(socket));
+  server->Stop();
+  EXPECT_TRUE(gofer.client().Attach(0).ok());
+}
+
+TEST(HostileClientTest, RandomMemoryForOneSecond) {
+  TempDir dir;
+  TestGofer gofer({{dir.path(), true}});
+  std::mt19937_64 rng(7);
+  const auto end = steady_clock::now() + std::chrono::seconds(1);
+  while (steady_clock::now() < end) {
+    ConnectionFds fds = std::move(MakeConnection(1)).value();
+    auto memory = std::move(SharedMemory::Map(fds.client.memory, 1)).value();
+    auto server = std::move(ChannelServer::Start(gofer.session(), std::move(fds.server))).value();
+    server->Open();
+    ChannelMemory& c = memory->channel(0);
+    for (int i = 0; i < 200; i++) {
+      const RequestHeader header = {kMagic, 1, static_cast<uint16_t>(rng() % 24), 0, 0};
+      std::memcpy(c.request_bytes, &header, sizeof(header));
+      // Written while the server may be copying, and into its half as well.
+      for (int b = 16; b < 64; b++) c.request_bytes[b] = static_cast<std::byte>(rng() % 5);
+      for (int b = 0; b < 64; b++) c.reply_bytes[b] = static_cast<std::byte>(rng());
+      Publish(c.request, static_cast<uint32_t>(rng()), rng() % 100);
+    }
+    fds.client.sockets.clear();
+    server->Stop();
+  }
   EXPECT_TRUE(gofer.client().Attach(0).ok());
 }
 
@@ -147,16 +173,16 @@ TEST(HostileClientTest, NodeTableIsBounded) {
 
 // A server that answers each request with what the test says.
 template <typename Fn>
-void RunFakeServer(int socket, Fn answer) {
-  std::vector<std::byte> buffer(sizeof(RequestHeader) + kMaxPayload);
-  base::Result<Packet> packet = ReceivePacket(socket, buffer, AcceptFds::kNone);
-  if (!packet.ok()) return;
+void RunFakeServer(ChannelMemory& channel, int socket, Fn answer) {
+  while (channel.request.turn.load() == 0) AwaitTurn(channel.request, 0, Patience::kShort);
   RequestHeader header;
-  std::memcpy(&header, buffer.data(), sizeof(header));
-  std::byte reply[4096];
-  WireWriter out(reply);
+  std::memcpy(&header, channel.request_bytes, sizeof(header));
+  WireWriter out(channel.reply_bytes);
   const int fd = answer(header, out);
-  (void)SendPacket(socket, {reply, out.size()}, fd);
+  if (fd >= 0) {
+    ASSERT_TRUE(SendFd(socket, fd).ok());
+  }
+  Publish(channel.reply, header.sequence, out.size());
 }
 
 template <typename Fn>
@@ -165,7 +191,8 @@ void ExpectDeathOfWalk(Fn answer) {
   auto client = std::move(Client::Create(std::move(fds.client))).value();
   int deaths = 0;
   client->SetDeathCallback([&] { deaths++; });
-  std::thread server([&] { RunFakeServer(fds.server[0].get(), answer); });
+  auto memory = std::move(SharedMemory::Map(fds.server.memory, 1)).value();
+  std::thread server([&] { RunFakeServer(memory->channel(0), fds.server.sockets[0].get(), answer); });
   const std::string_view name = "a";
   EXPECT_TRUE(client->Walk(1, {&name, 1}, OpenMode::kReadOnly).Is(Errno::kEIO));
   server.join();
@@ -186,7 +213,7 @@ TEST(HostileServerTest, RepliesThatMakeNoSense) {
   const NodeAttr dir = NodeOfMode(S_IFDIR | 0755);
   const NodeAttr link = NodeOfMode(S_IFLNK | 0777);
   auto ok = [](const RequestHeader& h, uint32_t fds = 0) { return ReplyHeader{kMagic, h.sequence, 0, fds}; };
-  ExpectDeathOfWalk([](auto&, WireWriter&) { return -1; });  // an empty packet
+  ExpectDeathOfWalk([](auto&, WireWriter&) { return -1; });  // nothing at all
   ExpectDeathOfWalk([](auto& h, WireWriter& out) { return out.Put(ReplyHeader{kMagic, h.sequence + 1, 0, 0}), -1; });
   ExpectDeathOfWalk([](auto& h, WireWriter& out) { return out.Put(ReplyHeader{1, h.sequence, 0, 0}), -1; });
   ExpectDeathOfWalk([](auto& h, WireWriter& out) { return out.Put(ReplyHeader{kMagic, h.sequence, 512, 0}), -1; });
@@ -213,6 +240,12 @@ TEST(HostileServerTest, RepliesThatMakeNoSense) {
     out.Put(ok(h));
     out.Put(WalkReply{1, 0, 0, 0xffffffff});
     out.Put(link);
+    return -1;
+  });
+  ExpectDeathOfWalk([&](auto& h, WireWriter& out) {  // a descriptor announced that is not there
+    out.Put(ok(h, 1));
+    out.Put(WalkReply{1, 0, 0, 0});
+    out.Put(file);
     return -1;
   });
   base::UniqueFd device(open("/dev/null", O_RDWR));

@@ -28,13 +28,13 @@ GoferProcess StartGofer(std::vector<MountPoint> mounts) {
   GoferProcess p;
   p.pid = fork();
   if (p.pid == 0) {
-    fds.client.clear();
+    fds.client = {};
     ServerOptions options;
     options.mounts = std::move(mounts);
-    options.sockets = std::move(fds.server);
+    options.connection = std::move(fds.server);
     _exit(ServerMain(std::move(options)));
   }
-  fds.server.clear();
+  fds.server = {};
   p.client = std::move(Client::Create(std::move(fds.client))).value();
   return p;
 }

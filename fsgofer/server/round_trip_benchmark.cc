@@ -1,8 +1,7 @@
 // What a message costs: client and server in two processes, as in use.
-#include <sched.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
-#include <thread>
+#include <memory>
 
 #include "benchmark/benchmark.h"
 #include "fsgofer/protocol/client.h"
@@ -18,15 +17,16 @@ struct Fixture {
   Fixture() {
     ConnectionFds fds = std::move(MakeConnection(4)).value();
     if (fork() == 0) {
-      fds.client.clear();
+      fds.client = {};
       std::vector<Export> exports;
       exports.push_back(std::move(OpenExport("/usr", true)).value());
       Session session(std::move(exports), DefaultLimits());
-      std::vector<std::thread> threads;
-      for (const base::UniqueFd& s : fds.server) threads.emplace_back([&session, fd = s.get()] { ServeChannel(session, fd); });
-      for (std::thread& t : threads) t.join();
+      auto server = std::move(ChannelServer::Start(session, std::move(fds.server))).value();
+      server->Open();
+      server->AwaitPeerGone();
       _exit(0);
     }
+    fds.server = {};
     client = std::move(Client::Create(std::move(fds.client))).value();
     root = client->Attach(0)->node;
   }

@@ -1,6 +1,7 @@
 #include "fsgofer/server/server.h"
 
 #include <malloc.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <thread>
 
@@ -21,42 +23,31 @@ namespace {
 
 using base::Result;
 
-// Starts all channel threads at once, after the filter is on.
-class Gate {
+// Moves the thread to where its client waits. A wake-up across CPUs costs
+// 30-45 us on the machines measured, one on the same CPU 3 us, and the client
+// leaves that CPU free while it waits. A CPU that we may not use is not tried
+// again.
+class Follower {
  public:
-  void Wait() {
-    base::MutexLock lock(mu_);
-    waiting_++;
-    cv_.SignalAll();
-    while (!open_) cv_.Wait(mu_);
-  }
-  void AwaitWaiters(size_t n) {
-    base::MutexLock lock(mu_);
-    while (waiting_ < n) cv_.Wait(mu_);
-  }
-  void Open() {
-    base::MutexLock lock(mu_);
-    open_ = true;
-    cv_.SignalAll();
+  void Follow(std::span<const std::byte> request) {
+    RequestHeader header;
+    if (request.size() < sizeof(header)) return;
+    std::memcpy(&header, request.data(), sizeof(header));
+    if (header.cpu == cpu_ || header.cpu >= CPU_SETSIZE) return;
+    cpu_ = header.cpu;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(header.cpu, &set);
+    sched_setaffinity(0, sizeof(set), &set);
   }
 
  private:
-  base::RankedMutex<base::LockRank::kLeaf> mu_;  // start only
-  base::CondVar cv_;
-  size_t waiting_ ABSL_GUARDED_BY(mu_) = 0;
-  bool open_ ABSL_GUARDED_BY(mu_) = false;
+  uint32_t cpu_ = ~0u;
 };
 
 JailAccess AccessOf(const std::vector<MountPoint>& mounts) {
   const bool writes = std::any_of(mounts.begin(), mounts.end(), [](const MountPoint& m) { return !m.readonly; });
   return writes ? JailAccess::kReadWrite : JailAccess::kReadOnly;
-}
-
-void ThreadMain(Session& session, Gate& gate, const base::UniqueFd& socket) {
-  gate.Wait();
-  ServeChannel(session, socket.get());
-  // The peer learns of it at once, though the descriptor lives on.
-  shutdown(socket.get(), SHUT_RDWR);
 }
 
 }  // namespace
@@ -68,25 +59,86 @@ NodeTable::Limits DefaultLimits() {
   return limits;
 }
 
-void ServeChannel(Session& session, int socket) {
-  constexpr size_t kRequestSize = sizeof(RequestHeader) + kMaxPayload;
-  constexpr size_t kReplySize = sizeof(ReplyHeader) + kMaxPayload;
-  // Not cleared: most messages touch one page of each.
-  const auto request = std::make_unique_for_overwrite<std::byte[]>(kRequestSize);
-  const auto reply = std::make_unique_for_overwrite<std::byte[]>(kReplySize);
-  for (;;) {
-    Result<Packet> packet = ReceivePacket(socket, {request.get(), kRequestSize}, AcceptFds::kNone);
-    if (packet.Is(base::Errno::kEPIPE) || packet.Is(base::Errno::kECONNRESET)) return;
-    if (!packet.ok()) {
-      LOG(kWarning, "gofer: dropped a channel: receive failed with %s", base::ErrnoName(packet.error()));
-      return;
-    }
-    Session::Answer answer = session.Handle({request.get(), packet->size}, {reply.get(), kReplySize});
+struct ChannelServer::Channel {
+  base::UniqueFd socket;
+  ChannelMemory* memory = nullptr;
+  std::thread thread;
+};
+
+Result<std::unique_ptr<ChannelServer>> ChannelServer::Start(Session& session, ConnectionHalf half) {
+  std::unique_ptr<SharedMemory> memory = TRY(SharedMemory::Map(half.memory, half.sockets.size()));
+  return std::unique_ptr<ChannelServer>(new ChannelServer(session, std::move(half), std::move(memory)));
+}
+
+ChannelServer::ChannelServer(Session& session, ConnectionHalf half, std::unique_ptr<SharedMemory> memory)
+    : session_(session), memory_(std::move(memory)) {
+  for (size_t i = 0; i < half.sockets.size(); i++) {
+    auto channel = std::make_unique<Channel>();
+    channel->socket = std::move(half.sockets[i]);
+    channel->memory = &memory_->channel(i);
+    channels_.push_back(std::move(channel));
+  }
+  for (const auto& channel : channels_) channel->thread = std::thread([this, &c = *channel] { ThreadMain(c); });
+}
+
+ChannelServer::~ChannelServer() = default;
+
+void ChannelServer::ThreadMain(Channel& channel) {
+  {
+    base::MutexLock lock(mu_);
+    started_++;
+    cv_.SignalAll();
+    while (!open_) cv_.Wait(mu_);
+  }
+  Serve(channel);
+  // The client learns of it, though the descriptor lives on.
+  shutdown(channel.socket.get(), SHUT_RDWR);
+}
+
+void ChannelServer::AwaitStarted() {
+  base::MutexLock lock(mu_);
+  while (started_ < channels_.size()) cv_.Wait(mu_);
+}
+
+void ChannelServer::Open() {
+  base::MutexLock lock(mu_);
+  open_ = true;
+  cv_.SignalAll();
+}
+
+void ChannelServer::AwaitPeerGone() {
+  pollfd p = {.fd = channels_.front()->socket.get(), .events = 0, .revents = 0};
+  while (poll(&p, 1, -1) != 1) {
+  }
+}
+
+void ChannelServer::Stop() {
+  stop_.store(true, std::memory_order_release);
+  Open();
+  for (const auto& channel : channels_) Interrupt(channel->memory->request);
+  for (const auto& channel : channels_) {
+    if (channel->thread.joinable()) channel->thread.join();
+  }
+}
+
+void ChannelServer::Serve(Channel& channel) {
+  // Our own copy of a request. Not cleared: most touch one page of it.
+  const auto request = std::make_unique_for_overwrite<std::byte[]>(kRequestBytes);
+  ChannelMemory& memory = *channel.memory;
+  Follower follower;
+  for (uint32_t seen = 0; !stop_.load(std::memory_order_acquire);) {
+    const uint32_t turn = AwaitTurn(memory.request, seen, Patience::kForever);
+    if (turn == seen || stop_.load(std::memory_order_acquire)) continue;
+    seen = turn;
+    const size_t size = CopyOut(memory.request, memory.request_bytes, {request.get(), kRequestBytes});
+    const Session::Answer answer = session_.Handle({request.get(), size}, memory.reply_bytes);
     if (answer.size == 0) {
-      LOG(kWarning, "gofer: dropped a channel: a packet of %d bytes is no request", packet->size);
+      LOG(kWarning, "gofer: dropped a channel: %d bytes are no request", size);
       return;
     }
-    if (!SendPacket(socket, {reply.get(), answer.size}, answer.fd.get()).ok()) return;
+    if (answer.fd.valid() && !SendFd(channel.socket.get(), answer.fd.get()).ok()) return;
+    Publish(memory.reply, turn, answer.size);
+    follower.Follow({request.get(), size});  // when nobody waits for it
   }
 }
 
@@ -106,20 +158,22 @@ int ServerMain(ServerOptions options) {
     LOG(kError, "gofer: cannot drop capabilities: %s", base::ErrnoName(r.error()));
     return 1;
   }
-  Session session(std::move(*exports), DefaultLimits());
-  Gate gate;
-  std::vector<std::thread> threads;
-  for (const base::UniqueFd& socket : options.sockets) {
-    threads.emplace_back(ThreadMain, std::ref(session), std::ref(gate), std::cref(socket));
+  // Both live as long as the process: see the header.
+  auto* session = new Session(std::move(*exports), DefaultLimits());
+  Result<std::unique_ptr<ChannelServer>> channels = ChannelServer::Start(*session, std::move(options.connection));
+  if (!channels.ok()) {
+    LOG(kError, "gofer: cannot map the connection: %s", base::ErrnoName(channels.error()));
+    return 1;
   }
-  gate.AwaitWaiters(threads.size());
+  ChannelServer* server = channels->release();
+  server->AwaitStarted();
   if (options.install_filter && !options.install_filter()) {
     LOG(kError, "gofer: cannot install the seccomp filter: %s", base::ErrnoName(base::HostErrno()));
-    _exit(1);
+    return 1;
   }
   if (options.on_ready) options.on_ready();
-  gate.Open();
-  for (std::thread& thread : threads) thread.join();
+  server->Open();
+  server->AwaitPeerGone();
   return 0;
 }
 

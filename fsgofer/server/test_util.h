@@ -61,24 +61,22 @@ class TestGofer {
     for (const MountPoint& m : mounts) exports.push_back(std::move(OpenExport(m.host_path, m.readonly)).value());
     session_ = std::make_unique<Session>(std::move(exports), limits);
     ConnectionFds fds = std::move(MakeConnection(channels)).value();
-    server_sockets_ = std::move(fds.server);
-    for (const base::UniqueFd& s : server_sockets_) {
-      threads_.emplace_back([this, fd = s.get()] {
-        ServeChannel(*session_, fd);
-        shutdown(fd, SHUT_RDWR);
-      });
-    }
+    for (const base::UniqueFd& s : fds.server.sockets) sockets_.push_back(s.get());
+    server_ = std::move(ChannelServer::Start(*session_, std::move(fds.server))).value();
+    server_->Open();
     client_ = std::move(Client::Create(std::move(fds.client))).value();
   }
   ~TestGofer() {
     client_->Shutdown();
-    for (std::thread& t : threads_) t.join();
+    server_->AwaitPeerGone();
+    server_->Stop();
   }
   Client& client() { return *client_; }
   Session& session() { return *session_; }
   // As if the gofer had been killed.
   void KillServer() {
-    for (const base::UniqueFd& s : server_sockets_) shutdown(s.get(), SHUT_RDWR);
+    for (int s : sockets_) shutdown(s, SHUT_RDWR);
+    server_->Stop();
   }
 
   NodeId Root(uint32_t mount = 0) { return client_->Attach(mount)->node; }
@@ -94,8 +92,8 @@ class TestGofer {
 
  private:
   std::unique_ptr<Session> session_;
-  std::vector<base::UniqueFd> server_sockets_;
-  std::vector<std::thread> threads_;
+  std::vector<int> sockets_;  // the server's
+  std::unique_ptr<ChannelServer> server_;
   std::unique_ptr<Client> client_;
 };
 

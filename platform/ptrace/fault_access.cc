@@ -1,6 +1,5 @@
 #include "platform/ptrace/fault_access.h"
 
-#include <algorithm>
 #include <cstring>
 
 namespace platform::ptrace {
@@ -12,7 +11,6 @@ using sentry::arch::Registers;
 constexpr MemoryProtection kRead{.read = true};
 constexpr MemoryProtection kWrite{.write = true};
 constexpr MemoryProtection kExecute{.execute = true};
-constexpr size_t kMaxInstruction = 15;
 // The largest operand of an instruction that names both a source and a target.
 constexpr uint64_t kStringOperand = 8;
 
@@ -189,13 +187,17 @@ Access Classify(std::span<const uint8_t> instruction, const Registers& regs, uin
 }
 
 MemoryProtection GuessAccess(TracedThread& thread, const Registers& regs, uint64_t addr, int repeats) {
-  if (addr == regs.rip && repeats == 0) return kExecute;
-  uint8_t code[16];
+  // (More often: an instruction that writes on itself.)
+  if (addr == regs.rip && repeats < 2) return kExecute;
+  // One word (1.5 us) holds prefixes, opcode and ModRM of all but absurd code.
+  uint8_t code[8];
+  uint64_t word;
   size_t size = 0;
-  for (uint64_t word; size < sizeof(code) && thread.PeekWord(regs.rip + size, word); size += sizeof(word)) {
-    memcpy(code + size, &word, sizeof(word));
+  if (thread.PeekWord(regs.rip, word)) {
+    memcpy(code, &word, sizeof(word));
+    size = sizeof(code);
   }
-  switch (Classify(std::span<const uint8_t>(code, std::min(size, kMaxInstruction)), regs, addr)) {
+  switch (Classify(std::span<const uint8_t>(code, size), regs, addr)) {
     case Access::kLoad:
       return kRead;
     case Access::kStore:

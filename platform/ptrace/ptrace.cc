@@ -49,7 +49,7 @@ Result<std::unique_ptr<Platform>> Create(Options options) {
   std::unique_ptr<stub::StubPool> pool =
       TRY(stub::StubPool::Create(std::move(options.stub_template), {options.small_fd, options.large_fd}));
   auto on_hangup = [pool = pool.get(), report = std::move(options.on_template_death)] {
-    if (report) report(pool->TemplateDeathCause().value_or("the stub template closed its socket"));
+    if (report) report(pool->TemplateDeathCause());
   };
   std::unique_ptr<Placement> placement = TRY(Placement::Create(pool->control_fd(), std::move(on_hangup)));
   return std::unique_ptr<Platform>(new PtracePlatform(std::move(pool), std::move(placement), vma_budget));

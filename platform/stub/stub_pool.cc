@@ -41,13 +41,9 @@ StubPool::~StubPool() {
   }
 }
 
-std::optional<std::string> StubPool::TemplateDeathCause() const {
-  siginfo_t info = {};
-  if (waitid(P_PID, template_.pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return std::nullopt;
-  if (info.si_code == CLD_EXITED) {
-    return absl::StrFormat("the stub template (pid %d) exited with %d", template_.pid, info.si_status);
-  }
-  return absl::StrFormat("the stub template (pid %d) was killed by signal %d", template_.pid, info.si_status);
+std::string StubPool::TemplateDeathCause() const {
+  return absl::StrFormat("the stub template (pid %d) %s", template_.pid,
+                         ChildDeath(template_.pid).value_or("closed its socket"));
 }
 
 Result<void> StubPool::SendRequest() {

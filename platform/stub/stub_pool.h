@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,8 +31,8 @@ class StubPool {
 
   // Polls POLLHUP when the template is dead.
   int control_fd() const { return template_.control.get(); }
-  // How the template died, in words; nullopt: it lives.
-  std::optional<std::string> TemplateDeathCause() const;
+  // How the template died, in words; for when control_fd has hung up.
+  std::string TemplateDeathCause() const;
 
  private:
   static constexpr size_t kReady = 2;

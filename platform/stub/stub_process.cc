@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -100,15 +101,27 @@ void StubProcess::Kill() {
   if (!killed_.exchange(true)) kill(pid_, SIGKILL);
 }
 
+std::optional<std::string> ChildDeath(pid_t pid) {
+  // Its descriptors close some time before it can be waited for.
+  constexpr int kTries = 50;
+  for (int i = 0; i < kTries; i++) {
+    siginfo_t info = {};
+    // WNOWAIT: the number must stay ours.
+    if (waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0) return std::nullopt;
+    if (info.si_pid == 0) {
+      const timespec pause = {0, 1'000'000};
+      nanosleep(&pause, nullptr);
+      continue;
+    }
+    const char* const how = info.si_code == CLD_EXITED ? "exited with" : "was killed by signal";
+    return absl::StrFormat("%s %d", how, info.si_status);
+  }
+  return std::nullopt;
+}
+
 std::string StubProcess::DeathCause() const {
   if (killed()) return absl::StrFormat("stub process %d was ended by the sentry", pid_);
-  siginfo_t info = {};
-  // WNOWAIT: the number must stay ours until the destructor.
-  if (waitid(P_PID, pid_, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 || info.si_pid == 0) {
-    return absl::StrFormat("stub process %d is dying", pid_);
-  }
-  if (info.si_code == CLD_EXITED) return absl::StrFormat("stub process %d exited with %d", pid_, info.si_status);
-  return absl::StrFormat("stub process %d was killed by signal %d", pid_, info.si_status);
+  return absl::StrFormat("stub process %d %s", pid_, ChildDeath(pid_).value_or("does not answer any more"));
 }
 
 bool StubProcess::ReadExactly(void* out, size_t size) {
@@ -134,7 +147,7 @@ void StubProcess::MoveKeeperHere() {
   keeper_cpu_ = cpu;
 }
 
-Result<uint32_t> StubProcess::Call(size_t count, bool wants_value) {
+Result<uint32_t> StubProcess::Call(size_t count, Answer answer, std::span<const int> donated) {
   if (broken_) return Errno::kESRCH;
   request_->count = count;
   MoveKeeperHere();
@@ -144,13 +157,17 @@ Result<uint32_t> StubProcess::Call(size_t count, bool wants_value) {
   } while (n < 0 && errno == EINTR);
   uint8_t status = 0, index = 0;
   uint32_t value = 0;
+  // Behind the wake byte: that one is taken by read(), which drops descriptors.
+  Result<void> sent = base::Ok();
+  if (n == 1 && !donated.empty()) sent = SendDonated(donated);
   bool ok = n == 1 && ReadExactly(&status, 1);
   if (ok && status != 0) ok = ReadExactly(&index, 1);
-  if (ok && status == 0 && wants_value) ok = ReadExactly(&value, sizeof(value));
+  if (ok && status == 0 && answer == Answer::kValue) ok = ReadExactly(&value, sizeof(value));
   if (!ok) {
     broken_ = true;
     return Errno::kESRCH;
   }
+  TRY(std::move(sent));
   if (status != 0) return static_cast<Errno>(status);
   return value;
 }
@@ -160,7 +177,7 @@ Result<pid_t> StubProcess::NewThread() {
   // No stack: the thread makes no use of one until its tracer gives it the
   // guest's. 0 keeps the keeper's rsp, which is none either.
   request_->ops[0] = {SYS_clone, {kThreadFlags}, KEEPER_OP_CLONE | KEEPER_OP_VALUE};
-  return static_cast<pid_t>(TRY(Call(1, /*wants_value=*/true)));
+  return static_cast<pid_t>(TRY(Call(1, Answer::kValue, {})));
 }
 
 Result<void> StubProcess::SendDonated(std::span<const int> fds) {
@@ -182,7 +199,11 @@ Result<void> StubProcess::SendDonated(std::span<const int> fds) {
     n = sendmsg(socket_.get(), &msg, MSG_NOSIGNAL);
   } while (n < 0 && errno == EINTR);
   if (n == 1) return base::Ok();
-  return errno == EPIPE || errno == ECONNRESET ? Errno::kESRCH : HostErrno();
+  const Errno error = HostErrno();
+  // The keeper waits for it. Without descriptors its mmap fails.
+  while (send(socket_.get(), &byte, 1, MSG_NOSIGNAL) < 0 && errno == EINTR) {
+  }
+  return error;
 }
 
 Result<void> StubProcess::ApplySome(std::span<const MapOp>& ops) {
@@ -221,16 +242,15 @@ Result<void> StubProcess::ApplySome(std::span<const MapOp>& ops) {
   }
   ops = ops.subspan(taken);
   if (!donates) {
-    TRY(Call(count, /*wants_value=*/false));
+    TRY(Call(count, Answer::kStatus, {}));
     return base::Ok();
   }
   request_->ops[count++] = CloseDonated();
-  TRY(SendDonated({donated, donated_count}));
-  const Result<uint32_t> result = Call(count, /*wants_value=*/false);
+  const Result<uint32_t> result = Call(count, Answer::kStatus, {donated, donated_count});
   if (result.ok()) return base::Ok();
   // The ops behind the failed one, the close among them, were not run.
   request_->ops[0] = CloseDonated();
-  TRY(Call(1, /*wants_value=*/false));
+  TRY(Call(1, Answer::kStatus, {}));
   return result.error();
 }
 

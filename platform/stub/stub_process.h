@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,6 +36,10 @@ class RequestPages {
   std::vector<uint32_t> free_ ABSL_GUARDED_BY(mu_);
 };
 
+// How a child of ours ended, in words ("was killed by signal 9"); it stays a
+// zombie. Waits a moment for a death under way; nullopt: it lives on.
+std::optional<std::string> ChildDeath(pid_t pid);
+
 // The memory files, by the sentry's numbers; the stub has its own.
 struct MemoryFds {
   int small_fd = -1;
@@ -61,7 +66,9 @@ class StubProcess {
   std::string DeathCause() const;
 
  private:
-  base::Result<uint32_t> Call(size_t count, bool wants_value) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  enum class Answer { kStatus, kValue };
+  // Has the keeper run the first `count` ops of the request page.
+  base::Result<uint32_t> Call(size_t count, Answer answer, std::span<const int> donated) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   base::Result<void> ApplySome(std::span<const MapOp>& ops) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   base::Result<void> SendDonated(std::span<const int> fds) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void MoveKeeperHere() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

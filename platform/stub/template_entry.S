@@ -2,7 +2,7 @@
 //
 // The keeper's loop shares its memory with hostile guest threads, so it has no
 // stack and keeps its state in registers: rbx the next op, r12 ops left, r13 ops
-// done, r14 the last result. It reads the request page (read-only to everybody
+// done, r14 the last result, rbp the last op's flags. It reads the request page (read-only to everybody
 // here) and constants; the bytes it stores (keeper_scratch) it never reads.
 #include <sys/syscall.h>
 
@@ -108,14 +108,15 @@ failed:
     jmp KeeperLoop
 
 all_done:
+    // Read before the answer goes: with it the page is the sentry's again. (For
+    // no ops at all it reads the header, which is zero there.)
+    movq KEEPER_OP_FLAGS-KEEPER_OP_SIZE(%rbx), %rbp
     leaq byte_table(%rip), %rsi
     movl $SYS_write, %eax
     movl $STUB_FD_SOCKET, %edi
     movl $1, %edx
     syscall
-    testq %r13, %r13
-    jz KeeperLoop
-    testl $KEEPER_OP_VALUE, KEEPER_OP_FLAGS-KEEPER_OP_SIZE(%rbx)
+    testl $KEEPER_OP_VALUE, %ebp
     jz KeeperLoop
     // The value, lowest byte first, each from the table: a buffer could be
     // written by the guest.

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "sentry/abi/signal.h"  // SEGV_*, BUS_*
+
 namespace sentry::abi {
 
 inline constexpr uint32_t kProtNone = 0x0;
@@ -70,11 +72,6 @@ inline constexpr int kMadvPopulateRead = 22;
 inline constexpr int kMadvPopulateWrite = 23;
 inline constexpr int kMadvDontNeedLocked = 24;
 inline constexpr int kMadvCollapse = 25;
-
-// si_code of SIGSEGV and SIGBUS.
-inline constexpr int kSegvMapErr = 1;
-inline constexpr int kSegvAccErr = 2;
-inline constexpr int kBusAdrErr = 2;
 
 }  // namespace sentry::abi
 

@@ -109,14 +109,19 @@ class Kernel {
  private:
   friend class Task;
   friend class ThreadGroup;
-  // Members of a new process made by StartProcess.
-  RefPtr<ThreadGroup> MakeInitGroup(const InitProcess& init);
+  Result<RefPtr<Task>> MakeInitTask(const InitProcess& init);
+  // Host threads of tasks: Shutdown waits for the last.
+  void ThreadStarted();
+  void ThreadEnded();
 
   Options options_;
   const int64_t boot_time_ns_;
   std::unique_ptr<PidTable> pids_;
   std::unique_ptr<FutexTable> futexes_;
   std::unique_ptr<TimerQueue> timers_;
+  base::RankedMutex<base::LockRank::kLeaf> threads_mu_;
+  base::CondVar threads_changed_;
+  size_t threads_ ABSL_GUARDED_BY(threads_mu_) = 0;
   mutable base::RankedMutex<base::LockRank::kLeaf> uts_mu_;
   UtsName uts_ ABSL_GUARDED_BY(uts_mu_);
 };

@@ -66,7 +66,7 @@ class Task final : public base::RefCounted, public JobControl {
   // --- Waiting (own thread, except Wake and Interrupt); see block.h ---
   enum class WakeReason : uint8_t { kEvent, kInterrupted, kTimeout };
   // Clears the wake flag; then look at the condition; then Sleep.
-  void PrepareToSleep() { wake_word_.store(0, std::memory_order_seq_cst); }
+  void PrepareToSleep() { wake_word_.store(kMaySleep, std::memory_order_seq_cst); }
   WakeReason Sleep(Deadline deadline);
   void Wake();       // any thread, any lock: ends a Sleep with kEvent
   void Interrupt();  // any thread: ends a Sleep or guest code soon; signals are looked at
@@ -83,6 +83,8 @@ class Task final : public base::RefCounted, public JobControl {
   // one comes back with the signal frame, or at the call's end.
   void SetTemporaryMask(SignalSet mask);
   SignalSet pending() const;  // own and shared
+  // sigaction(2); what is pending of a signal that becomes ignored is dropped.
+  abi::SigAction SetAction(int signo, const abi::SigAction& action);
   // sigtimedwait, signalfd: takes one of `set`.
   std::optional<SigInfo> DequeueSignal(SignalSet set);
   base::WaitQueue& signal_events() { return signal_events_; }  // notified at each new signal
@@ -96,9 +98,9 @@ class Task final : public base::RefCounted, public JobControl {
   struct CloneArgs {
     uint64_t flags = 0;         // CLONE_*
     int32_t exit_signal = 0;
-    UserAddr stack;             // 0: the parent's
-    UserAddr tls;
-    UserAddr parent_tid, child_tid, pidfd;
+    UserAddr stack = {};        // 0: the parent's
+    UserAddr tls = {};
+    UserAddr parent_tid = {}, child_tid = {}, pidfd = {};
   };
   // man 2 clone; the flags' EINVAL rules included. CLONE_VFORK sets the run
   // state, hence SyscallResult.
@@ -130,7 +132,7 @@ class Task final : public base::RefCounted, public JobControl {
   RestartBlock restart_block;
   UserAddr clear_child_tid;
   UserAddr robust_list;
-  int32_t parent_death_signal = 0;
+  std::atomic<int32_t> parent_death_signal{0};  // read by the parent as it ends
   uint64_t timer_slack_ns = 50'000;
   struct Rseq {
     UserAddr area;
@@ -143,6 +145,7 @@ class Task final : public base::RefCounted, public JobControl {
   std::atomic<int32_t> nice{0};
   // sched_setaffinity(2): kept for sched_getaffinity; the host schedules.
   std::atomic<uint64_t> cpu_affinity{UINT64_MAX};
+  std::atomic<int32_t> sched_policy{0};  // SCHED_*
   std::atomic<char> state{'R'};  // as /proc/PID/stat says: R S D T Z
   int64_t start_time_ns() const { return start_time_ns_; }
 
@@ -202,13 +205,14 @@ class Task final : public base::RefCounted, public JobControl {
     abi::SigAction action;
   };
   // What is to be done next: a handler to run, another state, or nothing.
-  std::variant<std::monostate, Delivery, RunState> NextDelivery();
-  std::optional<RunState> DefaultActionFor(const SigInfo& info);
+  using NextStep = std::variant<std::monostate, Delivery, RunState>;
+  NextStep NextDelivery();
+  NextStep Consider(const SigInfo& info, bool from_runtime);
+  NextStep DefaultStop(int signo);
   void ResolveRestart(const abi::SigAction* action);
   // Builds the handler's frame; false: the stack can't hold it.
-  bool PushSignalFrame(const Delivery& delivery);
+  bool PushSignalFrame(const Delivery& delivery, SignalSet mask);
   void DeliverToHandler(const Delivery& delivery);
-  bool WriteSignalFrame(const Delivery& delivery, uint64_t fp_addr, uint64_t frame_addr, SignalSet mask);
   void ForceSignalLocked(const SigInfo& info, bool reset_handler) ABSL_EXCLUSIVE_LOCKS_REQUIRED(group_->signal_mu_);
 
   // --- Clone (clone.cc) ---
@@ -226,11 +230,13 @@ class Task final : public base::RefCounted, public JobControl {
   // --- Exit (exit.cc) ---
   // Linux's mm_release: robust list, clear_child_tid, the vfork parent.
   void ReleaseMm();
-  void ReleaseFiles();
-  void LeaveGroup();
+  // True: the last thread of its group.
+  bool StartExit();
+  void ReleaseResources();
+  // True: the last one to be done with exit.
+  bool FinishExit();
+  void CloseTable(RefPtr<FdTable> table);
 
-  // --- Wait (wait.cc) ---
-  Result<WaitOutcome> TryWait(const WaitArgs& args);
 
   // One function a run state (run_loop.cc).
   RunState Step(RunUser);
@@ -257,7 +263,8 @@ class Task final : public base::RefCounted, public JobControl {
   RefPtr<MountNamespace> mounts_;
   std::string name_ ABSL_GUARDED_BY(resources_mu_);
 
-  // Wake flag and futex word: 0 may sleep, 1 woken, 2 to look at interrupted_.
+  // Wake flag and futex word: kMaySleep, kSleeping, kWoken, kLookAround.
+  enum WakeWord : uint32_t { kMaySleep = 0, kWoken = 1, kLookAround = 2, kSleeping = 3 };
   std::atomic<uint32_t> wake_word_{0};
   std::atomic<bool> interrupted_{false};
 

@@ -48,8 +48,9 @@ struct Task::Impl {
 
 struct ThreadGroup::ExitState {
   ExitStatus status;  // once exiting_
-  // Threads that have not left yet.
+  // Threads that have not begun to leave; threads that have not finished.
   int32_t live = 0;
+  int32_t present = 0;
   // The thread that execs, while it waits for the others to go.
   Task* exec_task = nullptr;
 
@@ -58,6 +59,8 @@ struct ThreadGroup::ExitState {
   int32_t stop_signal = 0;
   int32_t stop_waiting = 0;
   bool stop_complete = false;
+  // SIGCONT ended a complete stop; a thread of the group has yet to tell.
+  bool continue_untold = false;
 
   // Signals that came from outside the sandbox: init takes them.
   SignalSet from_runtime;

@@ -19,6 +19,7 @@
 
 namespace sentry {
 
+struct MmLimits;
 class Kernel;
 class PosixTimers;
 class ProcessGroup;
@@ -90,7 +91,9 @@ class ThreadGroup final : public base::RefCounted {
   };
   CpuTimes cpu_times() const;           // living and dead threads
   CpuTimes children_cpu_times() const;  // waited-for
-  uint64_t max_rss() const;
+  uint64_t max_rss() const;           // bytes
+  uint64_t children_max_rss() const { return children_max_rss_.load(std::memory_order_relaxed); }
+  MmLimits mm_limits() const;         // what of the limits mm enforces
   int64_t start_time_ns() const { return start_time_ns_; }  // CLOCK_BOOTTIME
 
   // --- prctl, proc ---
@@ -150,7 +153,8 @@ class ThreadGroup final : public base::RefCounted {
   // The guest's init: signals without a handler do not reach it.
   std::atomic<bool> is_init_{false};
 
-  mutable base::RankedMutex<base::LockRank::kThreadGroup> mu_;
+  // Limits and sums only; taken last.
+  mutable base::RankedMutex<base::LockRank::kLeaf> mu_;
   std::array<Rlimit, static_cast<size_t>(RlimitKind::kCount)> limits_ ABSL_GUARDED_BY(mu_);
   CpuTimes dead_times_ ABSL_GUARDED_BY(mu_);
   CpuTimes children_times_ ABSL_GUARDED_BY(mu_);

@@ -235,9 +235,7 @@ bool MemoryFile::SoleOwner(MemRange range) const {
   return true;
 }
 
-std::byte* MemoryFile::Pointer(MemOffset offset) const {
-  return impl_->ClassOf(offset).view + Impl::InClass(offset);
-}
+std::byte* MemoryFile::Pointer(MemOffset offset) const { return impl_->ClassOf(offset).view + Impl::InClass(offset); }
 
 MemoryFile::HostBacking MemoryFile::Backing(MemOffset offset) const {
   return {impl_->ClassOf(offset).fd.get(), Impl::InClass(offset)};

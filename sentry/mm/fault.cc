@@ -103,8 +103,8 @@ namespace {
 // Where this fault's window lies: 64 KiB, and twice the last one's size while
 // faults come next to each other (MACHINE: a fault costs more than it maps).
 void NextWindow(Vma& vma, uint64_t page) {
-  const bool dense = vma.window_size != 0 && page + vma.window_size >= vma.window_start &&
-                     page < vma.window_end + vma.window_size;
+  const bool dense =
+      vma.window_size != 0 && page + vma.window_size >= vma.window_start && page < vma.window_end + vma.window_size;
   vma.window_size = dense ? std::min(vma.window_size * 2, kFaultMax) : kFaultGroup;
   vma.window_start = page / vma.window_size * vma.window_size;
   vma.window_end = vma.window_start + vma.window_size;

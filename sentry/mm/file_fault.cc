@@ -40,8 +40,7 @@ class HeldTranslation {
 // Whether it answers for the page at `offset`, in a form that can be mapped.
 bool Answers(const Translation& t, uint64_t offset) {
   return t.offset <= offset && offset - t.offset < t.length && ((t.offset | t.length) & kPageMask) == 0 &&
-         ((t.in_memory_file ? t.mem_offset : t.host_offset) & kPageMask) == 0 &&
-         (t.in_memory_file || t.host_fd >= 0);
+         ((t.in_memory_file ? t.mem_offset : t.host_offset) & kPageMask) == 0 && (t.in_memory_file || t.host_fd >= 0);
 }
 
 // Bytes copied of the host file from `offset` on; the page cache gives zeroes

@@ -44,8 +44,8 @@ class MappingSpace {
 
 // Where a page of a mappable lies in a host file right now.
 struct Translation {
-  uint64_t offset = 0;   // within the mappable, page-aligned
-  uint64_t length = 0;   // page multiple; at least the page asked for
+  uint64_t offset = 0;  // within the mappable, page-aligned
+  uint64_t length = 0;  // page multiple; at least the page asked for
   // Either pages of the memory file (one reference to each is given away with
   // the answer) ...
   bool in_memory_file = false;

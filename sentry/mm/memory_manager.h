@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,15 +42,15 @@ struct MmapRequest {
   MemoryProtection max_prot = {true, true, true};  // what mprotect may reach
   bool shared = false;
   bool grows_down = false;
-  bool stack = false;      // shown as [stack]
-  bool locked = false;     // MAP_LOCKED
-  bool populate = false;   // MAP_POPULATE
+  bool stack = false;     // shown as [stack]
+  bool locked = false;    // MAP_LOCKED
+  bool populate = false;  // MAP_POPULATE
   bool no_reserve = false;
-  bool below_4g = false;   // MAP_32BIT
-  RefPtr<Mappable> mappable;       // null: anonymous
-  RefPtr<FileIdentity> identity;   // of the open file, if mappable
-  uint64_t offset = 0;             // page-aligned
-  const char* label = nullptr;     // static string: "[heap]", "[stack]", "[vdso]"
+  bool below_4g = false;          // MAP_32BIT
+  RefPtr<Mappable> mappable;      // null: anonymous
+  RefPtr<FileIdentity> identity;  // of the open file, if mappable
+  uint64_t offset = 0;            // page-aligned
+  const char* label = nullptr;    // static string: "[heap]", "[stack]", "[vdso]"
 };
 
 struct MremapRequest {
@@ -154,6 +155,9 @@ class MemoryManager final : public base::RefCounted, public UserMemory, public M
 
   // --- MappingSpace ---
   void InvalidateMappings(UserRange range, Copies private_copies) override;
+  void InvalidateMappingsOf(const Mappable& of, UserRange range, Copies private_copies) override;
+  bool TryPin() override;
+  void Unpin() override;
 
   // --- What /proc shows ---
   std::vector<VmaInfo> Vmas() const;
@@ -181,8 +185,7 @@ class MemoryManager final : public base::RefCounted, public UserMemory, public M
  private:
   friend class MmTestPeer;
   struct Impl;
-  MemoryManager(platform::Platform& platform, MemoryFile& memory_file,
-                std::unique_ptr<platform::AddressSpace> space);
+  MemoryManager(platform::Platform& platform, MemoryFile& memory_file, std::unique_ptr<platform::AddressSpace> space);
   ~MemoryManager() override;
 
   std::unique_ptr<platform::AddressSpace> platform_space_;

@@ -9,8 +9,8 @@ namespace {
 // Linux's rounding of a lock range: from the page of addr to that of its end.
 std::optional<UserRange> LockRange(UserAddr addr, uint64_t length) {
   const uint64_t start = PageRoundDown(addr.value);
-  const auto size = CheckedPageRoundUp(length > UINT64_MAX - (addr.value - start) ? UINT64_MAX
-                                                                                  : length + (addr.value - start));
+  const auto size =
+      CheckedPageRoundUp(length > UINT64_MAX - (addr.value - start) ? UINT64_MAX : length + (addr.value - start));
   if (!size) return std::nullopt;
   return MakeUserRange(UserAddr(start), *size);
 }

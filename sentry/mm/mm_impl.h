@@ -35,8 +35,8 @@ struct FaultRequest {
   MemoryProtection access;
   enum class For : uint8_t { kGuest, kCopy };  // a copy needs no platform mapping
   For who = For::kGuest;
-  bool forced = false;   // as a debugger: FOLL_FORCE
-  uint64_t length = 1;   // the copy goes on for so long
+  bool forced = false;  // as a debugger: FOLL_FORCE
+  uint64_t length = 1;  // the copy goes on for so long
 };
 
 struct MemoryManager::Impl {
@@ -190,8 +190,7 @@ struct MemoryManager::Impl {
   void LogNoMemory(const char* what);
 
   // --- madvise (madvise.cc) ---
-  Result<void> Advise(VmaSet::Iterator it, UserRange part, int advice, Trash& trash)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  Result<void> Advise(VmaSet::Iterator it, UserRange part, int advice, Trash& trash) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   Result<void> PopulateFor(UserRange range, MemoryProtection access) ABSL_LOCKS_EXCLUDED(mu);
   Result<void> Remove(UserRange range) ABSL_LOCKS_EXCLUDED(mu);
 
@@ -227,7 +226,6 @@ struct MemoryManager::Impl {
   };
   Totals totals ABSL_GUARDED_BY(mu);
   uint64_t peak_virtual ABSL_GUARDED_BY(mu) = 0;
-  mutable uint64_t peak_resident ABSL_GUARDED_BY(mu) = 0;
 
   // The last few pieces that copies went to; void when a version moved on.
   struct CachedPiece {

@@ -71,6 +71,7 @@ void Pages::Count(uint64_t start, const PageRun& run, int sign) {
   const uint64_t size = run.end - start;
   uint64_t& bytes = bytes_[static_cast<size_t>(run.kind)];
   bytes = sign > 0 ? bytes + size : bytes - size;
+  if (sign > 0) peak_ = std::max(peak_, bytes_[0] + bytes_[1] + bytes_[2]);
   if (run.hw.any()) hw_runs_ = sign > 0 ? hw_runs_ + 1 : hw_runs_ - 1;
 }
 

@@ -103,6 +103,7 @@ class Pages {
   // Separate mappings that the platform holds for us, at most.
   size_t hw_runs() const { return hw_runs_; }
   uint64_t bytes(RunKind kind) const { return bytes_[static_cast<size_t>(kind)]; }
+  uint64_t peak_bytes() const { return peak_; }
   size_t size() const { return map_.size(); }
   uint64_t version() const { return version_; }
 
@@ -114,6 +115,7 @@ class Pages {
   Map map_;
   size_t hw_runs_ = 0;
   uint64_t bytes_[static_cast<size_t>(RunKind::kCount)] = {};
+  uint64_t peak_ = 0;
   uint64_t version_ = 1;
 };
 

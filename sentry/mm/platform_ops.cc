@@ -17,8 +17,8 @@ UserRange Range(uint64_t start, uint64_t end) { return {UserAddr(start), UserAdd
 void Append(std::vector<platform::MapOp>& ops, const platform::MapOp& op) {
   if (!ops.empty()) {
     platform::MapOp& last = ops.back();
-    if (last.kind == op.kind && last.range.end == op.range.start && last.prot == op.prot && last.host_fd == op.host_fd &&
-        last.populate == op.populate &&
+    if (last.kind == op.kind && last.range.end == op.range.start && last.prot == op.prot &&
+        last.host_fd == op.host_fd && last.populate == op.populate &&
         (op.kind != platform::MapOp::Kind::kMap || last.offset + last.range.size() == op.offset)) {
       last.range.end = op.range.end;
       return;
@@ -94,12 +94,11 @@ bool MemoryManager::Impl::UnmapHost(uint64_t start, uint64_t end) {
   const MapOp op{.kind = MapOp::Kind::kUnmap, .range = Range(start, end), .prot = {}};
   const Result<void> r = space.Apply(std::span(&op, 1));
   if (r.ok() || r.Is(Errno::kESRCH)) return true;  // no stub, nobody who reaches anything
-  return EvictAll();  // a hole in the middle may cost a mapping; unmapping all never does
+  return EvictAll();                               // a hole in the middle may cost a mapping; unmapping all never does
 }
 
 bool MemoryManager::Impl::EvictAll() {
-  const MapOp op{
-      .kind = MapOp::Kind::kUnmap, .range = {kMinUserAddr, kMaxUserAddr}, .prot = {}};
+  const MapOp op{.kind = MapOp::Kind::kUnmap, .range = {kMinUserAddr, kMaxUserAddr}, .prot = {}};
   const Result<void> r = space.Apply(std::span(&op, 1));
   if (!r.ok() && !r.Is(Errno::kESRCH)) return false;
   pages.Update(0, kMaxUserAddr.value, [](uint64_t, PageRun& run) { run.hw = kProtNone; });

@@ -24,7 +24,8 @@ Result<Translation> SharedAnon::Translate(uint64_t offset, uint64_t max_length, 
       const uint64_t end = std::min(start + mem.size(), limit);
       const MemOffset at = mem.start + (offset - start);
       memory_file_.IncRef({at, at + (end - offset)});
-      return Translation{.offset = offset, .length = end - offset, .in_memory_file = true, .mem_offset = at, .keepalive = {}};
+      return Translation{
+          .offset = offset, .length = end - offset, .in_memory_file = true, .mem_offset = at, .keepalive = {}};
     }
   }
   uint64_t end = std::min(limit, std::max(offset / kGroup * kGroup + kGroup, offset + kPageSize));

@@ -53,7 +53,8 @@ bool MemoryManager::Impl::PinLocked(uint64_t addr, size_t length, MemoryProtecti
   uint64_t start = 0;
   const PageRun* run = pages.Find(addr, &start);
   if (run == nullptr) return false;
-  const bool writable = (run->kind == RunKind::kPrivate && !run->cow) || (run->kind == RunKind::kShared && run->writable);
+  const bool writable =
+      (run->kind == RunKind::kPrivate && !run->cow) || (run->kind == RunKind::kShared && run->writable);
   if (access.write && !writable) return false;
   const uint64_t end = std::min(run->end, vma->range.end.value);
   start = std::max(start, vma->range.start.value);
@@ -81,11 +82,8 @@ Result<MemoryManager::Impl::Pinned> MemoryManager::Impl::Pin(uint64_t addr, size
       base::MutexLock lock(mu);
       if (PinLocked(addr, length, access, forced, pinned)) return pinned;
     }
-    const FaultStatus status = Fault({.addr = addr,
-                                      .access = access,
-                                      .who = FaultRequest::For::kCopy,
-                                      .forced = forced,
-                                      .length = length});
+    const FaultStatus status =
+        Fault({.addr = addr, .access = access, .who = FaultRequest::For::kCopy, .forced = forced, .length = length});
     if (status == FaultStatus::kNoMemory) LogNoMemory("a copy");
     if (status != FaultStatus::kDone) break;
   }

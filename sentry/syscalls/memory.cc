@@ -92,7 +92,10 @@ SyscallResult SysMremap(Task& task, UserAddr old_addr, Size old_size, Size new_s
   if ((f & ~(abi::kMremapMayMove | abi::kMremapFixed | abi::kMremapDontUnmap)) != 0) return Errno::kEINVAL;
   const bool may_move = (f & abi::kMremapMayMove) != 0;
   if ((f & (abi::kMremapFixed | abi::kMremapDontUnmap)) != 0 && !may_move) return Errno::kEINVAL;
-  MremapRequest request{.old_addr = old_addr, .old_size = old_size.value, .new_size = new_size.value};
+  MremapRequest request;
+  request.old_addr = old_addr;
+  request.old_size = old_size.value;
+  request.new_size = new_size.value;
   request.keep_old = (f & abi::kMremapDontUnmap) != 0;
   if (request.keep_old && old_size.value != new_size.value) return Errno::kEINVAL;
   request.new_addr = new_addr;

@@ -5,6 +5,7 @@
 #include "sentry/abi/time.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/time/clock.h"
+#include "sentry/usermem/user_ptr.h"
 
 namespace sentry {
 

@@ -123,9 +123,9 @@ Result<Attributes> HostInode::GetAttributes(const VfsContext&) {
 }
 
 Result<void> HostInode::SetAttr(const VfsContext&, const SetAttributes& set) {
-  if (set.perm || set.uid || set.gid || set.atime || set.mtime) return Errno::kEPERM;
+  if (!set.size) return Errno::kEPERM;
   // O_TRUNC of a pipe or device by way of /dev/stdout does nothing, as in Linux.
-  if (!set.size || type() != abi::kSIfReg) return Ok();
+  if (type() != abi::kSIfReg) return Ok();
   if (*set.size > INT64_MAX) return Errno::kEFBIG;
   if (ftruncate(io_.fd(), static_cast<off_t>(*set.size)) != 0) return base::HostErrno();
   return Ok();

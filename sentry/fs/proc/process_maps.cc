@@ -20,7 +20,7 @@ void AppendMapsLine(const VmaInfo& v, std::string* out) {
 }
 
 std::string SmapsField(std::string_view name, uint64_t bytes) {
-  return absl::StrFormat("%-16s%8u kB\n", absl::StrCat(name, ":"), bytes / 1024);
+  return absl::StrFormat("%-16s%8u kB\n", std::string(name) + ":", bytes / 1024);
 }
 
 // "rw,relatime" and a file system's own options, without saying rw twice.
@@ -30,7 +30,7 @@ std::string Joined(const MountNamespace::MountInfo& m) {
     super.remove_prefix(2);
     if (super.substr(0, 1) == ",") super.remove_prefix(1);
   }
-  return super.empty() ? m.options : absl::StrCat(m.options, ",", super);
+  return super.empty() ? m.options : m.options + "," + std::string(super);
 }
 
 constexpr std::string_view kMangled = " \t\n\\#";

@@ -97,7 +97,9 @@ Result<std::string> Uuid(const ProcRequest&) {
   return uuid + "\n";
 }
 
-std::string_view WithoutNewline(std::string_view text) { return text.substr(0, text.find_first_of(std::string_view("\n\0", 2))); }
+std::string_view WithoutNewline(std::string_view text) {
+  return text.substr(0, text.find_first_of(std::string_view("\n\0", 2)));
+}
 
 constexpr ProcFileRow kRandomRows[] = {
     {"boot_id", 0444, [](const ProcRequest& r) -> Result<std::string> { return r.view.BootId() + "\n"; }},

@@ -1,0 +1,257 @@
+#include "sentry/fs/proc/proc_inode.h"
+
+#include <algorithm>
+#include <charconv>
+#include <functional>
+#include <memory>
+
+#include "sentry/fs/proc/proc_fs.h"
+#include "sentry/vfs/file_description.h"
+
+namespace sentry {
+namespace {
+
+constexpr size_t kMaxWrite = 4096;
+
+// The text of one open: made at the first read, stable from then on, made anew
+// when a reader goes back to the start (Linux's seq_file).
+class ProcTextFile final : public FileDescription {
+ public:
+  using Generator = std::function<Result<std::string>(const ProcRequest&)>;
+  ProcTextFile(Path path, uint32_t flags, RefPtr<ProcInode> inode, Generator generate,
+               Result<void> (*write)(const ProcRequest&, std::string_view))
+      : FileDescription(std::move(path), flags),
+        inode_(std::move(inode)),
+        generate_(std::move(generate)),
+        write_(write) {}
+
+  Result<size_t> Read(const VfsContext& ctx, IoSink& dst) override {
+    int64_t at;
+    {
+      base::MutexLock lock(position_mu_);
+      at = position();
+    }
+    // Not under the position's lock: text about other open files takes theirs.
+    const std::shared_ptr<const std::string> text = TRY(Text(ctx, at == 0));
+    base::MutexLock lock(position_mu_);
+    const size_t n = TRY(CopyFrom(*text, dst, static_cast<uint64_t>(position())));
+    set_position(position() + static_cast<int64_t>(n));
+    return n;
+  }
+  Result<size_t> ReadAt(const VfsContext& ctx, IoSink& dst, uint64_t offset) override {
+    const std::shared_ptr<const std::string> text = TRY(Text(ctx, offset == 0));
+    return CopyFrom(*text, dst, offset);
+  }
+  Result<size_t> WriteAt(const VfsContext& ctx, IoSource& src, uint64_t) override {
+    if (write_ == nullptr) return Errno::kEIO;
+    std::string text(std::min(src.remaining(), kMaxWrite), '\0');
+    const size_t n = TRY(src.Read(std::as_writable_bytes(std::span(text))));
+    text.resize(n);
+    if (!inode_->Alive()) return Errno::kESRCH;
+    TRY(write_(inode_->Request(ctx), text));
+    return n;
+  }
+  bool seekable() const override { return true; }
+  Result<uint64_t> SeekDataHole(const VfsContext&, uint64_t, int) override { return Errno::kEINVAL; }
+  Result<void> Sync(const VfsContext&) override { return Errno::kEINVAL; }
+
+ private:
+  static Result<size_t> CopyFrom(const std::string& text, IoSink& dst, uint64_t offset) {
+    if (offset >= text.size()) return size_t{0};
+    const std::span<const std::byte> rest = std::as_bytes(std::span(text)).subspan(offset);
+    return dst.Write(rest.first(std::min(rest.size(), dst.remaining())));
+  }
+  Result<std::shared_ptr<const std::string>> Text(const VfsContext& ctx, bool fresh) {
+    if (!fresh) {
+      base::MutexLock lock(text_mu_);
+      if (text_) return text_;
+    }
+    auto text = std::make_shared<const std::string>(TRY(generate_(inode_->Request(ctx))));
+    base::MutexLock lock(text_mu_);
+    text_ = text;
+    return text;
+  }
+
+  const RefPtr<ProcInode> inode_;
+  const Generator generate_;
+  Result<void> (*const write_)(const ProcRequest&, std::string_view);
+  base::RankedMutex<base::LockRank::kLeaf> text_mu_;
+  std::shared_ptr<const std::string> text_ ABSL_GUARDED_BY(text_mu_);
+};
+
+class ProcMemFile final : public FileDescription {
+ public:
+  ProcMemFile(Path path, uint32_t flags, RefPtr<ProcessMemory> memory)
+      : FileDescription(std::move(path), flags), memory_(std::move(memory)) {}
+
+  Result<size_t> ReadAt(const VfsContext&, IoSink& dst, uint64_t offset) override {
+    if (!memory_) return size_t{0};
+    std::vector<std::byte> chunk(std::min(dst.remaining(), kIoChunk));
+    size_t total = 0;
+    while (dst.remaining() > 0) {
+      const Result<size_t> n = memory_->Read(UserAddr(offset + total), std::span(chunk).first(std::min(dst.remaining(), chunk.size())));
+      if (!n.ok() || *n == 0) {
+        if (total > 0) break;
+        return Errno::kEIO;  // what Linux's mem_rw says of a bad address
+      }
+      const Result<size_t> copied = dst.Write(std::span(chunk).first(*n));
+      if (!copied.ok() && total == 0) return copied.error();
+      total += copied.ok() ? *copied : 0;
+      if (!copied.ok() || *copied < *n) break;
+    }
+    return total;
+  }
+  Result<size_t> WriteAt(const VfsContext&, IoSource& src, uint64_t offset) override {
+    if (!memory_) return size_t{0};
+    std::vector<std::byte> chunk(std::min(src.remaining(), kIoChunk));
+    size_t total = 0;
+    while (src.remaining() > 0) {
+      const Result<size_t> got = src.Read(std::span(chunk).first(std::min(src.remaining(), chunk.size())));
+      if (!got.ok()) {
+        if (total > 0) break;
+        return got.error();
+      }
+      const Result<size_t> n = memory_->Write(UserAddr(offset + total), std::span<const std::byte>(chunk).first(*got));
+      const size_t taken = n.ok() ? *n : 0;
+      src.Rewind(*got - taken);
+      if (taken == 0 && total == 0) return Errno::kEIO;
+      total += taken;
+      if (taken < *got) break;
+    }
+    return total;
+  }
+  bool seekable() const override { return true; }
+  Result<uint64_t> SeekDataHole(const VfsContext&, uint64_t, int) override { return Errno::kEINVAL; }
+
+ private:
+  const RefPtr<ProcessMemory> memory_;
+};
+
+class ProcDirFile final : public FileDescription {
+ public:
+  ProcDirFile(Path path, uint32_t flags, RefPtr<ProcDir> dir)
+      : FileDescription(std::move(path), flags), dir_(std::move(dir)) {}
+  Result<size_t> Read(const VfsContext&, IoSink&) override { return Errno::kEISDIR; }
+  Result<size_t> ReadAt(const VfsContext&, IoSink&, uint64_t) override { return Errno::kEISDIR; }
+  bool seekable() const override { return true; }
+  Result<uint64_t> SeekDataHole(const VfsContext&, uint64_t, int) override { return Errno::kEINVAL; }
+
+  Result<void> IterateDir(const VfsContext& ctx, DirSink& sink) override {
+    if (!dir_->Alive()) return Errno::kENOENT;
+    std::vector<ProcDir::Entry> entries = dir_->Entries(ctx);
+    const uint64_t ino = dir_->ino();
+    entries.insert(entries.begin(), {{".", ino, abi::kSIfDir, 0}, {"..", ino, abi::kSIfDir, 1}});
+    base::MutexLock lock(position_mu_);
+    for (const ProcDir::Entry& e : entries) {
+      if (e.offset < position()) continue;
+      if (!sink.Add(e.name, e.ino, e.type, e.offset + 1)) break;
+      set_position(e.offset + 1);
+    }
+    return Ok();
+  }
+
+ private:
+  const RefPtr<ProcDir> dir_;
+};
+
+}  // namespace
+
+Result<abi::Statfs> ProcFs::StatFs(const VfsContext&) {
+  abi::Statfs st{};
+  st.type = 0x9fa0;  // PROC_SUPER_MAGIC
+  st.bsize = st.frsize = kPageSize;
+  st.namelen = 255;
+  return st;
+}
+
+uint64_t ProcIno(uint64_t parent, std::string_view name) {
+  uint64_t h = (parent ^ 0xcbf29ce484222325) * 0x100000001b3;  // FNV-1a
+  for (const char c : name) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return (h ^ (h >> 32)) & 0xffffffff;
+}
+
+ProcInode::ProcInode(RefPtr<ProcFs> fs, uint64_t ino, uint32_t mode, ProcTask task)
+    : Inode(std::move(fs)), ino_(ino), mode_(mode), task_(task), made_(RealtimeNow()) {}
+
+Result<Attributes> ProcInode::GetAttributes(const VfsContext& ctx) {
+  Attributes a;
+  a.ino = ino_;
+  a.dev = fs().device();
+  a.mode = mode();
+  a.blksize = 1024;
+  a.atime = a.mtime = a.ctime = made_;
+  if (task_.tgid == 0) return a;
+  // Files belong to the task's owner, to root if it must not be looked into;
+  // the directories that everybody may list, always to the owner.
+  const TaskSnapshot t = TRY(SnapshotOf(Request(ctx)));
+  if (t.dumpable == 1 || mode_ == (abi::kSIfDir | 0555)) {
+    a.uid = t.creds->euid;
+    a.gid = t.creds->egid;
+  }
+  return a;
+}
+
+Result<void> ProcInode::SetAttr(const VfsContext&, const SetAttributes& set) {
+  // O_TRUNC before a write to comm or hostname.
+  if (set.size) return Ok();
+  return Errno::kEPERM;
+}
+
+// Links can only be opened with O_PATH, which vfs does by itself.
+Result<RefPtr<FileDescription>> ProcInode::Open(const VfsContext&, const Path&, uint32_t) { return Errno::kELOOP; }
+
+Result<RefPtr<FileDescription>> ProcFile::Open(const VfsContext& ctx, const Path& path, uint32_t flags) {
+  if (task().tgid != 0) {
+    const TaskSnapshot t = TRY(SnapshotOf(Request(ctx)));
+    if (row_.guarded && !MayTrace(ctx, t)) return Errno::kEACCES;
+  }
+  return RefPtr<FileDescription>(
+      MakeRef<ProcTextFile>(path, flags, RefPtr<ProcInode>(this), row_.read, row_.write));
+}
+
+Result<RefPtr<FileDescription>> ProcFdInfo::Open(const VfsContext& ctx, const Path& path, uint32_t flags) {
+  const TaskSnapshot t = TRY(SnapshotOf(Request(ctx)));
+  if (!MayTrace(ctx, t)) return Errno::kEACCES;
+  const int32_t fd = fd_;
+  auto generate = [fd](const ProcRequest& r) -> Result<std::string> {
+    TRY(SnapshotOf(r));
+    const OpenFd open = r.view.GetFd(r.task.tgid, r.task.tid, fd);
+    if (!open.file) return Errno::kENOENT;
+    return FdInfoText(r, open);
+  };
+  return RefPtr<FileDescription>(
+      MakeRef<ProcTextFile>(path, flags, RefPtr<ProcInode>(this), std::move(generate), nullptr));
+}
+
+Result<RefPtr<FileDescription>> ProcMem::Open(const VfsContext& ctx, const Path& path, uint32_t flags) {
+  TaskSnapshot t = TRY(SnapshotOf(Request(ctx)));
+  if (!MayTrace(ctx, t)) return Errno::kEACCES;
+  return RefPtr<FileDescription>(MakeRef<ProcMemFile>(path, flags, std::move(t.memory)));
+}
+
+Result<RefPtr<FileDescription>> ProcDir::Open(const VfsContext&, const Path& path, uint32_t flags) {
+  if (!Alive()) return Errno::kENOENT;
+  return RefPtr<FileDescription>(MakeRef<ProcDirFile>(path, flags, RefPtr<ProcDir>(this)));
+}
+
+// A name that was absent may be a process by now; one that was there may be a
+// task that is gone. Every child of ours is a ProcInode.
+bool ProcDir::Revalidate(const VfsContext&, std::string_view, Inode* child) {
+  return child != nullptr && static_cast<ProcInode*>(child)->Alive();
+}
+
+int32_t ParseProcNumber(std::string_view name) {
+  if (name.empty() || name.size() > 10 || (name[0] == '0' && name.size() > 1)) return -1;
+  if (name[0] < '0' || name[0] > '9') return -1;
+  int32_t value = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), value);
+  return error == std::errc() && end == name.data() + name.size() ? value : -1;
+}
+
+ProcMount NewProcFs(ProcessView& view) {
+  RefPtr<ProcFs> fs = MakeRef<ProcFs>(view);
+  RefPtr<Dentry> root = Dentry::NewRoot(NewProcRoot(fs));
+  return {std::move(fs), std::move(root)};
+}
+
+}  // namespace sentry

@@ -1,0 +1,131 @@
+// Numbers of tasks, process groups and sessions, and the family relations.
+// Analogous to Linux's kernel/pid.c and the tasklist lock.
+#ifndef SENTRY_KERNEL_PID_TABLE_H_
+#define SENTRY_KERNEL_PID_TABLE_H_
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "base/mutex.h"
+#include "sentry/kernel/family.h"
+#include "sentry/kernel/task.h"
+
+namespace sentry {
+
+class PidTable {
+ public:
+  static constexpr int32_t kPidMax = 4194304;  // kernel.pid_max; numbers stay below
+
+  explicit PidTable(size_t max_tasks) : max_tasks_(max_tasks) {}
+
+  // --- Birth ---
+  struct NewProcess {
+    RefPtr<Task> leader;
+    Task* parent = nullptr;         // the thread that is the parent; null: none
+    bool new_session = false;       // else the parent's process group
+    RefPtr<base::RefCounted> terminal;  // of the new session
+    int32_t exit_signal = 0;
+  };
+  // Both give the task its number. EAGAIN: too many tasks (or no number free);
+  // kExiting by Restart is the caller's business (`cloner` has a signal pending
+  // or is being killed): then kEINTR.
+  Result<void> AddProcess(NewProcess process, Task* cloner);
+  Result<void> AddThread(RefPtr<Task> task, Task& cloner);
+
+  // --- Death ---
+  // A thread left its group for good: its number is free. Not for leaders.
+  void RemoveThread(Task& task);
+  // Takes the leader's number for `task`, the last thread (execve).
+  void TakeLeadership(Task& task);
+  // The children of a thread that ends go to a living thread, the nearest
+  // subreaper, or init. Returns what is to be done when the lock is free.
+  void ForgetChildrenOf(Task& task);
+  // The whole process ended: tells the parent, and frees it at once if nobody
+  // waits for it. Orphaned stopped groups get SIGHUP and SIGCONT.
+  void ProcessEnded(ThreadGroup& group);
+  // The session's terminal, taken away from it, if `group` leads one.
+  RefPtr<base::RefCounted> DetachTerminal(ThreadGroup& group, int32_t* session);
+
+  // A group stop is complete (CLD_STOPPED) or over (CLD_CONTINUED).
+  void ReportStop(ThreadGroup& group, int32_t signo);
+  void ReportContinue(ThreadGroup& group);
+
+  // --- Wait ---
+  // One look at the children: EAGAIN when some may come later, ECHILD.
+  Result<Task::WaitOutcome> TryWait(Task& caller, const Task::WaitArgs& args);
+
+  // --- Look-up ---
+  RefPtr<Task> FindTask(int32_t tid) const;
+  RefPtr<ThreadGroup> FindGroup(int32_t tgid) const;
+  std::vector<RefPtr<ThreadGroup>> Groups() const;
+  std::vector<RefPtr<ThreadGroup>> GroupMembers(int32_t pgid) const;
+  size_t task_count() const;
+  // Tasks of a real user (RLIMIT_NPROC), counted up to `limit`.
+  size_t CountUser(uint32_t uid, size_t limit) const;
+  int32_t ppid(const ThreadGroup& group) const;
+  RefPtr<ThreadGroup> parent(const ThreadGroup& group) const;
+  std::vector<RefPtr<ThreadGroup>> children(const ThreadGroup& group) const;
+  int32_t process_group(const ThreadGroup& group) const;
+  int32_t session(const ThreadGroup& group) const;
+  int32_t exit_signal(const ThreadGroup& group) const;
+
+  // --- Job control ---
+  Result<void> SetProcessGroup(Task& caller, int32_t pid, int32_t pgid);
+  Result<int32_t> CreateSession(Task& caller);
+  bool Orphaned(const ThreadGroup& group) const;  // its process group
+  Result<void> CheckProcessGroup(int32_t pgid, int32_t session) const;
+  const void* terminal(const ThreadGroup& group) const;
+  void SetTerminal(ThreadGroup& group, RefPtr<base::RefCounted> terminal);
+
+  // --- For Kernel: host threads that wait ---
+  void WaitForEnd(const ThreadGroup& group);
+  void NotifyEnded() { ended_.SignalAll(); }
+
+ private:
+  // What goes by one number; the entry lives while any of it does.
+  struct Entry {
+    RefPtr<Task> task;
+    RefPtr<ThreadGroup> group;
+    ProcessGroup* process_group = nullptr;
+    Session* session = nullptr;
+    bool empty() const { return !task && !group && !process_group && !session; }
+  };
+
+  Result<int32_t> AllocateLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void DropIfEmptyLocked(int32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Entry* FindLocked(int32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  const Entry* FindLocked(int32_t id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void JoinLocked(ThreadGroup& group, RefPtr<ProcessGroup> pg) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  RefPtr<ProcessGroup> NewProcessGroupLocked(int32_t id, RefPtr<Session> session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void LeaveProcessGroupLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void AdoptLocked(ThreadGroup& parent, const Task* parent_task, RefPtr<ThreadGroup> child)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  ThreadGroup* ReaperLocked(const ThreadGroup& dying) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Tells the parent of a zombie; true: free it at once (Linux's do_notify_parent).
+  bool NotifyParentLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void NotifyStopLocked(ThreadGroup& group, int32_t code, int32_t status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  RefPtr<ThreadGroup> ReleaseLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // `ignored` does not count as a parent that keeps the group from being orphaned.
+  bool OrphanedLocked(const ProcessGroup& pg, const ThreadGroup* ignored) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool HasStoppedLocked(const ProcessGroup& pg) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void KillOrphanedLocked(ThreadGroup& dying, ThreadGroup* parent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool MatchesLocked(const Task& caller, const ThreadGroup& child, const Task::WaitArgs& args) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool TakeReportLocked(ThreadGroup& child, const Task::WaitArgs& args, Task::WaitOutcome& out)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Task::WaitOutcome DescribeLocked(const ThreadGroup& child) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const size_t max_tasks_;
+  // Rank kPidTable: before the signal locks of any number of processes, which are
+  // taken one at a time under it.
+  mutable base::RankedMutex<base::LockRank::kPidTable> mu_;
+  base::CondVar ended_;
+  std::map<int32_t, Entry> entries_ ABSL_GUARDED_BY(mu_);
+  int32_t last_ ABSL_GUARDED_BY(mu_) = 0;
+  size_t tasks_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace sentry
+
+#endif  // SENTRY_KERNEL_PID_TABLE_H_

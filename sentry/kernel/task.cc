@@ -1,0 +1,170 @@
+// Task: what it holds and shares, and the start of its host thread.
+#include "sentry/kernel/task.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "sentry/abi/sched.h"
+#include "sentry/kernel/block.h"
+#include "sentry/kernel/task_impl.h"
+
+namespace sentry {
+
+using base::MutexLock;
+
+namespace {
+
+// A task's C++ stack: no recursion, no large buffers (a path or two at most).
+constexpr size_t kStackSize = 256 << 10;
+constexpr size_t kNameMaxBytes = 15;
+
+}  // namespace
+
+Task::Task(RefPtr<ThreadGroup> group, std::unique_ptr<platform::Context> context)
+    : group_(std::move(group)),
+      start_time_ns_(BoottimeNow()),
+      context_(std::move(context)),
+      impl_(std::make_unique<Impl>()) {}
+
+Task::~Task() = default;
+
+std::string Task::name() const {
+  MutexLock lock(resources_mu_);
+  return name_;
+}
+
+void Task::SetName(std::string_view name) {
+  std::string copy(name.substr(0, std::min(name.size(), kNameMaxBytes)));
+  MutexLock lock(resources_mu_);
+  name_.swap(copy);
+}
+
+VfsContext Task::vfs_context() {
+  return {.creds = creds_,
+          .root = fs_->root(),
+          .cwd = fs_->cwd(),
+          .mounts = mounts_.get(),
+          .umask = fs_->umask(),
+          .file_size_limit = group_->soft_limit(RlimitKind::kFsize),
+          .job = this,
+          .memory = mm_.get(),
+          .tid = tid(),
+          .tgid = group_->tgid()};
+}
+
+RefPtr<MemoryManager> Task::SharedMm() const {
+  MutexLock lock(resources_mu_);
+  return mm_;
+}
+RefPtr<FdTable> Task::SharedFds() const {
+  MutexLock lock(resources_mu_);
+  return fds_;
+}
+RefPtr<FsContext> Task::SharedFs() const {
+  MutexLock lock(resources_mu_);
+  return fs_;
+}
+RefPtr<Credentials> Task::SharedCreds() const {
+  MutexLock lock(resources_mu_);
+  return creds_;
+}
+RefPtr<MountNamespace> Task::mounts() const {
+  MutexLock lock(resources_mu_);
+  return mounts_;
+}
+
+// The old object is let go after the lock: its end can run a file system's or
+// the platform's code.
+void Task::SetMm(RefPtr<MemoryManager> mm) {
+  MutexLock lock(resources_mu_);
+  std::swap(mm_, mm);
+}
+void Task::SetFs(RefPtr<FsContext> fs) {
+  MutexLock lock(resources_mu_);
+  std::swap(fs_, fs);
+}
+void Task::SetCreds(RefPtr<Credentials> creds) {
+  MutexLock lock(resources_mu_);
+  std::swap(creds_, creds);
+}
+void Task::SetMounts(RefPtr<MountNamespace> mounts) {
+  MutexLock lock(resources_mu_);
+  std::swap(mounts_, mounts);
+}
+
+void Task::SetFds(RefPtr<FdTable> fds) {
+  if (fds) fds->AddUser();
+  {
+    MutexLock lock(resources_mu_);
+    std::swap(fds_, fds);
+  }
+  if (fds && fds->DropUser()) CloseTable(std::move(fds));
+}
+
+// --- The host thread -------------------------------------------------------
+
+Result<void> Task::Start() {
+  // Only what our own faults raise is open; who needs a signal for a kick opens
+  // it itself (platform).
+  sigset_t blocked, old;
+  sigfillset(&blocked);
+  for (int sig : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS}) sigdelset(&blocked, sig);
+  pthread_attr_t attr;
+  pthread_attr_init(&attr);
+  pthread_attr_setstacksize(&attr, kStackSize);
+  pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+  IncRef();  // the thread's own
+  kernel().ThreadStarted();
+  pthread_sigmask(SIG_SETMASK, &blocked, &old);
+  pthread_t thread;
+  const int rc = pthread_create(&thread, &attr, &Task::ThreadMain, this);
+  pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  pthread_attr_destroy(&attr);
+  if (rc == 0) return Ok();
+  kernel().ThreadEnded();
+  DecRef();
+  return Errno::kEAGAIN;
+}
+
+void* Task::ThreadMain(void* arg) {
+  Task* task = static_cast<Task*>(arg);
+  Kernel& kernel = task->kernel();
+  char name[16];
+  snprintf(name, sizeof(name), "task-%d", task->tid());
+  pthread_setname_np(pthread_self(), name);
+  task->Run();
+  task->DecRef();
+  kernel.ThreadEnded();
+  return nullptr;
+}
+
+// --- JobControl --------------------------------------------------------------
+
+int32_t Task::process_group() const { return group_->process_group_id(); }
+int32_t Task::session() const { return group_->session_id(); }
+bool Task::process_group_orphaned() const { return kernel().pids().Orphaned(*group_); }
+bool Task::signal_ignored(int signo) const { return blocked().Has(signo) || group_->actions()->IsIgnored(signo); }
+Result<void> Task::CheckProcessGroup(int32_t pgid, int32_t session) const {
+  return kernel().pids().CheckProcessGroup(pgid, session);
+}
+const void* Task::controlling_terminal() const { return kernel().pids().terminal(*group_); }
+void Task::SetControllingTerminal(RefPtr<base::RefCounted> terminal) {
+  kernel().pids().SetTerminal(*group_, std::move(terminal));
+}
+void Task::ClearControllingTerminal() { kernel().pids().SetTerminal(*group_, nullptr); }
+
+Interruptible<Task::WaitOutcome> Task::Wait(const WaitArgs& args) {
+  const bool wait = (args.options & abi::kWNoHang) == 0;
+  Interruptible<WaitOutcome> outcome =
+      BlockUntil(*this, wait ? &group_->child_events() : nullptr, ThreadGroup::kChildEvent, std::nullopt,
+                 [&] { return kernel().pids().TryWait(*this, args); });
+  const Errno* error = outcome.ok() ? nullptr : outcome.error().errno_if();
+  if (!wait && error && *error == Errno::kEAGAIN) return WaitOutcome{};
+  return outcome;
+}
+
+}  // namespace sentry

@@ -1,0 +1,77 @@
+// fork: references to pages are shared, none is copied (DESIGN 4).
+#include <algorithm>
+
+#include "sentry/mm/mm_impl.h"
+
+namespace sentry {
+
+Result<RefPtr<MemoryManager>> MemoryManager::Fork() {
+  Impl& parent = *impl_;
+  RefPtr<MemoryManager> child = TRY(Create(parent.platform, parent.memory_file));
+  std::vector<Vma> vmas;
+  std::vector<Pages::Piece> pages;
+  MmLimits limits;
+  uint64_t mmap_top, brk_begin, brk_now;
+  {
+    // After this block: nobody, the parent's threads and copies of ours included,
+    // writes to a page that the child will see.
+    base::MutexLock lock(parent.mu);
+    parent.DrainCopies();
+    std::vector<Impl::MapOp> protect;
+    for (const auto& [start, vma] : parent.vmas) {
+      if (vma.dont_fork) continue;
+      vmas.push_back(vma);
+      Vma& copy = vmas.back();
+      copy.locked = copy.lock_on_fault = false;
+      copy.window_size = 0;
+      if (vma.wipe_on_fork) continue;
+      for (Pages::Piece& p : parent.pages.PiecesIn(vma.range.start.value, vma.range.end.value)) {
+        if (p.run.kind != RunKind::kPrivate) continue;  // the child asks the file itself
+        if (p.run.hw.write) {
+          const UserRange range{UserAddr(p.start), UserAddr(p.run.end)};
+          MemoryProtection prot = p.run.hw;
+          prot.write = false;
+          if (!protect.empty() && protect.back().range.end == range.start && protect.back().prot == prot) {
+            protect.back().range.end = range.end;
+          } else {
+            protect.push_back({.kind = Impl::MapOp::Kind::kProtect, .range = range, .prot = prot});
+          }
+        }
+        pages.push_back(std::move(p));
+      }
+    }
+    if (!protect.empty()) {
+      const Result<void> r = parent.space.Apply(protect);
+      // Out of host mappings: unmapping everything protects as well.
+      if (!r.ok() && (r.Is(Errno::kESRCH) || !parent.EvictAll())) return r.error();
+    }
+    for (Pages::Piece& p : pages) {
+      parent.memory_file.IncRef(p.mem());
+      parent.pages.Update(p.start, p.run.end, [](uint64_t, PageRun& run) {
+        run.cow = true;
+        run.hw.write = false;
+      });
+      p.run.cow = true;
+      p.run.hw = kProtNone;
+    }
+    limits = parent.limits;
+    mmap_top = parent.mmap_top;
+    brk_begin = parent.brk_begin;
+    brk_now = parent.brk_now;
+  }
+  {
+    Impl& c = *child->impl_;
+    base::MutexLock lock(c.mu);
+    c.limits = limits;
+    c.mmap_top = mmap_top;
+    c.brk_begin = brk_begin;
+    c.brk_now = brk_now;
+    for (Vma& vma : vmas) c.AddVma(std::move(vma));
+    for (Pages::Piece& p : pages) c.pages.Insert(p.start, std::move(p.run));
+  }
+  child->SetLayout(layout());
+  child->dumpable.store(dumpable.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  return child;
+}
+
+}  // namespace sentry

@@ -1,0 +1,249 @@
+#include <algorithm>
+
+#include "sentry/kernel/kernel.h"
+#include "sentry/syscalls/handlers.h"
+
+namespace sentry {
+namespace {
+
+constexpr uint32_t kKeep = UINT32_MAX;  // -1: leave this one alone
+constexpr uint32_t kSecbitNoSetuidFixup = 1 << 2, kSecbitKeepCaps = 1 << 4;
+constexpr int32_t kMaxGroups = 65536;
+constexpr uint64_t kFilesystemCaps = (1u << 0) | (1u << 1) | (1u << 2) | (1u << 3) | (1u << 4) | (1u << 9) | (1u << 27);
+
+RefPtr<Credentials> Copy(Task& task) { return MakeRef<Credentials>(task.creds()); }
+
+// What a change of user ids does to capabilities (man 7 capabilities, "Effect of
+// user ID changes on capabilities"): Linux's cap_emulate_setxuid.
+void FixCapabilities(const Credentials& before, Credentials& after) {
+  if (after.securebits & kSecbitNoSetuidFixup) return;
+  const bool had_root = before.uid == 0 || before.euid == 0 || before.suid == 0;
+  const bool has_root = after.uid == 0 || after.euid == 0 || after.suid == 0;
+  if (had_root && !has_root) {
+    if ((after.securebits & kSecbitKeepCaps) == 0) after.permitted = after.effective = {};
+    after.ambient = {};
+  }
+  if (before.euid == 0 && after.euid != 0) after.effective = {};
+  if (before.euid != 0 && after.euid == 0) after.effective = after.permitted;
+}
+
+SyscallResult Commit(Task& task, RefPtr<Credentials> fresh) {
+  // A process that changed its ids is not dumpable by others.
+  if (fresh->euid != task.creds().euid || fresh->egid != task.creds().egid) task.mm().dumpable = 0;
+  task.SetCreds(std::move(fresh));
+  return 0;
+}
+
+SyscallResult CommitUser(Task& task, RefPtr<Credentials> fresh) {
+  FixCapabilities(task.creds(), *fresh);
+  return Commit(task, std::move(fresh));
+}
+
+bool IsOneOf(uint32_t id, uint32_t a, uint32_t b, uint32_t c) { return id == kKeep || id == a || id == b || id == c; }
+
+// struct __user_cap_header_struct and its data, versions 1 and 3.
+struct CapHeader {
+  uint32_t version;
+  int32_t pid;
+};
+struct CapData {
+  uint32_t effective, permitted, inheritable;
+};
+constexpr uint32_t kCapV1 = 0x19980330, kCapV2 = 0x20071026, kCapV3 = 0x20080522;
+
+// How many CapData the version has. An unknown one is answered with ours.
+Result<size_t> CapWords(Task& task, UserAddr header, uint32_t version) {
+  if (version == kCapV1) return size_t{1};
+  if (version == kCapV2 || version == kCapV3) return size_t{2};
+  TRY(UserOut<uint32_t>(header).Write(task.mm(), kCapV3));
+  return Errno::kEINVAL;
+}
+
+}  // namespace
+
+SyscallResult SysGetuid(Task& task) { return task.creds().uid; }
+SyscallResult SysGeteuid(Task& task) { return task.creds().euid; }
+SyscallResult SysGetgid(Task& task) { return task.creds().gid; }
+SyscallResult SysGetegid(Task& task) { return task.creds().egid; }
+
+SyscallResult SysGetresuid(Task& task, UserOut<uint32_t> ruid, UserOut<uint32_t> euid, UserOut<uint32_t> suid) {
+  TRY(ruid.Write(task.mm(), task.creds().uid));
+  TRY(euid.Write(task.mm(), task.creds().euid));
+  return suid.Write(task.mm(), task.creds().suid);
+}
+
+SyscallResult SysGetresgid(Task& task, UserOut<uint32_t> rgid, UserOut<uint32_t> egid, UserOut<uint32_t> sgid) {
+  TRY(rgid.Write(task.mm(), task.creds().gid));
+  TRY(egid.Write(task.mm(), task.creds().egid));
+  return sgid.Write(task.mm(), task.creds().sgid);
+}
+
+SyscallResult SysSetuid(Task& task, uint32_t uid) {
+  if (uid == kKeep) return Errno::kEINVAL;
+  const Credentials& now = task.creds();
+  RefPtr<Credentials> fresh = Copy(task);
+  if (now.Has(Capability::kSetuid)) {
+    fresh->uid = fresh->suid = uid;
+  } else if (uid != now.uid && uid != now.suid) {
+    return Errno::kEPERM;
+  }
+  fresh->euid = fresh->fsuid = uid;
+  return CommitUser(task, std::move(fresh));
+}
+
+SyscallResult SysSetgid(Task& task, uint32_t gid) {
+  if (gid == kKeep) return Errno::kEINVAL;
+  const Credentials& now = task.creds();
+  RefPtr<Credentials> fresh = Copy(task);
+  if (now.Has(Capability::kSetgid)) {
+    fresh->gid = fresh->sgid = gid;
+  } else if (gid != now.gid && gid != now.sgid) {
+    return Errno::kEPERM;
+  }
+  fresh->egid = fresh->fsgid = gid;
+  return Commit(task, std::move(fresh));
+}
+
+SyscallResult SysSetreuid(Task& task, uint32_t ruid, uint32_t euid) {
+  const Credentials& now = task.creds();
+  const bool may = now.Has(Capability::kSetuid);
+  if (!may && !IsOneOf(ruid, now.uid, now.euid, now.euid)) return Errno::kEPERM;
+  if (!may && !IsOneOf(euid, now.uid, now.euid, now.suid)) return Errno::kEPERM;
+  RefPtr<Credentials> fresh = Copy(task);
+  if (ruid != kKeep) fresh->uid = ruid;
+  if (euid != kKeep) fresh->euid = euid;
+  if (ruid != kKeep || (euid != kKeep && euid != now.uid)) fresh->suid = fresh->euid;
+  fresh->fsuid = fresh->euid;
+  return CommitUser(task, std::move(fresh));
+}
+
+SyscallResult SysSetregid(Task& task, uint32_t rgid, uint32_t egid) {
+  const Credentials& now = task.creds();
+  const bool may = now.Has(Capability::kSetgid);
+  if (!may && !IsOneOf(rgid, now.gid, now.egid, now.egid)) return Errno::kEPERM;
+  if (!may && !IsOneOf(egid, now.gid, now.egid, now.sgid)) return Errno::kEPERM;
+  RefPtr<Credentials> fresh = Copy(task);
+  if (rgid != kKeep) fresh->gid = rgid;
+  if (egid != kKeep) fresh->egid = egid;
+  if (rgid != kKeep || (egid != kKeep && egid != now.gid)) fresh->sgid = fresh->egid;
+  fresh->fsgid = fresh->egid;
+  return Commit(task, std::move(fresh));
+}
+
+SyscallResult SysSetresuid(Task& task, uint32_t ruid, uint32_t euid, uint32_t suid) {
+  const Credentials& now = task.creds();
+  for (const uint32_t id : {ruid, euid, suid}) {
+    if (!now.Has(Capability::kSetuid) && !IsOneOf(id, now.uid, now.euid, now.suid)) return Errno::kEPERM;
+  }
+  RefPtr<Credentials> fresh = Copy(task);
+  if (ruid != kKeep) fresh->uid = ruid;
+  if (euid != kKeep) fresh->euid = euid;
+  if (suid != kKeep) fresh->suid = suid;
+  fresh->fsuid = fresh->euid;
+  return CommitUser(task, std::move(fresh));
+}
+
+SyscallResult SysSetresgid(Task& task, uint32_t rgid, uint32_t egid, uint32_t sgid) {
+  const Credentials& now = task.creds();
+  for (const uint32_t id : {rgid, egid, sgid}) {
+    if (!now.Has(Capability::kSetgid) && !IsOneOf(id, now.gid, now.egid, now.sgid)) return Errno::kEPERM;
+  }
+  RefPtr<Credentials> fresh = Copy(task);
+  if (rgid != kKeep) fresh->gid = rgid;
+  if (egid != kKeep) fresh->egid = egid;
+  if (sgid != kKeep) fresh->sgid = sgid;
+  fresh->fsgid = fresh->egid;
+  return Commit(task, std::move(fresh));
+}
+
+// These two always answer with the old id; a refusal shows in nothing else.
+SyscallResult SysSetfsuid(Task& task, uint32_t uid) {
+  const Credentials& now = task.creds();
+  const uint32_t old = now.fsuid;
+  const bool may = now.Has(Capability::kSetuid) || uid == now.uid || uid == now.euid || uid == now.suid || uid == old;
+  if (uid == kKeep || !may || uid == old) return old;
+  RefPtr<Credentials> fresh = Copy(task);
+  fresh->fsuid = uid;
+  if (old == 0) fresh->effective.bits &= ~kFilesystemCaps;
+  if (uid == 0) fresh->effective.bits |= fresh->permitted.bits & kFilesystemCaps;
+  task.SetCreds(std::move(fresh));
+  return old;
+}
+
+SyscallResult SysSetfsgid(Task& task, uint32_t gid) {
+  const Credentials& now = task.creds();
+  const uint32_t old = now.fsgid;
+  const bool may = now.Has(Capability::kSetgid) || gid == now.gid || gid == now.egid || gid == now.sgid || gid == old;
+  if (gid == kKeep || !may || gid == old) return old;
+  RefPtr<Credentials> fresh = Copy(task);
+  fresh->fsgid = gid;
+  task.SetCreds(std::move(fresh));
+  return old;
+}
+
+SyscallResult SysGetgroups(Task& task, int32_t count, UserAddr list) {
+  const std::vector<uint32_t>& groups = task.creds().groups;
+  if (count < 0) return Errno::kEINVAL;
+  if (count == 0) return groups.size();
+  if (static_cast<size_t>(count) < groups.size()) return Errno::kEINVAL;
+  TRY(UserOut<uint32_t>(list).WriteArray(task.mm(), groups));
+  return groups.size();
+}
+
+SyscallResult SysSetgroups(Task& task, int32_t count, UserAddr list) {
+  if (!task.creds().Has(Capability::kSetgid)) return Errno::kEPERM;
+  if (count < 0 || count > kMaxGroups) return Errno::kEINVAL;
+  std::vector<uint32_t> groups = TRY(UserIn<uint32_t>(list).ReadArray(task.mm(), count));
+  std::sort(groups.begin(), groups.end());
+  RefPtr<Credentials> fresh = Copy(task);
+  fresh->groups = std::move(groups);
+  task.SetCreds(std::move(fresh));
+  return 0;
+}
+
+SyscallResult SysCapget(Task& task, UserAddr header, UserAddr data) {
+  const CapHeader asked = TRY(UserIn<CapHeader>(header).Read(task.mm()));
+  const Result<size_t> words = CapWords(task, header, asked.version);
+  // A probe of the version: null data and an unknown version.
+  if (!words.ok()) return data.is_null() && words.Is(Errno::kEINVAL) ? SyscallResult(0) : SyscallResult(words.error());
+  if (asked.pid < 0) return Errno::kEINVAL;
+  RefPtr<Task> target(&task);
+  if (asked.pid != 0) target = task.kernel().FindTask(asked.pid);
+  const RefPtr<Credentials> creds = target ? target->SharedCreds() : nullptr;
+  if (!creds) return Errno::kESRCH;
+  if (data.is_null()) return 0;
+  CapData out[2];
+  for (int i = 0; i < 2; ++i) {
+    out[i] = {.effective = static_cast<uint32_t>(creds->effective.bits >> (32 * i)),
+              .permitted = static_cast<uint32_t>(creds->permitted.bits >> (32 * i)),
+              .inheritable = static_cast<uint32_t>(creds->inheritable.bits >> (32 * i))};
+  }
+  return UserOut<CapData>(data).WriteArray(task.mm(), std::span(out).first(*words));
+}
+
+SyscallResult SysCapset(Task& task, UserAddr header, UserAddr data) {
+  const CapHeader asked = TRY(UserIn<CapHeader>(header).Read(task.mm()));
+  const size_t words = TRY(CapWords(task, header, asked.version));
+  if (asked.pid != 0 && asked.pid != task.tid()) return Errno::kEPERM;
+  const std::vector<CapData> in = TRY(UserIn<CapData>(data).ReadArray(task.mm(), words));
+  CapabilitySet effective, permitted, inheritable;
+  for (size_t i = 0; i < words; ++i) {
+    effective.bits |= uint64_t{in[i].effective} << (32 * i);
+    permitted.bits |= uint64_t{in[i].permitted} << (32 * i);
+    inheritable.bits |= uint64_t{in[i].inheritable} << (32 * i);
+  }
+  for (CapabilitySet* set : {&effective, &permitted, &inheritable}) set->bits &= CapabilitySet::All().bits;
+  const Credentials& now = task.creds();
+  const bool may_set = now.Has(Capability::kSetpcap);
+  const bool bad = (!may_set && (inheritable.bits & ~(now.inheritable.bits | now.permitted.bits)) != 0) ||
+                   (inheritable.bits & ~(now.inheritable.bits | now.bounding.bits)) != 0 ||
+                   (permitted.bits & ~now.permitted.bits) != 0 || (effective.bits & ~permitted.bits) != 0;
+  if (bad) return Errno::kEPERM;
+  RefPtr<Credentials> fresh = Copy(task);
+  fresh->effective = effective, fresh->permitted = permitted, fresh->inheritable = inheritable;
+  fresh->ambient.bits &= permitted.bits & inheritable.bits;
+  task.SetCreds(std::move(fresh));
+  return 0;
+}
+
+}  // namespace sentry
