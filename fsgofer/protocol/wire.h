@@ -54,12 +54,12 @@ enum class MessageType : uint16_t {
 
 enum class OpenMode : uint32_t { kNone = 0, kReadOnly = 1, kWriteOnly = 2, kReadWrite = 3 };
 
-inline constexpr uint32_t kOpenTruncate = 1;      // OpenRequest::flags
-inline constexpr uint32_t kRenameNoReplace = 1;   // RENAME_NOREPLACE
-inline constexpr uint32_t kRenameExchange = 2;    // RENAME_EXCHANGE
-inline constexpr uint32_t kXattrCreate = 1;       // XATTR_CREATE
-inline constexpr uint32_t kXattrReplace = 2;      // XATTR_REPLACE
-inline constexpr uint32_t kUnlinkDirectory = 1;   // UnlinkRequest::flags: rmdir
+inline constexpr uint32_t kOpenTruncate = 1;     // OpenRequest::flags
+inline constexpr uint32_t kRenameNoReplace = 1;  // RENAME_NOREPLACE
+inline constexpr uint32_t kRenameExchange = 2;   // RENAME_EXCHANGE
+inline constexpr uint32_t kXattrCreate = 1;      // XATTR_CREATE
+inline constexpr uint32_t kXattrReplace = 2;     // XATTR_REPLACE
+inline constexpr uint32_t kUnlinkDirectory = 1;  // UnlinkRequest::flags: rmdir
 
 // SetAttrRequest::valid.
 inline constexpr uint32_t kSetMode = 1 << 0;
@@ -273,8 +273,8 @@ struct SetAttrRequest {
 static_assert(sizeof(SetAttrRequest) == 64);
 
 template <typename T>
-concept WireStruct = std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T> &&
-                     std::has_unique_object_representations_v<T>;
+concept WireStruct =
+    std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T> && std::has_unique_object_representations_v<T>;
 
 static_assert(WireStruct<RequestHeader> && WireStruct<ReplyHeader> && WireStruct<NodeAttr> && WireStruct<WalkReply> &&
               WireStruct<DirEntryHeader> && WireStruct<SetAttrRequest> && WireStruct<MakeRequest>);

@@ -20,10 +20,10 @@ constexpr uint64_t kNfsdFsMagic = 0x6e667364;
 constexpr uint64_t kResctrlMagic = 0x7655821;
 
 constexpr uint64_t kPseudoFileSystems[] = {
-    PROC_SUPER_MAGIC, SYSFS_MAGIC,       CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC,   TRACEFS_MAGIC,
-    SECURITYFS_MAGIC, SELINUX_MAGIC,     SMACK_MAGIC,        BPF_FS_MAGIC,        PSTOREFS_MAGIC,  EFIVARFS_MAGIC,
-    NSFS_MAGIC,       DEVPTS_SUPER_MAGIC, BINDERFS_SUPER_MAGIC, BINFMTFS_MAGIC,   SOCKFS_MAGIC,    kMqueueMagic,
-    kFuseCtlMagic,    kConfigFsMagic,    kRpcPipeFsMagic,    kNfsdFsMagic,        kResctrlMagic,   AAFS_MAGIC,
+    PROC_SUPER_MAGIC, SYSFS_MAGIC,        CGROUP_SUPER_MAGIC,   CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC,  TRACEFS_MAGIC,
+    SECURITYFS_MAGIC, SELINUX_MAGIC,      SMACK_MAGIC,          BPF_FS_MAGIC,        PSTOREFS_MAGIC, EFIVARFS_MAGIC,
+    NSFS_MAGIC,       DEVPTS_SUPER_MAGIC, BINDERFS_SUPER_MAGIC, BINFMTFS_MAGIC,      SOCKFS_MAGIC,   kMqueueMagic,
+    kFuseCtlMagic,    kConfigFsMagic,     kRpcPipeFsMagic,      kNfsdFsMagic,        kResctrlMagic,  AAFS_MAGIC,
 };
 
 WireTime ToWire(const statx_timestamp& t) { return {t.tv_sec, t.tv_nsec, 0}; }

@@ -218,7 +218,7 @@ TEST(HostileServerTest, RepliesThatMakeNoSense) {
   ExpectDeathOfWalk([](auto& h, WireWriter& out) { return out.Put(ReplyHeader{1, h.sequence, 0, 0}), -1; });
   ExpectDeathOfWalk([](auto& h, WireWriter& out) { return out.Put(ReplyHeader{kMagic, h.sequence, 512, 0}), -1; });
   ExpectDeathOfWalk([&](auto& h, WireWriter& out) { return out.Put(ok(h)), -1; });  // no body
-  ExpectDeathOfWalk([&](auto& h, WireWriter& out) {  // more steps than were asked for
+  ExpectDeathOfWalk([&](auto& h, WireWriter& out) {                                 // more steps than were asked for
     out.Put(ok(h));
     out.Put(WalkReply{2, 0, 0, 0});
     out.Put(dir);

@@ -61,6 +61,56 @@ TEST(JailTest, ServesFromInsideAndExitsWithItsClient) {
   EXPECT_EQ(ExitCodeOf(gofer.pid), 0);
 }
 
+// Also what the list of host calls in README.md is checked with: strace -f.
+TEST(JailTest, EveryRequestWorksWithTheRightsThatAreLeft) {
+  TempDir dir;
+  WriteHostFile(dir / "probe", "");
+  const bool chowns = chown((dir / "probe").c_str(), 1000, 1001) == 0;
+  const uint32_t uid = chowns ? 1000 : kUnchangedId, gid = chowns ? 1001 : kUnchangedId;
+  GoferProcess gofer = StartGofer({{dir.path(), false}});
+  Client& c = *gofer.client;
+  const NodeId root = c.Attach(0)->node;
+  // Neither its owner nor by its mode may root without capabilities use it.
+  auto sub = c.Mkdir(root, "d", {.mode = 0700, .uid = uid, .gid = gid});
+  ASSERT_TRUE(sub.ok());
+  auto file = c.Create(sub->node, "f", {.mode = 04700, .uid = uid, .gid = gid}, OpenMode::kReadWrite);
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->node.attr.mode & 07777, 04700u);
+  EXPECT_TRUE(c.Open(file->node.node, OpenMode::kReadWrite, kOpenTruncate).ok());
+  EXPECT_TRUE(c.Link(file->node.node, root, "hard").ok());
+  EXPECT_TRUE(c.Symlink(sub->node, "s", "t", {.uid = uid, .gid = gid}).ok());
+  EXPECT_TRUE(c.Mkdir(sub->node, "g", {.mode = 02770, .uid = uid, .gid = gid}).ok());
+  EXPECT_TRUE(c.Mknod(sub->node, "p", {.mode = S_IFIFO | 0600, .uid = uid, .gid = gid}).ok());
+  const std::string_view s = "s";
+  auto link = c.Walk(sub->node, {&s, 1});
+  ASSERT_TRUE(link.ok() && link->steps.size() == 1);
+  EXPECT_EQ(c.ReadLink(link->steps[0].node).value(), "t");
+  EXPECT_EQ(c.ReadDir(sub->node, 0)->entries.size(), 4u);
+  const uint64_t cookie = c.ReadDir(sub->node, 0)->entries[0].next_cookie;
+  EXPECT_EQ(c.ReadDir(sub->node, cookie)->entries.size(), 3u);
+  SetAttrRequest set = {};
+  set.node = file->node.node;
+  set.valid = kSetMode | kSetSize | kSetAtime | kSetMtimeNow | (chowns ? kSetUid : 0);
+  set.mode = 02711;
+  set.uid = 5;
+  set.size = 10;
+  ASSERT_TRUE(c.SetAttr(set).ok());
+  EXPECT_EQ(c.GetAttr(set.node)->mode & 07777, 02711u);
+  EXPECT_TRUE(c.StatFs(set.node).ok());
+  EXPECT_TRUE(c.Fsync(set.node).ok());
+  if (!c.SetXattr(set.node, "user.x", "v", 0).Is(Errno::kEOPNOTSUPP)) {
+    EXPECT_EQ(c.GetXattr(set.node, "user.x").value(), "v");
+    EXPECT_TRUE(c.RemoveXattr(set.node, "user.x").ok());
+  }
+  EXPECT_TRUE(c.ListXattr(set.node).ok());
+  EXPECT_TRUE(c.Rename({sub->node, "f", root, "f"}).ok());
+  EXPECT_TRUE(c.Unlink(root, "f").ok());
+  EXPECT_TRUE(c.Rmdir(sub->node, "g").ok());
+  EXPECT_TRUE(c.Close({&set.node, 1}).ok());
+  gofer.client.reset();
+  EXPECT_EQ(ExitCodeOf(gofer.pid), 0);
+}
+
 TEST(JailTest, HostRootIsExportedWithoutItsPseudoFileSystems) {
   GoferProcess gofer = StartGofer({{"/", true}});
   auto root = gofer.client->Attach(0);

@@ -47,10 +47,10 @@ struct Node {
   // Guarded by the table's lock.
   Node* parent = nullptr;  // null for a root only
   std::string name;
-  bool hashed = false;     // parent and name lead here, as far as is known
-  uint32_t refs = 0;       // the client's
-  uint32_t pins = 0;       // requests at work
-  uint32_t children = 0;   // nodes with this parent
+  bool hashed = false;    // parent and name lead here, as far as is known
+  uint32_t refs = 0;      // the client's
+  uint32_t pins = 0;      // requests at work
+  uint32_t children = 0;  // nodes with this parent
   base::RefPtr<PathFd> path;
   Node* lru_prev = nullptr;  // among those with a descriptor, roots excepted
   Node* lru_next = nullptr;

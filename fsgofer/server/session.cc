@@ -13,29 +13,29 @@ using base::Result;
 using base::UniqueFd;
 
 // In the order of MessageType. 0 is no message.
-const Session::Row Session::kRows[] = {
-    {nullptr, false},
-    {&Session::Attach, false},
-    {&Session::Walk, false},
-    {&Session::Open, false},
-    {&Session::ReadDir, false},
-    {&Session::ReadLink, false},
-    {&Session::StatFs, false},
-    {&Session::GetAttr, false},
-    {&Session::GetXattr, false},
-    {&Session::ListXattr, false},
-    {&Session::Close, false},
-    {&Session::Fsync, false},
-    {&Session::Create, true},
-    {&Session::Mkdir, true},
-    {&Session::Symlink, true},
-    {&Session::Mknod, true},
-    {&Session::Link, true},
-    {&Session::Unlink, true},
-    {&Session::Rename, true},
-    {&Session::SetAttr, true},
-    {&Session::SetXattr, true},
-    {&Session::RemoveXattr, true},
+const Session::Handler Session::kHandlers[] = {
+    nullptr,
+    &Session::Attach,
+    &Session::Walk,
+    &Session::Open,
+    &Session::ReadDir,
+    &Session::ReadLink,
+    &Session::StatFs,
+    &Session::GetAttr,
+    &Session::GetXattr,
+    &Session::ListXattr,
+    &Session::Close,
+    &Session::Fsync,
+    &Session::Create,
+    &Session::Mkdir,
+    &Session::Symlink,
+    &Session::Mknod,
+    &Session::Link,
+    &Session::Unlink,
+    &Session::Rename,
+    &Session::SetAttr,
+    &Session::SetXattr,
+    &Session::RemoveXattr,
 };
 
 Result<Export> OpenExport(const std::string& path, bool readonly) {
@@ -57,7 +57,14 @@ Result<Export> OpenExport(const std::string& path, bool readonly) {
 
 Session::Session(std::vector<Export> exports, const NodeTable::Limits& limits)
     : exports_(std::move(exports)), nodes_(limits) {
-  static_assert(std::size(kRows) == static_cast<size_t>(MessageType::kCount));
+  static_assert(std::size(kHandlers) == static_cast<size_t>(MessageType::kCount));
+}
+
+Result<void> Session::Dispatch(uint16_t type, WireReader& in, Reply& out) {
+  if (type == 0 || type >= std::size(kHandlers)) return Errno::kENOSYS;
+  TRY((this->*kHandlers[type])(in, out));
+  if (!out.body.ok()) return Errno::kEOVERFLOW;
+  return base::Ok();
 }
 
 Session::Answer Session::Handle(std::span<const std::byte> request, std::span<std::byte> reply) {
@@ -65,9 +72,7 @@ Session::Answer Session::Handle(std::span<const std::byte> request, std::span<st
   RequestHeader header;
   if (!in.Get(&header) || header.magic != kMagic || header.reserved != 0) return {};
   Reply out(reply.subspan(sizeof(ReplyHeader)));
-  Result<void> result = Errno::kENOSYS;
-  if (header.type != 0 && header.type < std::size(kRows)) result = (this->*kRows[header.type].handler)(in, out);
-  if (result.ok() && !out.body.ok()) result = Errno::kEOVERFLOW;
+  const Result<void> result = Dispatch(header.type, in, out);
   if (!result.ok()) {
     out.body.Clear();
     out.fd.reset();

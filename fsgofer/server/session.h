@@ -48,11 +48,8 @@ class Session {
 
  private:
   using Handler = base::Result<void> (Session::*)(WireReader&, Reply&);
-  struct Row {
-    Handler handler;
-    bool writes;
-  };
-  static const Row kRows[];
+  static const Handler kHandlers[];
+  base::Result<void> Dispatch(uint16_t type, WireReader& in, Reply& out);
 
   base::Result<void> Attach(WireReader& in, Reply& out);
   base::Result<void> Walk(WireReader& in, Reply& out);

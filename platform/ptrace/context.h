@@ -11,21 +11,23 @@
 #include "platform/platform.h"
 #include "platform/ptrace/placement.h"
 #include "platform/ptrace/traced_thread.h"
+#include "platform/stub/stub_pool.h"
 #include "platform/stub/stub_process.h"
 
 namespace platform::ptrace {
 
 class PtraceAddressSpace : public AddressSpace {
  public:
-  PtraceAddressSpace(std::shared_ptr<stub::StubProcess> stub, size_t vma_budget)
-      : stub_(std::move(stub)), vma_budget_(vma_budget) {}
-  ~PtraceAddressSpace() override { stub_->Kill(); }
+  PtraceAddressSpace(stub::StubPool& pool, std::shared_ptr<stub::StubProcess> stub, size_t vma_budget)
+      : pool_(pool), stub_(std::move(stub)), vma_budget_(vma_budget) {}
+  ~PtraceAddressSpace() override { pool_.Bury(stub_); }
 
   Result<void> Apply(std::span<const MapOp> ops) override { return stub_->Apply(ops); }
   size_t vma_budget() const override { return vma_budget_; }
   const std::shared_ptr<stub::StubProcess>& stub() const { return stub_; }
 
  private:
+  stub::StubPool& pool_;
   const std::shared_ptr<stub::StubProcess> stub_;
   const size_t vma_budget_;
 };

@@ -30,8 +30,9 @@ void SetAffinity(pid_t tid, int cpu) {
 
 }  // namespace
 
-base::Result<std::unique_ptr<Placement>> Placement::Create(int watched, std::function<void()> on_hangup) {
-  std::unique_ptr<Placement> placement(new Placement(watched, std::move(on_hangup)));
+base::Result<std::unique_ptr<Placement>> Placement::Create(int watched, std::function<void()> on_hangup,
+                                                               std::function<bool()> on_tick) {
+  std::unique_ptr<Placement> placement(new Placement(watched, std::move(on_hangup), std::move(on_tick)));
   placement->wake_fd_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!placement->wake_fd_) return HostErrno();
   // Signals of the process are other threads' affair.
@@ -43,8 +44,8 @@ base::Result<std::unique_ptr<Placement>> Placement::Create(int watched, std::fun
   return placement;
 }
 
-Placement::Placement(int watched, std::function<void()> on_hangup)
-    : watched_(watched), on_hangup_(std::move(on_hangup)) {
+Placement::Placement(int watched, std::function<void()> on_hangup, std::function<bool()> on_tick)
+    : watched_(watched), on_hangup_(std::move(on_hangup)), on_tick_(std::move(on_tick)) {
   CPU_ZERO(&allowed_);
   sched_getaffinity(0, sizeof(allowed_), &allowed_);
   for (int cpu = 0; cpu < CPU_SETSIZE && cpu < kMaxCpus; cpu++) {
@@ -195,7 +196,8 @@ void Placement::MonitorLoop() {
       fds[1].fd = -1;
       on_hangup_();
     }
-    quiet_ticks = Tick() ? 0 : quiet_ticks + 1;
+    const bool busy = on_tick_();
+    quiet_ticks = Tick() || busy ? 0 : quiet_ticks + 1;
   }
 }
 

@@ -38,8 +38,11 @@ struct Runner {
 
 class Placement {
  public:
-  // `watched` is polled for a hang-up, upon which `on_hangup` is called once.
-  static base::Result<std::unique_ptr<Placement>> Create(int watched, std::function<void()> on_hangup);
+  // The monitor thread has two small jobs more. `watched` is polled for a hang-up,
+  // upon which `on_hangup` is called once. `on_tick` is called at each tick; true:
+  // it has more to do.
+  static base::Result<std::unique_ptr<Placement>> Create(int watched, std::function<void()> on_hangup,
+                                                         std::function<bool()> on_tick);
   ~Placement();
 
   // The calling host thread will run `stub` for `runner`; and has ceased to.
@@ -51,7 +54,7 @@ class Placement {
   void Leave(Runner& runner);
 
  private:
-  Placement(int watched, std::function<void()> on_hangup);
+  Placement(int watched, std::function<void()> on_hangup, std::function<bool()> on_tick);
   int Pin(Runner& runner);
   void Uncount(Runner& runner);
   void SetFree(Runner& runner) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -64,6 +67,7 @@ class Placement {
 
   const int watched_;
   const std::function<void()> on_hangup_;
+  const std::function<bool()> on_tick_;
   base::UniqueFd wake_fd_;
   cpu_set_t allowed_;
   std::vector<int> cpus_;

@@ -27,7 +27,7 @@ class PtracePlatform : public Platform {
   const PlatformInfo& info() const override { return info_; }
 
   Result<std::unique_ptr<AddressSpace>> NewAddressSpace() override {
-    return std::unique_ptr<AddressSpace>(new PtraceAddressSpace(TRY(pool_->Take()), vma_budget_));
+    return std::unique_ptr<AddressSpace>(new PtraceAddressSpace(*pool_, TRY(pool_->Take()), vma_budget_));
   }
 
   Result<std::unique_ptr<Context>> NewContext() override {
@@ -51,7 +51,9 @@ Result<std::unique_ptr<Platform>> Create(Options options) {
   auto on_hangup = [pool = pool.get(), report = std::move(options.on_template_death)] {
     if (report) report(pool->TemplateDeathCause());
   };
-  std::unique_ptr<Placement> placement = TRY(Placement::Create(pool->control_fd(), std::move(on_hangup)));
+  auto on_tick = [pool = pool.get()] { return pool->Reap(); };
+  std::unique_ptr<Placement> placement =
+      TRY(Placement::Create(pool->control_fd(), std::move(on_hangup), std::move(on_tick)));
   return std::unique_ptr<Platform>(new PtracePlatform(std::move(pool), std::move(placement), vma_budget));
 }
 

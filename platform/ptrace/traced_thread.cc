@@ -2,6 +2,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -78,10 +79,18 @@ pid_t CurrentTid() {
 
 Result<std::unique_ptr<TracedThread>> TracedThread::Attach(std::shared_ptr<stub::StubProcess> stub) {
   const pid_t tid = TRY(stub->NewThread());
+  // Its first stop is awaited below: better on this CPU.
+  if (const int cpu = sched_getcpu(); cpu >= 0 && cpu < CPU_SETSIZE) {
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(cpu, &here);
+    sched_setaffinity(tid, sizeof(here), &here);
+  }
   // EXITKILL: without its tracer the thread would run on with host system calls.
   const uint64_t options = PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD;
   if (Ptrace(PTRACE_SEIZE, tid, 0, options) != 0 || Ptrace(PTRACE_INTERRUPT, tid, 0, 0) != 0) {
     const Errno error = HostErrno();
+    stub->ThreadGone();
     LOG(kError, "can't trace stub thread %d of process %d: %s", tid, stub->pid(), base::ErrnoName(error));
     return error;
   }
@@ -97,6 +106,11 @@ Result<std::unique_ptr<TracedThread>> TracedThread::Attach(std::shared_ptr<stub:
 }
 
 TracedThread::~TracedThread() {
+  End();
+  stub_->ThreadGone();
+}
+
+void TracedThread::End() {
   if (gone_) return;
   if (CurrentTid() != tracer_) {
     // Not ours to detach from, and it must not live on.

@@ -53,6 +53,7 @@ class TracedThread {
   TracedThread(std::shared_ptr<stub::StubProcess> stub, pid_t tid) : stub_(std::move(stub)), tid_(tid) {}
   int Wait();
   void Poke(size_t index, uint64_t value);
+  void End();
   void Reap();
 
   const std::shared_ptr<stub::StubProcess> stub_;

@@ -65,6 +65,13 @@ struct KeeperRequest {
 };
 static_assert(sizeof(KeeperRequest) == 4096 && offsetof(KeeperRequest, ops) == KEEPER_REQUEST_OPS);
 
+// clone flags of a guest thread: CLONE_VM | CLONE_FS | CLONE_FILES |
+// CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM.
+inline constexpr uint64_t kThreadFlags = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000;
+
+// The keeper's first message: the number of the first guest thread.
+using KeeperHello = int32_t;
+
 // Control socket, sentry to template: make a stub that reads request page `slot`.
 struct NewStubRequest {
   uint32_t slot;

@@ -36,9 +36,23 @@ StubPool::~StubPool() {
   while (outstanding_ > 0 && !ReadReply(0).Is(Errno::kESRCH)) {
   }
   ready_.clear();
+  dying_.clear();
   kill(template_.pid, SIGKILL);
   while (waitpid(template_.pid, nullptr, 0) < 0 && errno == EINTR) {
   }
+}
+
+void StubPool::Bury(std::shared_ptr<StubProcess> stub) {
+  stub->Kill();
+  if (stub->TryReap() || stub->has_threads()) return;
+  MutexLock lock(mu_);
+  dying_.push_back(std::move(stub));
+}
+
+bool StubPool::Reap() {
+  MutexLock lock(mu_);
+  std::erase_if(dying_, [](const std::shared_ptr<StubProcess>& stub) { return stub->TryReap(); });
+  return !dying_.empty();
 }
 
 std::string StubPool::TemplateDeathCause() const {
@@ -102,6 +116,7 @@ void StubPool::Refill() {
 }
 
 Result<std::shared_ptr<StubProcess>> StubPool::Take() {
+  Reap();
   MutexLock lock(mu_);
   while (outstanding_ > 0 && ReadReply(MSG_DONTWAIT).ok()) {
   }

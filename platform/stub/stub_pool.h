@@ -29,6 +29,12 @@ class StubPool {
   // is dead.
   base::Result<std::shared_ptr<StubProcess>> Take();
 
+  // Ends `stub`. If no guest thread of it is left, without waiting for the host to
+  // take it down (50 us): Reap does later.
+  void Bury(std::shared_ptr<StubProcess> stub);
+  // Reaps buried stubs that are dead by now; whether some are left.
+  bool Reap();
+
   // Polls POLLHUP when the template is dead.
   int control_fd() const { return template_.control.get(); }
   // How the template died, in words; for when control_fd has hung up.
@@ -49,6 +55,7 @@ class StubPool {
   // Rank: kPlatformPool. Held while the template answers.
   base::RankedMutex<base::LockRank::kPlatformPool> mu_;
   std::vector<std::shared_ptr<StubProcess>> ready_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::shared_ptr<StubProcess>> dying_ ABSL_GUARDED_BY(mu_);
   size_t outstanding_ ABSL_GUARDED_BY(mu_) = 0;
 };
 

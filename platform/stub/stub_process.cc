@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "platform/stub/stub_pool.h"
@@ -29,8 +30,6 @@ using base::HostErrno;
 using base::MutexLock;
 using base::Result;
 
-constexpr uint64_t kThreadFlags =
-    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 // A request's ops besides the mappings: the receipt of descriptors and their end.
 constexpr size_t kMaxMapOps = kMaxKeeperOps - 2;
 
@@ -92,9 +91,18 @@ StubProcess::~StubProcess() {
   Kill();
   // A thread that is traced still holds the wait up; contexts reap theirs before
   // they drop their reference.
-  while (waitpid(pid_, nullptr, __WALL) < 0 && errno == EINTR) {
+  if (!reaped_) {
+    while (waitpid(pid_, nullptr, __WALL) < 0 && errno == EINTR) {
+    }
   }
   pages_->GiveSlot(slot_);
+}
+
+bool StubProcess::TryReap() {
+  if (reaped_ || has_threads()) return reaped_;
+  const pid_t got = waitpid(pid_, nullptr, __WALL | WNOHANG);
+  if (got == pid_) reaped_ = true;
+  return reaped_;
 }
 
 void StubProcess::Kill() {
@@ -149,6 +157,7 @@ void StubProcess::MoveKeeperHere() {
 
 Result<uint32_t> StubProcess::Call(size_t count, Answer answer, std::span<const int> donated) {
   if (broken_) return Errno::kESRCH;
+  TRY(ReadHello());
   request_->count = count;
   MoveKeeperHere();
   ssize_t n;
@@ -172,12 +181,32 @@ Result<uint32_t> StubProcess::Call(size_t count, Answer answer, std::span<const 
   return value;
 }
 
+Result<void> StubProcess::ReadHello() {
+  if (greeted_) return base::Ok();
+  KeeperHello hello;
+  if (!ReadExactly(&hello, sizeof(hello))) {
+    broken_ = true;
+    return Errno::kESRCH;
+  }
+  greeted_ = true;
+  first_thread_ = hello;
+  return base::Ok();
+}
+
 Result<pid_t> StubProcess::NewThread() {
   MutexLock lock(mu_);
+  if (broken_) return Errno::kESRCH;
+  TRY(ReadHello());
+  if (first_thread_ > 0) {
+    threads_.fetch_add(1, std::memory_order_relaxed);
+    return std::exchange(first_thread_, 0);
+  }
   // No stack: the thread makes no use of one until its tracer gives it the
   // guest's. 0 keeps the keeper's rsp, which is none either.
   request_->ops[0] = {SYS_clone, {kThreadFlags}, KEEPER_OP_CLONE | KEEPER_OP_VALUE};
-  return static_cast<pid_t>(TRY(Call(1, Answer::kValue, {})));
+  const pid_t tid = static_cast<pid_t>(TRY(Call(1, Answer::kValue, {})));
+  threads_.fetch_add(1, std::memory_order_relaxed);
+  return tid;
 }
 
 Result<void> StubProcess::SendDonated(std::span<const int> fds) {

@@ -55,12 +55,17 @@ class StubProcess {
 
   // AddressSpace::Apply.
   base::Result<void> Apply(std::span<const MapOp> ops);
-  // A new thread, waiting in pause() in stub text; ESRCH: the stub is dead.
+  // A new thread, waiting in pause() in stub text; ESRCH: the stub is dead. The
+  // caller will trace it, and call ThreadGone when it is.
   base::Result<pid_t> NewThread();
+  void ThreadGone() { threads_.fetch_sub(1, std::memory_order_release); }
 
   pid_t pid() const { return pid_; }
   // Ends the process. It stays a zombie, so that its number stays ours.
   void Kill();
+  // Reaps it if it is dead and no context has a thread in it. The last owner's.
+  bool TryReap();
+  bool has_threads() const { return threads_.load(std::memory_order_acquire) > 0; }
   bool killed() const { return killed_.load(std::memory_order_relaxed); }
   // Why it is gone, in words.
   std::string DeathCause() const;
@@ -72,6 +77,7 @@ class StubProcess {
   base::Result<void> ApplySome(std::span<const MapOp>& ops) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   base::Result<void> SendDonated(std::span<const int> fds) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void MoveKeeperHere() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  base::Result<void> ReadHello() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool ReadExactly(void* out, size_t size);
 
   const pid_t pid_;
@@ -81,11 +87,17 @@ class StubProcess {
   const MemoryFds fds_;
   std::atomic<bool> killed_ = false;  // alone: tells Kill from a death by others
 
+  // Threads handed out and not given back.
+  std::atomic<int> threads_ = 0;
+  bool reaped_ = false;  // the last owner's
+
   // Rank: kPlatform. One request at a time; held while the keeper works, which
   // never waits for the guest.
   base::RankedMutex<base::LockRank::kPlatform> mu_;
   KeeperRequest* const request_;
   bool broken_ ABSL_GUARDED_BY(mu_) = false;
+  bool greeted_ ABSL_GUARDED_BY(mu_) = false;
+  pid_t first_thread_ ABSL_GUARDED_BY(mu_) = 0;  // 0: taken
   int keeper_cpu_ ABSL_GUARDED_BY(mu_) = -1;
 };
 

@@ -134,6 +134,17 @@ all_done:
     jnz 5b
     jmp KeeperLoop
 
+// int CloneGuestThread(unsigned long flags): for the first thread, which is made
+// before there is any guest code.
+    .globl CloneGuestThread
+CloneGuestThread:
+    xorl %esi, %esi                     // no stack: rsp stays, nobody uses it
+    movl $SYS_clone, %eax
+    syscall
+    testq %rax, %rax
+    jz GuestThreadStart
+    ret
+
     .section .rodata, "a", @progbits
 byte_table:
     .set i, 0

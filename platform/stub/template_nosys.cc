@@ -13,6 +13,7 @@
 #include "platform/stub/layout.h"
 
 extern "C" [[noreturn]] void KeeperLoop();
+extern "C" int CloneGuestThread(uint64_t flags);
 
 namespace platform::stub {
 namespace {
@@ -105,6 +106,9 @@ void SetName(const char* name) { Call(SYS_prctl, PR_SET_NAME, Addr(name)); }
   const sock_fprog prog = {sizeof(kFilter) / sizeof(kFilter[0]), const_cast<sock_filter*>(kFilter)};
   // SPEC_ALLOW: the guest is kept from nothing by a slower processor here.
   if (Call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, Addr(&prog)) != 0) Exit(2);
+  const KeeperHello first_thread = CloneGuestThread(kThreadFlags);
+  if (first_thread < 0) Exit(4);
+  Call(SYS_write, STUB_FD_SOCKET, Addr(&first_thread), sizeof(first_thread));
   KeeperLoop();
 }
 

@@ -13,10 +13,11 @@ namespace sentry {
 
 class Session final : public base::RefCounted {
  public:
-  Session(int32_t id) : id(id) {}  // NOLINT
+  explicit Session(int32_t id) : id(id) {}
   const int32_t id;
   // Null: none. Of a kind that boot knows (devpts, a passed-through terminal).
   RefPtr<base::RefCounted> terminal;
+  int32_t process_groups = 0;  // how many are in it
 };
 
 class ProcessGroup final : public base::RefCounted {

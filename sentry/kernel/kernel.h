@@ -95,6 +95,15 @@ class Kernel {
   Result<void> SetProcessGroup(Task& caller, int32_t pid, int32_t pgid);  // setpgid(2)
   Result<int32_t> CreateSession(Task& caller);                            // setsid(2)
 
+  // What the system call layer keeps once a kernel (syscalls/rooms.h): made at
+  // first use, gone with the kernel.
+  template <typename Make>
+  base::RefCounted& SyscallState(Make make) {
+    base::MutexLock lock(syscall_state_mu_);
+    if (!syscall_state_) syscall_state_ = make();
+    return *syscall_state_;
+  }
+
   // --- Notices ---
   // The platform's or gofer's death: ends the sandbox (set by boot).
   std::function<void(std::string cause)> on_fatal;
@@ -116,6 +125,9 @@ class Kernel {
 
   Options options_;
   const int64_t boot_time_ns_;
+  // Rank kKernel: what is made under it takes locks of its own.
+  base::RankedMutex<base::LockRank::kKernel> syscall_state_mu_;
+  RefPtr<base::RefCounted> syscall_state_ ABSL_GUARDED_BY(syscall_state_mu_);
   std::unique_ptr<PidTable> pids_;
   std::unique_ptr<FutexTable> futexes_;
   std::unique_ptr<TimerQueue> timers_;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <vector>
 
 #include "base/mutex.h"
@@ -23,15 +24,18 @@ class PidTable {
   struct NewProcess {
     RefPtr<Task> leader;
     Task* parent = nullptr;         // the thread that is the parent; null: none
+    bool sibling = false;           // CLONE_PARENT: a child of the parent's parent
     bool new_session = false;       // else the parent's process group
     RefPtr<base::RefCounted> terminal;  // of the new session
     int32_t exit_signal = 0;
   };
-  // Both give the task its number. EAGAIN: too many tasks (or no number free);
-  // kExiting by Restart is the caller's business (`cloner` has a signal pending
-  // or is being killed): then kEINTR.
+  // Both give the task its number. EAGAIN: too many tasks. EINTR: a signal waits
+  // for `cloner`, which is to take it and start again.
   Result<void> AddProcess(NewProcess process, Task* cloner);
   Result<void> AddThread(RefPtr<Task> task, Task& cloner);
+
+  // No host thread could be had for a child: nobody is to hear of it.
+  void Abandon(ThreadGroup& group);
 
   // --- Death ---
   // A thread left its group for good: its number is free. Not for leaders.
@@ -39,7 +43,7 @@ class PidTable {
   // Takes the leader's number for `task`, the last thread (execve).
   void TakeLeadership(Task& task);
   // The children of a thread that ends go to a living thread, the nearest
-  // subreaper, or init. Returns what is to be done when the lock is free.
+  // subreaper, or init.
   void ForgetChildrenOf(Task& task);
   // The whole process ended: tells the parent, and frees it at once if nobody
   // waits for it. Orphaned stopped groups get SIGHUP and SIGCONT.
@@ -80,7 +84,6 @@ class PidTable {
 
   // --- For Kernel: host threads that wait ---
   void WaitForEnd(const ThreadGroup& group);
-  void NotifyEnded() { ended_.SignalAll(); }
 
  private:
   // What goes by one number; the entry lives while any of it does.
@@ -108,6 +111,7 @@ class PidTable {
   RefPtr<ThreadGroup> ReleaseLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // `ignored` does not count as a parent that keeps the group from being orphaned.
   bool OrphanedLocked(const ProcessGroup& pg, const ThreadGroup* ignored) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SendDeathSignalLocked(ThreadGroup& child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool HasStoppedLocked(const ProcessGroup& pg) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void KillOrphanedLocked(ThreadGroup& dying, ThreadGroup* parent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool MatchesLocked(const Task& caller, const ThreadGroup& child, const Task::WaitArgs& args) const

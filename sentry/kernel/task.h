@@ -31,6 +31,7 @@
 namespace sentry {
 
 class Kernel;
+struct LoadedProgram;
 
 class Task final : public base::RefCounted, public JobControl {
  public:
@@ -183,7 +184,7 @@ class Task final : public base::RefCounted, public JobControl {
   static void* ThreadMain(void* arg);
 
   // --- Waiting ---
-  enum class SleepKind : uint8_t { kInterruptible, kKillable };
+  enum class SleepKind : uint8_t { kInterruptible, kKillable, kStopped };  // the latter two: until killed
   WakeReason SleepAs(SleepKind kind, Deadline deadline);
   // Killed: by SIGKILL, its group's exit, or another thread's execve.
   bool killed() const;
@@ -216,16 +217,21 @@ class Task final : public base::RefCounted, public JobControl {
   void ForceSignalLocked(const SigInfo& info, bool reset_handler) ABSL_EXCLUSIVE_LOCKS_REQUIRED(group_->signal_mu_);
 
   // --- Clone (clone.cc) ---
-  struct CloneParts;
   Result<void> CheckCloneFlags(const CloneArgs& args) const;
-  SyscallResult PrepareClone(const CloneArgs& args, CloneParts& parts);
-  SyscallResult FinishClone(const CloneArgs& args, CloneParts& parts);
+  // The child with all it has, not yet known to anybody.
+  Result<RefPtr<Task>> MakeChild(const CloneArgs& args);
+  Result<void> GiveMemory(const CloneArgs& args, Task& child);
+  Result<void> GiveFiles(const CloneArgs& args, Task& child);
+  void GiveSignalState(const CloneArgs& args, Task& child);
+  Result<void> Publish(const CloneArgs& args, const RefPtr<Task>& child);
+  Result<int32_t> InstallPidfd(const CloneArgs& args, Task& child);
+  void ReleaseUnstarted();  // a child nobody knows
+  void RunAbandoned();      // a child without a host thread
 
   // --- Execve (exec.cc) ---
   // Ends all other threads and takes the leader's place. False: killed meanwhile.
   bool BecomeOnlyThread();
-  void TakeLeadership();
-  void FlushOldProgram(bool secure);
+  void SwitchProgram(RefPtr<MemoryManager> mm, LoadedProgram& program);
 
   // --- Exit (exit.cc) ---
   // Linux's mm_release: robust list, clear_child_tid, the vfork parent.

@@ -56,7 +56,8 @@ Task::WakeReason Task::SleepAs(SleepKind kind, Deadline deadline) {
     if (!slept) {
       slept = true;
       SwitchCpuMode(CpuMode::kSleep);
-      state.store(kind == SleepKind::kKillable ? 'D' : 'S', std::memory_order_relaxed);
+      constexpr char kStates[] = {'S', 'D', 'T'};
+      state.store(kStates[static_cast<int>(kind)], std::memory_order_relaxed);
       kernel().context_switches.fetch_add(1, std::memory_order_relaxed);
     }
     timed_out = HostFutexWait(wake_word_, kSleeping, deadline);

@@ -48,6 +48,20 @@ Task* ThreadGroup::AnyLiveTaskLocked() const {
   return nullptr;
 }
 
+void ThreadGroup::InheritFrom(const ThreadGroup& parent) {
+  oom_score_adj.store(parent.oom_score_adj.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  std::array<Rlimit, static_cast<size_t>(RlimitKind::kCount)> limits;
+  {
+    MutexLock lock(parent.mu_);
+    limits = parent.limits_;
+  }
+  {
+    MutexLock lock(mu_);
+    limits_ = limits;
+  }
+  timers_->CpuLimitChanged();
+}
+
 int32_t ThreadGroup::ppid() const { return kernel_.pids().ppid(*this); }
 RefPtr<ThreadGroup> ThreadGroup::parent() const { return kernel_.pids().parent(*this); }
 int32_t ThreadGroup::process_group_id() const { return kernel_.pids().process_group(*this); }

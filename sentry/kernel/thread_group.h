@@ -132,6 +132,7 @@ class ThreadGroup final : public base::RefCounted {
   void ExitLocked(ExitStatus status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(signal_mu_);
   void StartStopLocked(int signo) ABSL_EXCLUSIVE_LOCKS_REQUIRED(signal_mu_);
   Task* AnyLiveTaskLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(signal_mu_);
+  void InheritFrom(const ThreadGroup& parent);  // fork
   void AddTask(RefPtr<Task> task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(signal_mu_);
   // Adds a dead thread's times to the group's.
   void FoldTimes(CpuTimes times);

@@ -297,12 +297,12 @@ Result<void> MemoryFile::Commit(MemRange range) {
   return base::Ok();
 }
 
+// mincore of our view, not SEEK_HOLE: that one looks for the next hole however
+// far away it is.
 void MemoryFile::Residency(MemRange range, std::span<uint8_t> out) const {
-  std::fill(out.begin(), out.end(), uint8_t{0});
-  const uint64_t start = Impl::InClass(range.start);
-  ForEachData(impl_->ClassOf(range.start), start, start + range.size(), [&](uint64_t from, uint64_t to) {
-    for (uint64_t at = PageRoundDown(from); at < to; at += kPageSize) out[(at - start) / kPageSize] = 1;
-  });
+  if (range.size() == 0) return;
+  if (mincore(Pointer(range.start), range.size(), out.data()) != 0) std::fill(out.begin(), out.end(), uint8_t{1});
+  for (uint8_t& b : out) b &= 1;
 }
 
 }  // namespace sentry

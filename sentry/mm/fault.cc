@@ -1,5 +1,7 @@
 // Faults on memory that mm itself has: anonymous pages, copies on write. What
 // needs a mappable is in file_fault.cc.
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
 
@@ -84,11 +86,16 @@ FaultStatus MemoryManager::Impl::MapPresent(const Vma& vma, const FaultRequest& 
   const uint64_t page = PageRoundDown(rq.addr);
   const Pages::Piece piece = pages.PiecesIn(page, page + kPageSize).front();
   if (piece.run.hw.Allows(rq.access) && piece.run.hw.any()) {
-    // Mapped already. Another thread was faster, or the host has nothing to give
+    // Mapped already. Perhaps a store that the platform could not tell from a load
+    // and reports first as one ...
+    if (piece.run.kind == RunKind::kPrivate && piece.run.cow && vma.prot.write) return BreakCow(vma, rq, trash);
+    // ... or another thread was faster, or the host has nothing to give
     // for the page: the file was truncated, memory is full. A touch tells.
     std::byte byte;
     const std::byte* at = PointerTo(piece.run);
-    if (at == nullptr || SafeCopy(&byte, at, 1) == 0) return FaultStatus::kDone;
+    const bool good = at != nullptr ? SafeCopy(&byte, at, 1) == 0
+                                    : pread(piece.run.host->fd(), &byte, 1, static_cast<off_t>(piece.run.offset)) == 1;
+    if (good) return FaultStatus::kDone;
     if (piece.run.in_memory_file()) return FaultStatus::kNoMemory;
     RemovePages(page, page + kPageSize, trash);
     return FaultStatus::kBus;
@@ -159,7 +166,7 @@ FaultStatus MemoryManager::Impl::BreakCow(const Vma& vma, const FaultRequest& rq
     // The others are gone: nothing to copy, here and most likely around.
     Pages::Piece part = part_of(kFaultMax);
     if (!memory_file.SoleOwner(part.mem())) part = group;
-    if (!memory_file.SoleOwner(part.mem())) part = {page, PageRun{.end = page + kPageSize, .host = {}, .hw = {}}};
+    if (!memory_file.SoleOwner(part.mem())) part = {page, PageRun{.end = page + kPageSize}};
     pages.Update(part.start, part.run.end, [](uint64_t, PageRun& run) { run.cow = false; });
     if (rq.who == FaultRequest::For::kCopy) return FaultStatus::kDone;
     return MapWindow(vma, part.start, part.run.end, page, Fill::kLazy, trash);

@@ -52,7 +52,7 @@ TEST_F(ForkTest, CopiesOfTheSentryBreakTheSharingToo) {
 
 TEST_F(ForkTest, SharedMemoryStaysShared) {
   Guest parent = NewGuest();
-  const UserAddr a = parent.Map(1 * kMiB, {.shared = true, .mappable = {}, .identity = {}});
+  const UserAddr a = parent.Map(1 * kMiB, {.shared = true});
   ASSERT_TRUE(parent.Put(a + 500 * kKiB, 1));
   Guest child = Fork(parent);
   EXPECT_EQ(child.Get(a + 500 * kKiB), 1);
@@ -71,8 +71,7 @@ TEST_F(ForkTest, SharedMemoryStaysShared) {
 
 TEST_F(ForkTest, AdviceHolds) {
   Guest parent = NewGuest();
-  const UserAddr gone = parent.Map(64 * kKiB),
-                 wiped = parent.Map(64 * kKiB, {.addr = gone - 1 * kMiB, .mappable = {}, .identity = {}});
+  const UserAddr gone = parent.Map(64 * kKiB), wiped = parent.Map(64 * kKiB, {.addr = gone - 1 * kMiB});
   ASSERT_TRUE(parent.Put(gone, 1));
   ASSERT_TRUE(parent.Put(wiped, 1));
   ASSERT_TRUE(parent->Madvise(gone, 64 * kKiB, abi::kMadvDontFork).ok());

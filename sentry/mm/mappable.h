@@ -56,7 +56,7 @@ struct Translation {
   int host_fd = -1;
   uint64_t host_offset = 0;
   std::byte* pointer = nullptr;
-  RefPtr<base::RefCounted> keepalive;
+  RefPtr<base::RefCounted> keepalive{};
 };
 
 // Base of vfs::Inode, so that a mapping's lifetime is the inode's. The default

@@ -45,7 +45,7 @@ TEST_F(MappingTest, HintsAndFixed) {
   EXPECT_TRUE(g->Mmap(Anon(0)).Is(Errno::kEINVAL));
   MmapRequest low = Anon(64 * kKiB);
   low.below_4g = true;
-  EXPECT_EQ(g->Mmap(low).value(), UserAddr(0x40002000));  // behind `at`'s two pages
+  EXPECT_EQ(g->Mmap(low).value(), UserAddr(0x40001000));  // behind `at`'s page
 }
 
 TEST_F(MappingTest, UnmapInTheMiddle) {

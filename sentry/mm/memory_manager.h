@@ -35,10 +35,10 @@ struct MmapRequest {
   // Where: a hint, exactly here replacing what is there (MAP_FIXED), or exactly
   // here or EEXIST (MAP_FIXED_NOREPLACE).
   enum class Placement : uint8_t { kHint, kFixed, kFixedNoReplace };
-  UserAddr addr;
+  UserAddr addr{};
   uint64_t length = 0;  // > 0; rounded up here
   Placement placement = Placement::kHint;
-  MemoryProtection prot;
+  MemoryProtection prot{};
   MemoryProtection max_prot = {true, true, true};  // what mprotect may reach
   bool shared = false;
   bool grows_down = false;
@@ -46,20 +46,20 @@ struct MmapRequest {
   bool locked = false;    // MAP_LOCKED
   bool populate = false;  // MAP_POPULATE
   bool no_reserve = false;
-  bool below_4g = false;          // MAP_32BIT
-  RefPtr<Mappable> mappable;      // null: anonymous
-  RefPtr<FileIdentity> identity;  // of the open file, if mappable
-  uint64_t offset = 0;            // page-aligned
-  const char* label = nullptr;    // static string: "[heap]", "[stack]", "[vdso]"
+  bool below_4g = false;            // MAP_32BIT
+  RefPtr<Mappable> mappable{};      // null: anonymous
+  RefPtr<FileIdentity> identity{};  // of the open file, if mappable
+  uint64_t offset = 0;              // page-aligned
+  const char* label = nullptr;      // static string: "[heap]", "[stack]", "[vdso]"
 };
 
 struct MremapRequest {
-  UserAddr old_addr;
+  UserAddr old_addr{};
   uint64_t old_size = 0;
   uint64_t new_size = 0;
   enum class Move : uint8_t { kNo, kMayMove, kFixed };
   Move move = Move::kNo;
-  UserAddr new_addr;
+  UserAddr new_addr{};
   bool keep_old = false;  // MREMAP_DONTUNMAP
 };
 

@@ -32,7 +32,7 @@ enum class FaultStatus : uint8_t {
 
 struct FaultRequest {
   uint64_t addr = 0;
-  MemoryProtection access;
+  MemoryProtection access{};
   enum class For : uint8_t { kGuest, kCopy };  // a copy needs no platform mapping
   For who = For::kGuest;
   bool forced = false;  // as a debugger: FOLL_FORCE

@@ -56,7 +56,7 @@ class TestFile final : public Mappable {
     if (access.write) ++write_translations;
     if (hook) hook();
     if (offset >= PageRoundUp(size_)) return Errno::kEFAULT;
-    Translation t{.offset = offset, .length = std::min(max_length, PageRoundUp(size_) - offset), .keepalive = {}};
+    Translation t{.offset = offset, .length = std::min(max_length, PageRoundUp(size_) - offset)};
     if (kind_ == Kind::kMemory) {
       t.in_memory_file = true;
       t.mem_offset = mem_.start + offset;

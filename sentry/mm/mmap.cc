@@ -179,8 +179,6 @@ UserAddr MemoryManager::Brk(UserAddr addr) {
       const MmapRequest rq{.addr = grown.start,
                            .placement = MmapRequest::Placement::kFixedNoReplace,
                            .prot = kProtReadWrite,
-                           .mappable = {},
-                           .identity = {},
                            .label = "[heap]"};
       if (!m.MapLocked(rq, grown.size(), trash).ok()) return old;
       const Vma* vma = m.vmas.Find(old_end);

@@ -49,13 +49,13 @@ enum class RunKind : uint8_t {
 };
 
 struct PageRun {
-  uint64_t end = 0;       // address
-  uint64_t offset = 0;    // in the memory file, or in `host`
-  RefPtr<HostView> host;  // null: the memory file
+  uint64_t end = 0;         // address
+  uint64_t offset = 0;      // in the memory file, or in `host`
+  RefPtr<HostView> host{};  // null: the memory file
   RunKind kind = RunKind::kPrivate;
   bool cow = false;       // kPrivate: other spaces may have references too
   bool writable = false;  // kShared: translated for writing
-  MemoryProtection hw;    // how the platform maps it; none: not at all
+  MemoryProtection hw{};  // how the platform maps it; none: not at all
 
   bool in_memory_file() const { return host == nullptr; }
   bool SameBacking(const PageRun& o) const { return offset == o.offset && host == o.host; }

@@ -8,7 +8,7 @@
 namespace sentry {
 namespace {
 
-PageRun Run(uint64_t end, uint64_t offset) {
+PageRun NewRun(uint64_t end, uint64_t offset) {
   PageRun r;
   r.end = end;
   r.offset = offset;
@@ -17,17 +17,17 @@ PageRun Run(uint64_t end, uint64_t offset) {
 
 TEST(PagesTest, NeighboursThatContinueJoin) {
   Pages p;
-  p.Insert(0x1000, Run(0x3000, 0x8000));
-  p.Insert(0x3000, Run(0x4000, 0xa000));
+  p.Insert(0x1000, NewRun(0x3000, 0x8000));
+  p.Insert(0x3000, NewRun(0x4000, 0xa000));
   EXPECT_EQ(p.size(), 1u);
-  p.Insert(0x4000, Run(0x5000, 0x1000));
+  p.Insert(0x4000, NewRun(0x5000, 0x1000));
   EXPECT_EQ(p.size(), 2u);
   EXPECT_EQ(p.bytes(RunKind::kPrivate), 0x4000u);
 }
 
 TEST(PagesTest, CountsPlatformMappings) {
   Pages p;
-  p.Insert(0x1000, Run(0x9000, 0));
+  p.Insert(0x1000, NewRun(0x9000, 0));
   EXPECT_EQ(p.hw_runs(), 0u);
   p.Update(0x1000, 0x9000, [](uint64_t, PageRun& r) { r.hw = kProtReadWrite; });
   EXPECT_EQ(p.hw_runs(), 1u);
@@ -59,7 +59,7 @@ TEST(PagesTest, RandomAgainstAModel) {
       case 0: {
         const uint64_t offset = rng() % 4 * kCount * kPageSize + start;
         for (auto [from, to] : p.HolesIn(start, end)) {
-          p.Insert(from, Run(to, offset + (from - start)));
+          p.Insert(from, NewRun(to, offset + (from - start)));
           for (uint64_t at = from; at < to; at += kPageSize) {
             ASSERT_EQ(model.count(at), 0u);
             model[at] = {offset + (at - start), false, false};

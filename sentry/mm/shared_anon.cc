@@ -24,8 +24,7 @@ Result<Translation> SharedAnon::Translate(uint64_t offset, uint64_t max_length, 
       const uint64_t end = std::min(start + mem.size(), limit);
       const MemOffset at = mem.start + (offset - start);
       memory_file_.IncRef({at, at + (end - offset)});
-      return Translation{
-          .offset = offset, .length = end - offset, .in_memory_file = true, .mem_offset = at, .keepalive = {}};
+      return Translation{.offset = offset, .length = end - offset, .in_memory_file = true, .mem_offset = at};
     }
   }
   uint64_t end = std::min(limit, std::max(offset / kGroup * kGroup + kGroup, offset + kPageSize));
@@ -38,8 +37,7 @@ Result<Translation> SharedAnon::Translate(uint64_t offset, uint64_t max_length, 
   const MemRange range = TRY(mem);
   pages_.emplace(offset, range);
   memory_file_.IncRef(range);
-  return Translation{
-      .offset = offset, .length = end - offset, .in_memory_file = true, .mem_offset = range.start, .keepalive = {}};
+  return Translation{.offset = offset, .length = end - offset, .in_memory_file = true, .mem_offset = range.start};
 }
 
 Result<void> SharedAnon::PunchMapped(uint64_t offset, uint64_t length) {

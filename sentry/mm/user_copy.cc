@@ -2,6 +2,7 @@
 // the pages. Pages under a copy are kept by counting copies, not references: a
 // count is one atomic add, and what is freed meanwhile waits.
 #include <sched.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,6 +36,34 @@ size_t HostIo(int fd, uint64_t offset, size_t n, Io io) {
     done += static_cast<size_t>(r);
   }
   return n - done;
+}
+
+// Where the file ends; the page cache has zeroes up to the end of that page.
+uint64_t HostSize(int fd) {
+  struct stat st;
+  return fstat(fd, &st) == 0 ? static_cast<uint64_t>(st.st_size) : 0;
+}
+
+size_t HostRead(int fd, uint64_t offset, std::byte* to, size_t n) {
+  const size_t left =
+      HostIo(fd, offset, n, [&](int f, size_t at, size_t count, off_t off) { return pread(f, to + at, count, off); });
+  if (left == 0) return 0;
+  const uint64_t at = offset + (n - left), end = PageRoundUp(HostSize(fd));
+  if (at >= end) return left;
+  const size_t zeroes = std::min<uint64_t>(left, end - at);
+  std::fill_n(to + (n - left), zeroes, std::byte{0});
+  return left - zeroes;
+}
+
+// Never beyond the end: a store to a mapping does not make a file longer.
+size_t HostWrite(int fd, uint64_t offset, const std::byte* from, size_t n) {
+  const uint64_t end = HostSize(fd);
+  if (offset >= PageRoundUp(end)) return n;
+  const size_t in_file = offset < end ? std::min<uint64_t>(n, end - offset) : 0;
+  const size_t left = HostIo(
+      fd, offset, in_file, [&](int f, size_t at, size_t count, off_t off) { return pwrite(f, from + at, count, off); });
+  if (left != 0) return n - in_file + left;
+  return n - std::min<uint64_t>(n, PageRoundUp(end) - offset);
 }
 
 }  // namespace
@@ -172,8 +201,7 @@ template <typename P>
 auto MoveIn(std::span<std::byte> dst) {
   return [dst](const P& p, size_t done) -> size_t {
     if (p.pointer != nullptr) return SafeCopy(dst.data() + done, p.pointer, p.length);
-    return HostIo(p.fd, p.offset, p.length,
-                  [&](int fd, size_t at, size_t n, off_t off) { return pread(fd, dst.data() + done + at, n, off); });
+    return HostRead(p.fd, p.offset, dst.data() + done, p.length);
   };
 }
 
@@ -181,8 +209,7 @@ template <typename P>
 auto MoveOut(std::span<const std::byte> src) {
   return [src](const P& p, size_t done) -> size_t {
     if (p.pointer != nullptr) return SafeCopy(p.pointer, src.data() + done, p.length);
-    return HostIo(p.fd, p.offset, p.length,
-                  [&](int fd, size_t at, size_t n, off_t off) { return pwrite(fd, src.data() + done + at, n, off); });
+    return HostWrite(p.fd, p.offset, src.data() + done, p.length);
   };
 }
 
@@ -208,9 +235,13 @@ Result<size_t> MemoryManager::ZeroOut(UserAddr dst, size_t len) {
   static constexpr std::byte kZeroes[kPageSize] = {};
   return impl_->Copy(dst, len, kAccessWrite, false, [](const Impl::Pinned& p, size_t) -> size_t {
     if (p.pointer != nullptr) return SafeZero(p.pointer, p.length);
-    return HostIo(p.fd, p.offset, p.length, [&](int fd, size_t, size_t n, off_t off) {
-      return pwrite(fd, kZeroes, std::min(n, sizeof(kZeroes)), off);
-    });
+    for (size_t done = 0; done < p.length;) {
+      const size_t n = std::min(p.length - done, sizeof(kZeroes));
+      const size_t left = HostWrite(p.fd, p.offset + done, kZeroes, n);
+      done += n - left;
+      if (left != 0) return p.length - done;
+    }
+    return 0;
   });
 }
 

@@ -75,7 +75,7 @@ struct LinkRow {
   const char* target;
 };
 constexpr LinkRow kLinks[] = {
-    {"fd", "/proc/self/fd"},       {"ptmx", "pts/ptmx"},          {"stderr", "/proc/self/fd/2"},
+    {"fd", "/proc/self/fd"},      {"ptmx", "pts/ptmx"},          {"stderr", "/proc/self/fd/2"},
     {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
 };
 

@@ -21,9 +21,9 @@ namespace sentry {
 
 class LineDiscipline {
  public:
-  static constexpr size_t kLineMax = 4095;       // of an edit line, and of all unread input
-  static constexpr size_t kPendingMax = 8192;    // not looked at yet
-  static constexpr size_t kOutputMax = 16 << 10; // not yet read by the master
+  static constexpr size_t kLineMax = 4095;        // of an edit line, and of all unread input
+  static constexpr size_t kPendingMax = 8192;     // not looked at yet
+  static constexpr size_t kOutputMax = 16 << 10;  // not yet read by the master
 
   // What happened that the terminal must act on; taken by TakeEffects.
   struct Effects {
@@ -96,18 +96,18 @@ class LineDiscipline {
   void EchoChar(uint8_t c);  // ^X for control characters under ECHOCTL
   void EchoRaw(uint8_t c);
   void NoteLineStart();
-  void PutOutput(uint8_t c);   // OPOST
+  void PutOutput(uint8_t c);  // OPOST
   void PutRaw(uint8_t c) { output_ += static_cast<char>(c); }
 
   abi::Termios2 termios_ = abi::DefaultTermios();
   std::deque<uint8_t> pending_;
-  std::string line_;             // being edited
+  std::string line_;  // being edited
   std::deque<uint16_t> ready_;
-  size_t ready_lines_ = 0;       // elements of ready_ with kEndsLine
+  size_t ready_lines_ = 0;  // elements of ready_ with kEndsLine
   std::string output_;
   bool stopped_ = false;
-  bool literal_next_ = false;    // after VLNEXT
-  bool erasing_ = false;         // between the \ and / of ECHOPRT
+  bool literal_next_ = false;  // after VLNEXT
+  bool erasing_ = false;       // between the \ and / of ECHOPRT
   uint32_t column_ = 0, line_column_ = 0;
   Effects effects_;
 };

@@ -80,8 +80,8 @@ Result<size_t> HostIo::Write(std::span<const std::byte> src, bool append) const 
 base::EventMask HostIo::Poll(base::EventMask mask) const {
   pollfd p{};
   p.fd = fd();
-  p.events = static_cast<short>(mask & (POLLIN | POLLPRI | POLLOUT | POLLRDNORM | POLLRDBAND | POLLWRNORM |
-                                        POLLWRBAND | POLLRDHUP));
+  p.events = static_cast<short>(
+      mask & (POLLIN | POLLPRI | POLLOUT | POLLRDNORM | POLLRDBAND | POLLWRNORM | POLLWRBAND | POLLRDHUP));
   int n;
   do {
     n = poll(&p, 1, 0);

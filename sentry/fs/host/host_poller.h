@@ -32,9 +32,9 @@ class HostPoller {
 
    private:
     friend class HostPoller;
-    uint64_t id = 0;      // 0: not in the epoll set
-    uint32_t armed = 0;   // what the set waits for now
-    bool refused = false; // the host says it can't be polled (regular files)
+    uint64_t id = 0;       // 0: not in the epoll set
+    uint32_t armed = 0;    // what the set waits for now
+    bool refused = false;  // the host says it can't be polled (regular files)
   };
 
   // Makes the epoll set, the eventfd and the thread: before the host filter.

@@ -29,15 +29,44 @@ struct FlagWord {
 
 // In the order Linux prints them. AMX is left out (frames would not hold it).
 constexpr FlagWord kFlags[] = {
-    {1, 0, 3, {"fpu", "vme", "de", "pse", "tsc", "msr", "pae", "mce", "cx8", "apic", nullptr, "sep", "mtrr", "pge", "mca", "cmov", "pat", "pse36", "pn", "clflush", nullptr, "dts", "acpi", "mmx", "fxsr", "sse", "sse2", "ss", "ht", "tm", "ia64", "pbe"}},
-    {0x80000001, 0, 3, {nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, "syscall", nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, "mp", "nx", nullptr, "mmxext", nullptr, nullptr, "fxsr_opt", "pdpe1gb", "rdtscp", nullptr, "lm", "3dnowext", "3dnow"}},
-    {1, 0, 2, {"pni", "pclmulqdq", "dtes64", "monitor", "ds_cpl", nullptr, nullptr, "est", "tm2", "ssse3", "cid", "sdbg", "fma", "cx16", "xtpr", "pdcm", nullptr, "pcid", "dca", "sse4_1", "sse4_2", "x2apic", "movbe", "popcnt", "tsc_deadline_timer", "aes", "xsave", nullptr, "avx", "f16c", "rdrand", "hypervisor"}},
-    {0x80000001, 0, 2, {"lahf_lm", "cmp_legacy", nullptr, "extapic", "cr8_legacy", "abm", "sse4a", "misalignsse", "3dnowprefetch", "osvw", "ibs", "xop", "skinit", "wdt", nullptr, "lwp", "fma4", "tce", nullptr, "nodeid_msr", nullptr, "tbm", "topoext"}},
-    {7, 0, 1, {"fsgsbase", "tsc_adjust", nullptr, "bmi1", "hle", "avx2", nullptr, "smep", "bmi2", "erms", "invpcid", "rtm", "cqm", nullptr, "mpx", "rdt_a", "avx512f", "avx512dq", "rdseed", "adx", "smap", "avx512ifma", nullptr, "clflushopt", "clwb", "intel_pt", "avx512pf", "avx512er", "avx512cd", "sha_ni", "avx512bw", "avx512vl"}},
+    {1, 0, 3, {"fpu",  "vme",  "de",   "pse", "tsc",  "msr", "pae",   "mce", "cx8",     "apic",  nullptr,
+               "sep",  "mtrr", "pge",  "mca", "cmov", "pat", "pse36", "pn",  "clflush", nullptr, "dts",
+               "acpi", "mmx",  "fxsr", "sse", "sse2", "ss",  "ht",    "tm",  "ia64",    "pbe"}},
+    {0x80000001, 0, 3, {nullptr, nullptr,    nullptr,   nullptr,   nullptr, nullptr, nullptr,    nullptr,
+                        nullptr, nullptr,    nullptr,   "syscall", nullptr, nullptr, nullptr,    nullptr,
+                        nullptr, nullptr,    nullptr,   "mp",      "nx",    nullptr, "mmxext",   nullptr,
+                        nullptr, "fxsr_opt", "pdpe1gb", "rdtscp",  nullptr, "lm",    "3dnowext", "3dnow"}},
+    {1, 0, 2, {"pni",    "pclmulqdq", "dtes64", "monitor", "ds_cpl",
+               nullptr,  nullptr,     "est",    "tm2",     "ssse3",
+               "cid",    "sdbg",      "fma",    "cx16",    "xtpr",
+               "pdcm",   nullptr,     "pcid",   "dca",     "sse4_1",
+               "sse4_2", "x2apic",    "movbe",  "popcnt",  "tsc_deadline_timer",
+               "aes",    "xsave",     nullptr,  "avx",     "f16c",
+               "rdrand", "hypervisor"}},
+    {0x80000001, 0, 2, {"lahf_lm", "cmp_legacy",  nullptr,         "extapic", "cr8_legacy", "abm",
+                        "sse4a",   "misalignsse", "3dnowprefetch", "osvw",    "ibs",        "xop",
+                        "skinit",  "wdt",         nullptr,         "lwp",     "fma4",       "tce",
+                        nullptr,   "nodeid_msr",  nullptr,         "tbm",     "topoext"}},
+    {7, 0, 1, {"fsgsbase", "tsc_adjust", nullptr,    "bmi1",     "hle",      "avx2",       nullptr,    "smep",
+               "bmi2",     "erms",       "invpcid",  "rtm",      "cqm",      nullptr,      "mpx",      "rdt_a",
+               "avx512f",  "avx512dq",   "rdseed",   "adx",      "smap",     "avx512ifma", nullptr,    "clflushopt",
+               "clwb",     "intel_pt",   "avx512pf", "avx512er", "avx512cd", "sha_ni",     "avx512bw", "avx512vl"}},
     {0xd, 1, 0, {"xsaveopt", "xsavec", "xgetbv1", "xsaves"}},
     {7, 1, 0, {nullptr, nullptr, nullptr, nullptr, "avx_vnni", "avx512_bf16"}},
-    {7, 0, 2, {nullptr, "avx512vbmi", "umip", "pku", "ospke", "waitpkg", "avx512_vbmi2", nullptr, "gfni", "vaes", "vpclmulqdq", "avx512_vnni", "avx512_bitalg", "tme", "avx512_vpopcntdq", nullptr, "la57", nullptr, nullptr, nullptr, nullptr, nullptr, "rdpid", nullptr, "bus_lock_detect", "cldemote", nullptr, "movdiri", "movdir64b"}},
-    {7, 0, 3, {nullptr, nullptr, "avx512_4vnniw", "avx512_4fmaps", "fsrm", nullptr, nullptr, nullptr, "avx512_vp2intersect", nullptr, "md_clear", nullptr, nullptr, nullptr, "serialize", nullptr, "tsxldtrk", nullptr, nullptr, "arch_lbr", nullptr, nullptr, nullptr, "avx512_fp16"}},
+    {7, 0, 2, {nullptr,      "avx512vbmi",   "umip",          "pku",      "ospke",
+               "waitpkg",    "avx512_vbmi2", nullptr,         "gfni",     "vaes",
+               "vpclmulqdq", "avx512_vnni",  "avx512_bitalg", "tme",      "avx512_vpopcntdq",
+               nullptr,      "la57",         nullptr,         nullptr,    nullptr,
+               nullptr,      nullptr,        "rdpid",         nullptr,    "bus_lock_detect",
+               "cldemote",   nullptr,        "movdiri",       "movdir64b"}},
+    {7, 0, 3, {nullptr,         nullptr,    "avx512_4vnniw",
+               "avx512_4fmaps", "fsrm",     nullptr,
+               nullptr,         nullptr,    "avx512_vp2intersect",
+               nullptr,         "md_clear", nullptr,
+               nullptr,         nullptr,    "serialize",
+               nullptr,         "tsxldtrk", nullptr,
+               nullptr,         "arch_lbr", nullptr,
+               nullptr,         nullptr,    "avx512_fp16"}},
 };
 
 std::string FlagsText() {
@@ -80,8 +109,9 @@ std::string BuildCommonText(size_t cpus) {
   uint32_t model = signature >> 4 & 0xf;
   if (family == 0xf) family += signature >> 20 & 0xff;
   if (family >= 6) model |= (signature >> 16 & 0xf) << 4;
-  std::string out = absl::StrFormat("vendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\nmodel name\t: %s\nstepping\t: %u\n",
-                                    VendorText(), family, model, BrandText(), signature & 0xf);
+  std::string out =
+      absl::StrFormat("vendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\nmodel name\t: %s\nstepping\t: %u\n",
+                      VendorText(), family, model, BrandText(), signature & 0xf);
   const uint32_t mhz = Cpuid(0).r[0] >= 0x16 ? Cpuid(0x16).r[0] & 0xffff : 0;
   if (mhz != 0) absl::StrAppendFormat(&out, "cpu MHz\t\t: %u.000\n", mhz);
   // CPUs are whole cores of one socket: how they share the host's is not told.

@@ -94,8 +94,7 @@ class RootDir final : public ProcDir {
 // task/
 class ThreadsDir final : public ProcDir {
  public:
-  ThreadsDir(RefPtr<ProcFs> fs, uint64_t ino, ProcTask task)
-      : ProcDir(std::move(fs), ino, abi::kSIfDir | 0555, task) {}
+  ThreadsDir(RefPtr<ProcFs> fs, uint64_t ino, ProcTask task) : ProcDir(std::move(fs), ino, abi::kSIfDir | 0555, task) {}
 
   std::vector<Entry> Entries(const VfsContext&) override {
     std::vector<Entry> out;
@@ -126,7 +125,8 @@ struct SubdirRow {
   RefPtr<ProcDir> (*make)(RefPtr<ProcFs>, uint64_t ino, ProcTask);
 };
 const SubdirRow kSubdirs[] = {
-    {"fd", false, [](RefPtr<ProcFs> fs, uint64_t ino, ProcTask t) { return NewProcFdDir(std::move(fs), ino, t, false); }},
+    {"fd", false,
+     [](RefPtr<ProcFs> fs, uint64_t ino, ProcTask t) { return NewProcFdDir(std::move(fs), ino, t, false); }},
     {"fdinfo", false,
      [](RefPtr<ProcFs> fs, uint64_t ino, ProcTask t) { return NewProcFdDir(std::move(fs), ino, t, true); }},
     {"ns", false, NewProcNsDir},

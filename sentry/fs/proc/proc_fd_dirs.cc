@@ -86,8 +86,8 @@ struct NsRow {
   NamespaceKind kind;
 };
 constexpr NsRow kNamespaces[] = {
-    {"cgroup", NamespaceKind::kCgroup}, {"ipc", NamespaceKind::kIpc},   {"mnt", NamespaceKind::kMnt},
-    {"net", NamespaceKind::kNet},       {"pid", NamespaceKind::kPid},   {"time", NamespaceKind::kTime},
+    {"cgroup", NamespaceKind::kCgroup}, {"ipc", NamespaceKind::kIpc}, {"mnt", NamespaceKind::kMnt},
+    {"net", NamespaceKind::kNet},       {"pid", NamespaceKind::kPid}, {"time", NamespaceKind::kTime},
     {"user", NamespaceKind::kUser},     {"uts", NamespaceKind::kUts},
 };
 
@@ -122,8 +122,7 @@ class NsLink final : public ProcInode {
 
 class NsDir final : public ProcDir {
  public:
-  NsDir(RefPtr<ProcFs> fs, uint64_t ino, ProcTask task)
-      : ProcDir(std::move(fs), ino, abi::kSIfDir | 0511, task) {}
+  NsDir(RefPtr<ProcFs> fs, uint64_t ino, ProcTask task) : ProcDir(std::move(fs), ino, abi::kSIfDir | 0511, task) {}
   std::vector<Entry> Entries(const VfsContext&) override {
     std::vector<Entry> out;
     for (const NsRow& row : kNamespaces) {

@@ -89,7 +89,8 @@ class ProcMemFile final : public FileDescription {
     std::vector<std::byte> chunk(std::min(dst.remaining(), kIoChunk));
     size_t total = 0;
     while (dst.remaining() > 0) {
-      const Result<size_t> n = memory_->Read(UserAddr(offset + total), std::span(chunk).first(std::min(dst.remaining(), chunk.size())));
+      const Result<size_t> n =
+          memory_->Read(UserAddr(offset + total), std::span(chunk).first(std::min(dst.remaining(), chunk.size())));
       if (!n.ok() || *n == 0) {
         if (total > 0) break;
         return Errno::kEIO;  // what Linux's mem_rw says of a bad address
@@ -205,8 +206,7 @@ Result<RefPtr<FileDescription>> ProcFile::Open(const VfsContext& ctx, const Path
     const TaskSnapshot t = TRY(SnapshotOf(Request(ctx)));
     if (row_.guarded && !MayTrace(ctx, t)) return Errno::kEACCES;
   }
-  return RefPtr<FileDescription>(
-      MakeRef<ProcTextFile>(path, flags, RefPtr<ProcInode>(this), row_.read, row_.write));
+  return RefPtr<FileDescription>(MakeRef<ProcTextFile>(path, flags, RefPtr<ProcInode>(this), row_.read, row_.write));
 }
 
 Result<RefPtr<FileDescription>> ProcFdInfo::Open(const VfsContext& ctx, const Path& path, uint32_t flags) {

@@ -72,8 +72,7 @@ class ProcFdInfo final : public ProcInode {
 // mem: the process's memory as a debugger sees it.
 class ProcMem final : public ProcInode {
  public:
-  ProcMem(RefPtr<ProcFs> fs, uint64_t ino, ProcTask task)
-      : ProcInode(std::move(fs), ino, abi::kSIfReg | 0600, task) {}
+  ProcMem(RefPtr<ProcFs> fs, uint64_t ino, ProcTask task) : ProcInode(std::move(fs), ino, abi::kSIfReg | 0600, task) {}
   Result<RefPtr<FileDescription>> Open(const VfsContext& ctx, const Path& path, uint32_t flags) override;
 };
 

@@ -37,10 +37,10 @@ std::string Kilobytes(std::string_view name, uint64_t bytes) {
 void AppendMemory(const MmUsage& u, uint64_t code, std::string* out) {
   absl::StrAppend(out, Kilobytes("VmPeak", std::max(u.peak_virtual, u.virtual_bytes)),
                   Kilobytes("VmSize", u.virtual_bytes), Kilobytes("VmLck", u.locked_bytes), Kilobytes("VmPin", 0),
-                  Kilobytes("VmHWM", std::max(u.peak_resident, u.resident_bytes)),
-                  Kilobytes("VmRSS", u.resident_bytes), Kilobytes("RssAnon", u.resident_anon),
-                  Kilobytes("RssFile", u.resident_file), Kilobytes("RssShmem", u.resident_shared),
-                  Kilobytes("VmData", u.data_bytes), Kilobytes("VmStk", u.stack_bytes));
+                  Kilobytes("VmHWM", std::max(u.peak_resident, u.resident_bytes)), Kilobytes("VmRSS", u.resident_bytes),
+                  Kilobytes("RssAnon", u.resident_anon), Kilobytes("RssFile", u.resident_file),
+                  Kilobytes("RssShmem", u.resident_shared), Kilobytes("VmData", u.data_bytes),
+                  Kilobytes("VmStk", u.stack_bytes));
   absl::StrAppend(out, Kilobytes("VmExe", std::min(code, u.exec_bytes)),
                   Kilobytes("VmLib", u.exec_bytes - std::min(code, u.exec_bytes)), Kilobytes("VmSwap", 0));
 }
@@ -77,11 +77,11 @@ struct LimitRow {
   const char* unit;
 };
 constexpr LimitRow kLimits[16] = {
-    {"Max cpu time", "seconds"},         {"Max file size", "bytes"},       {"Max data size", "bytes"},
-    {"Max stack size", "bytes"},         {"Max core file size", "bytes"},  {"Max resident set", "bytes"},
-    {"Max processes", "processes"},      {"Max open files", "files"},      {"Max locked memory", "bytes"},
-    {"Max address space", "bytes"},      {"Max file locks", "locks"},      {"Max pending signals", "signals"},
-    {"Max msgqueue size", "bytes"},      {"Max nice priority", nullptr},   {"Max realtime priority", nullptr},
+    {"Max cpu time", "seconds"},    {"Max file size", "bytes"},      {"Max data size", "bytes"},
+    {"Max stack size", "bytes"},    {"Max core file size", "bytes"}, {"Max resident set", "bytes"},
+    {"Max processes", "processes"}, {"Max open files", "files"},     {"Max locked memory", "bytes"},
+    {"Max address space", "bytes"}, {"Max file locks", "locks"},     {"Max pending signals", "signals"},
+    {"Max msgqueue size", "bytes"}, {"Max nice priority", nullptr},  {"Max realtime priority", nullptr},
     {"Max realtime timeout", "us"},
 };
 
@@ -114,8 +114,8 @@ Result<std::string> TaskStatText(const ProcRequest& r) {
                         t.exit_signal, t.processor, t.rt_priority, t.policy);
   const UserAddr heap = t.memory ? t.memory->heap().start : UserAddr();
   absl::StrAppendFormat(&out, " %u %u %u %u %u %u %u %d\n", address(layout.data.start), address(layout.data.end),
-                        address(heap), address(layout.args.start), address(layout.args.end),
-                        address(layout.env.start), address(layout.env.end), permitted ? t.exit_code : 0);
+                        address(heap), address(layout.args.start), address(layout.args.end), address(layout.env.start),
+                        address(layout.env.end), permitted ? t.exit_code : 0);
   return out;
 }
 
@@ -141,8 +141,8 @@ Result<std::string> StatusText(const ProcRequest& r) {
                         t.seccomp_mode, t.seccomp_filters);
   absl::StrAppend(&out, "Cpus_allowed:\t", CpuMaskText(t.cpus), "\nCpus_allowed_list:\t", CpuListText(t.cpus), "\n");
   absl::StrAppend(&out, "Mems_allowed:\t1\nMems_allowed_list:\t0\n");
-  absl::StrAppendFormat(&out, "voluntary_ctxt_switches:\t%u\nnonvoluntary_ctxt_switches:\t%u\n",
-                        t.voluntary_switches, t.involuntary_switches);
+  absl::StrAppendFormat(&out, "voluntary_ctxt_switches:\t%u\nnonvoluntary_ctxt_switches:\t%u\n", t.voluntary_switches,
+                        t.involuntary_switches);
   return out;
 }
 

@@ -41,20 +41,20 @@ struct ProcLimit {
 // One thread and the process around it.
 struct TaskSnapshot {
   int32_t tgid = 0, tid = 0, ppid = 0, pgid = 0, sid = 0, tracer = 0;
-  std::string comm;      // at most 15 bytes
-  char state = 'S';      // R S D T t Z X
-  uint32_t tty_nr = 0;   // device number of the controlling terminal, 0: none
-  int32_t tpgid = -1;    // its foreground group, -1: none
+  std::string comm;     // at most 15 bytes
+  char state = 'S';     // R S D T t Z X
+  uint32_t tty_nr = 0;  // device number of the controlling terminal, 0: none
+  int32_t tpgid = -1;   // its foreground group, -1: none
   RefPtr<Credentials> creds;
   int dumpable = 1;
   int32_t threads = 1;
   int32_t exit_signal = 17;
-  int32_t exit_code = 0;        // as wait(2) tells
+  int32_t exit_code = 0;  // as wait(2) tells
   int32_t nice = 0;
-  int32_t priority = 20;        // field 18 of stat
+  int32_t priority = 20;  // field 18 of stat
   uint32_t rt_priority = 0, policy = 0;
-  int32_t processor = 0;        // CPU last run on
-  uint64_t start_ticks = 0;     // since boot, 1/100 s
+  int32_t processor = 0;     // CPU last run on
+  uint64_t start_ticks = 0;  // since boot, 1/100 s
   // 1/100 s: of the thread in task/TID/stat, of all its threads in PID/stat.
   uint64_t user_ticks = 0, system_ticks = 0;
   uint64_t process_user_ticks = 0, process_system_ticks = 0;
@@ -68,8 +68,8 @@ struct TaskSnapshot {
   int32_t fd_table_size = 64;
   int32_t seccomp_mode = 0, seccomp_filters = 0;
   uint32_t personality = 0;
-  std::string wchan;  // "0" when it runs or is not to be told
-  std::vector<uint32_t> cpus;  // sched_getaffinity, ascending
+  std::string wchan;                 // "0" when it runs or is not to be told
+  std::vector<uint32_t> cpus;        // sched_getaffinity, ascending
   std::array<ProcLimit, 16> limits;  // by RLIMIT_* number
   // Null for a zombie or kernel thread.
   RefPtr<ProcessMemory> memory;
@@ -99,7 +99,7 @@ struct SystemSnapshot {
   uint64_t boot_time = 0;               // seconds since the epoch
   uint64_t context_switches = 0;
   uint64_t forks = 0;
-  std::vector<CpuTimes> cpus;           // one a CPU that the sandbox may use
+  std::vector<CpuTimes> cpus;  // one a CPU that the sandbox may use
   // Bytes. total is the sandbox's limit.
   uint64_t mem_total = 0, mem_free = 0, mem_available = 0, mem_cached = 0, mem_shared = 0, mem_anonymous = 0;
 };
@@ -117,8 +117,8 @@ class ProcessView {
   virtual ~ProcessView() = default;
 
   // --- Processes ---
-  virtual std::vector<int32_t> Processes() = 0;                // tgids, ascending
-  virtual std::vector<int32_t> Threads(int32_t tgid) = 0;      // tids, ascending; empty: no such process
+  virtual std::vector<int32_t> Processes() = 0;            // tgids, ascending
+  virtual std::vector<int32_t> Threads(int32_t tgid) = 0;  // tids, ascending; empty: no such process
   // A number that no other task ever has, 0 if `tid` is not a thread of `tgid`.
   // Cheap: asked on each path walk.
   virtual uint64_t TaskSerial(int32_t tgid, int32_t tid) = 0;

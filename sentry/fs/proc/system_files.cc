@@ -13,9 +13,16 @@ std::string Line(uint64_t value) { return absl::StrCat(value, "\n"); }
 Result<std::string> MemInfo(const ProcRequest& r) {
   const SystemSnapshot s = r.view.System();
   const std::pair<const char*, uint64_t> rows[] = {
-      {"MemTotal", s.mem_total},   {"MemFree", s.mem_free}, {"MemAvailable", s.mem_available}, {"Buffers", 0},
-      {"Cached", s.mem_cached},    {"SwapCached", 0},       {"SwapTotal", 0},                  {"SwapFree", 0},
-      {"AnonPages", s.mem_anonymous}, {"Shmem", s.mem_shared},
+      {"MemTotal", s.mem_total},
+      {"MemFree", s.mem_free},
+      {"MemAvailable", s.mem_available},
+      {"Buffers", 0},
+      {"Cached", s.mem_cached},
+      {"SwapCached", 0},
+      {"SwapTotal", 0},
+      {"SwapFree", 0},
+      {"AnonPages", s.mem_anonymous},
+      {"Shmem", s.mem_shared},
   };
   std::string out;
   for (const auto& [name, bytes] : rows) {
@@ -70,9 +77,11 @@ Result<std::string> Swaps(const ProcRequest&) {
 }
 
 constexpr ProcFileRow kSystemRows[] = {
-    {"cmdline", 0444, CommandLine}, {"cpuinfo", 0444, CpuInfoText}, {"devices", 0444, Devices},
-    {"filesystems", 0444, FileSystems}, {"loadavg", 0444, LoadAvg}, {"meminfo", 0444, MemInfo},
-    {"stat", 0444, Stat}, {"swaps", 0444, Swaps}, {"uptime", 0444, Uptime}, {"version", 0444, Version},
+    {"cmdline", 0444, CommandLine}, {"cpuinfo", 0444, CpuInfoText},
+    {"devices", 0444, Devices},     {"filesystems", 0444, FileSystems},
+    {"loadavg", 0444, LoadAvg},     {"meminfo", 0444, MemInfo},
+    {"stat", 0444, Stat},           {"swaps", 0444, Swaps},
+    {"uptime", 0444, Uptime},       {"version", 0444, Version},
 };
 
 // --- /proc/sys ---
@@ -111,9 +120,7 @@ constexpr ProcFileRow kRandomRows[] = {
 constexpr ProcFileRow kKernelRows[] = {
     {"cap_last_cap", 0444, [](const ProcRequest&) -> Result<std::string> { return Line(kLastCapability); }},
     {"domainname", 0644, [](const ProcRequest& r) -> Result<std::string> { return r.view.Names().domainname + "\n"; },
-     [](const ProcRequest& r, std::string_view text) {
-       return r.view.SetHostname(r.ctx, WithoutNewline(text), true);
-     }},
+     [](const ProcRequest& r, std::string_view text) { return r.view.SetHostname(r.ctx, WithoutNewline(text), true); }},
     {"hostname", 0644, [](const ProcRequest& r) -> Result<std::string> { return r.view.Names().hostname + "\n"; },
      [](const ProcRequest& r, std::string_view text) {
        return r.view.SetHostname(r.ctx, WithoutNewline(text), false);
@@ -123,7 +130,8 @@ constexpr ProcFileRow kKernelRows[] = {
     {"ostype", 0444, [](const ProcRequest& r) -> Result<std::string> { return r.view.Names().os_type + "\n"; }},
     {"overflowgid", 0444, [](const ProcRequest&) -> Result<std::string> { return Line(65534); }},
     {"overflowuid", 0444, [](const ProcRequest&) -> Result<std::string> { return Line(65534); }},
-    {"pid_max", 0444, [](const ProcRequest& r) -> Result<std::string> { return Line(static_cast<uint64_t>(r.view.PidMax())); }},
+    {"pid_max", 0444,
+     [](const ProcRequest& r) -> Result<std::string> { return Line(static_cast<uint64_t>(r.view.PidMax())); }},
     {"threads-max", 0444, [](const ProcRequest& r) -> Result<std::string> { return Line(r.view.ThreadsMax()); }},
     {"version", 0444, [](const ProcRequest& r) -> Result<std::string> { return r.view.Names().os_version + "\n"; }},
 };
@@ -138,7 +146,9 @@ constexpr ProcFileRow kVmRows[] = {
     {"max_map_count", 0444, [](const ProcRequest& r) -> Result<std::string> { return Line(r.view.MaxMapCount()); }},
     {"mmap_min_addr", 0444, [](const ProcRequest&) -> Result<std::string> { return Line(kMinUserAddr.value); }},
     {"overcommit_memory", 0444,
-     [](const ProcRequest& r) -> Result<std::string> { return Line(static_cast<uint64_t>(r.view.OvercommitMemory())); }},
+     [](const ProcRequest& r) -> Result<std::string> {
+       return Line(static_cast<uint64_t>(r.view.OvercommitMemory()));
+     }},
 };
 
 constexpr ProcDirRow kKernelDirs[] = {{"random", kRandomRows, {}}};

@@ -117,6 +117,7 @@ size_t UnixGc::files_in_flight() {
 void UnixGc::Collect() {
   State& state = Get();
   if (state.socket_count.load(std::memory_order_relaxed) == 0) return;
+  if (CollectAfterDrop()) return;  // once for a whole chain of sockets
   std::vector<std::unique_ptr<UnixMessage>> garbage;
   {
     base::MutexLock lock(state.mu);

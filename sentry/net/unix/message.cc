@@ -22,20 +22,30 @@ size_t Charge(size_t head, size_t paged) {
 
 }  // namespace
 
+namespace {
+thread_local Files* dropping = nullptr;  // the outermost DropFiles' list
+thread_local bool collect_after = false;
+}  // namespace
+
 void DropFiles(Files files) {
-  static thread_local Files* pending = nullptr;
   if (files.empty()) return;
-  if (pending != nullptr) {
-    std::move(files.begin(), files.end(), std::back_inserter(*pending));
+  if (dropping != nullptr) {
+    std::move(files.begin(), files.end(), std::back_inserter(*dropping));
     return;
   }
-  pending = &files;
+  dropping = &files;
   while (!files.empty()) {
     const RefPtr<FileDescription> file = std::move(files.back());
     files.pop_back();
     // The file is dropped at the end of this block; it may add to `files`.
   }
-  pending = nullptr;
+  dropping = nullptr;
+  if (std::exchange(collect_after, false)) UnixGc::Collect();
+}
+
+bool CollectAfterDrop() {
+  if (dropping == nullptr) return false;
+  return collect_after = true;
 }
 
 size_t UnixMessage::StreamCharge(size_t bytes) {

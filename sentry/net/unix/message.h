@@ -22,6 +22,9 @@ using Files = std::vector<RefPtr<FileDescription>>;
 // so on: the nested calls only add to the outermost one's list, so that a guest
 // can't make the stack deep. Called with no lock held.
 void DropFiles(Files files);
+// Whether this thread is in DropFiles, which will then call UnixGc::Collect once
+// at its end.
+bool CollectAfterDrop();
 
 class UnixMessage {
  public:

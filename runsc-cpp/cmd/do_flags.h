@@ -1,0 +1,37 @@
+// The flags of `runsc-cpp do`, checked.
+#ifndef RUNSC_CPP_CMD_DO_FLAGS_H_
+#define RUNSC_CPP_CMD_DO_FLAGS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "runsc-cpp/sandbox/config.h"
+
+namespace runsc {
+
+struct DoFlags {
+  std::string root = "/";
+  std::string cwd;  // empty: the caller's
+  std::vector<std::string> env;
+  std::vector<VolumeConfig> volumes;
+  std::string platform = "ptrace";
+  uint64_t memory = 0;
+  bool strace = false;
+  uint32_t log_level = 2;
+  bool help = false;
+  std::vector<std::string> command;
+};
+
+// `argv` without the word "do". An error says which flag, its value, and what
+// would be right.
+absl::StatusOr<DoFlags> ParseDoFlags(int argc, char** argv);
+
+// "64M" and the like. Exported for its test.
+absl::StatusOr<uint64_t> ParseBytes(absl::string_view text);
+absl::StatusOr<VolumeConfig> ParseVolume(absl::string_view text);
+
+}  // namespace runsc
+
+#endif  // RUNSC_CPP_CMD_DO_FLAGS_H_

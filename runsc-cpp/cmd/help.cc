@@ -1,0 +1,47 @@
+#include "runsc-cpp/cmd/command.h"
+
+namespace runsc {
+namespace {
+
+constexpr std::string_view kGeneral = R"(runsc-cpp runs programs in a sandbox with a kernel of its own.
+
+  runsc-cpp do [FLAGS] -- COMMAND [ARG...]   run a command; the host's files are
+                                             seen, and never changed
+  runsc-cpp debug --unimplemented [PID]      system calls that running sandboxes missed
+  runsc-cpp platforms                        ways to run guest code on this host
+  runsc-cpp syscalls [--json]                every system call and how far it is supported
+  runsc-cpp help [COMMAND]                   this, or a command's flags
+  runsc-cpp --version
+
+Try:  runsc-cpp do -- python3 -c 'print("hello from the sandbox")'
+)";
+
+constexpr std::string_view kDo = R"(runsc-cpp do [FLAGS] -- COMMAND [ARG...]
+
+Runs COMMAND in a new sandbox, found by PATH inside it. Files of the host are
+read through a separate process and can't be changed: what the command writes
+stays in memory and is gone when it ends. Working directory, environment, user
+and standard streams are the caller's. Exits with the command's status, 128 + N
+if signal N ended it, 126 or 127 if it could not be started, 125 if the sandbox
+could not.
+
+  --root DIR            DIR instead of / as the root directory
+  --cwd DIR             working directory inside (default: the current one)
+  --env NAME=VALUE      one more environment variable; may be repeated
+  --volume H:G[:ro]     host directory or file H at G inside, written through
+                        to the host unless ro; may be repeated
+  --memory BYTES        memory for the guest, with K, M or G (default: the host's)
+  --network none        no network but a loopback of its own (the only choice yet)
+  --platform NAME       how guest code runs; see `runsc-cpp platforms`
+  --strace              print each system call to stderr
+  --log-level LEVEL     debug, info, warning (default) or error
+)";
+
+}  // namespace
+
+int HelpCommand(int argc, char** argv) {
+  Print(argc > 0 && std::string_view(argv[0]) == "do" ? kDo : kGeneral);
+  return 0;
+}
+
+}  // namespace runsc

@@ -1,0 +1,57 @@
+// runsc-cpp: the command line, and the two processes that re-execute it.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+#include <string_view>
+
+#include "runsc-cpp/boot/boot.h"
+#include "runsc-cpp/cmd/command.h"
+#include "runsc-cpp/sandbox/launch.h"
+
+namespace runsc {
+namespace {
+
+struct Command {
+  std::string_view name;
+  int (*run)(int argc, char** argv);
+};
+constexpr Command kCommands[] = {{"do", DoCommand},
+                                 {"debug", DebugCommand},
+                                 {"platforms", PlatformsCommand},
+                                 {"syscalls", SyscallsCommand},
+                                 {"help", HelpCommand},
+                                 {"--help", HelpCommand},
+                                 {"-h", HelpCommand}};
+
+// A descriptor that is opened later must not become somebody's stdout.
+void FillStandardStreams() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) (void)!open("/dev/null", O_RDWR);
+  }
+}
+
+int Main(int argc, char** argv) {
+  const std::string_view verb = argc > 1 ? argv[1] : "";
+  if (verb == kSentryVerb) return SentryMain();
+  if (verb == kGoferVerb) return GoferMain();
+  FillStandardStreams();
+  if (verb == "--version" || verb == "version") {
+    Print(std::string("runsc-cpp version ") + kVersion + "\n");
+    return 0;
+  }
+  if (verb.empty()) {
+    HelpCommand(0, nullptr);
+    return kExitFailure;
+  }
+  for (const Command& command : kCommands) {
+    if (command.name == verb) return command.run(argc - 2, argv + 2);
+  }
+  return Fail("", std::string("unknown command \"") + std::string(verb) + "\"; `runsc-cpp help` lists them");
+}
+
+}  // namespace
+}  // namespace runsc
+
+int main(int argc, char** argv) { return runsc::Main(argc, argv); }

@@ -1,0 +1,32 @@
+// Starts the processes of one sandbox: the gofer and the sentry, each a
+// re-execution of this binary with nothing but the descriptors it needs.
+#ifndef RUNSC_CPP_SANDBOX_LAUNCH_H_
+#define RUNSC_CPP_SANDBOX_LAUNCH_H_
+
+#include <sys/types.h>
+
+#include "absl/status/statusor.h"
+#include "base/unique_fd.h"
+#include "runsc-cpp/sandbox/config.h"
+
+namespace runsc {
+
+struct Sandbox {
+  pid_t sentry = -1;
+  pid_t gofer = -1;
+  base::UniqueFd control;  // control.h
+};
+
+// The caller has one thread. `log_fd` is where both processes log. On an error
+// nothing is left running.
+absl::StatusOr<Sandbox> LaunchSandbox(SandboxConfig config, int log_fd);
+
+// argv[1] of the two re-executions.
+inline constexpr char kSentryVerb[] = "internal-sentry";
+inline constexpr char kGoferVerb[] = "internal-gofer";
+// Where both find their configuration.
+inline constexpr int kConfigFd = 3;
+
+}  // namespace runsc
+
+#endif  // RUNSC_CPP_SANDBOX_LAUNCH_H_

@@ -1,0 +1,19 @@
+// runsc-cpp's life while a sandbox runs: signals and window sizes go in, the
+// exit code comes out, and the death of any part ends all of it with a cause.
+#ifndef RUNSC_CPP_SANDBOX_SUPERVISE_H_
+#define RUNSC_CPP_SANDBOX_SUPERVISE_H_
+
+#include "runsc-cpp/sandbox/launch.h"
+
+namespace runsc {
+
+// Signals are blocked by BlockSignals before the launch, so that none is lost.
+void BlockSignals();
+
+// Until the guest's first process ends. The exit code for main: the guest's, or
+// 125, 126, 127 after one line on stderr.
+int Supervise(Sandbox sandbox);
+
+}  // namespace runsc
+
+#endif  // RUNSC_CPP_SANDBOX_SUPERVISE_H_

@@ -1,0 +1,147 @@
+#include "sentry/kernel/kernel.h"
+
+#include <chrono>
+#include <utility>
+
+#include "sentry/kernel/task_impl.h"
+#include "sentry/loader/loader.h"
+
+namespace sentry {
+
+using base::MutexLock;
+
+Kernel::Kernel(Options options)
+    : options_(std::move(options)),
+      boot_time_ns_(RealtimeNowNs()),
+      pids_(std::make_unique<PidTable>(options_.max_tasks)),
+      futexes_(std::make_unique<FutexTable>()),
+      timers_(std::make_unique<TimerQueue>()),
+      uts_(options_.uts) {}
+
+Kernel::~Kernel() = default;
+
+Result<RefPtr<Task>> Kernel::MakeInitTask(const InitProcess& init) {
+  RefPtr<ThreadGroup> group = base::MakeRef<ThreadGroup>(*this, base::MakeRef<SignalActions>());
+  for (const auto& [kind, limit] : init.limits) group->SetLimit(kind, limit);
+  RefPtr<MemoryManager> mm = TRY(MemoryManager::Create(platform(), memory_file()));
+  mm->SetLimits(group->mm_limits());
+  const VfsContext ctx = {.creds = init.creds,
+                          .root = init.root,
+                          .cwd = init.cwd,
+                          .mounts = init.mounts.get(),
+                          .umask = init.umask,
+                          .memory = mm.get()};
+  LoadRequest request = {.start = init.cwd,
+                         .path = init.path,
+                         .flags = {},
+                         .argv = init.argv,
+                         .envp = init.envp,
+                         .stack_limit = group->soft_limit(RlimitKind::kStack),
+                         .nproc_cpu = static_cast<uint32_t>(cpu_count())};
+  LoadedProgram program = TRY(LoadProgram(ctx, *mm, request));
+  std::unique_ptr<platform::Context> context = TRY(platform().NewContext());
+
+  RefPtr<Task> task = RefPtr<Task>::Adopt(new Task(std::move(group), std::move(context)));
+  task->mm_ = std::move(mm);
+  task->fs_ = base::MakeRef<FsContext>(init.root, init.cwd, init.umask);
+  task->creds_ = program.credentials;
+  task->mounts_ = init.mounts;
+  task->regs_ = program.registers;
+  task->regs_.orig_rax = UINT64_MAX;
+  task->context_->SetFpState(arch::FpState());
+  task->SetName(program.name);
+  return task;
+}
+
+Result<RefPtr<ThreadGroup>> Kernel::StartProcess(InitProcess init) {
+  const RefPtr<Task> task = TRY(MakeInitTask(init));
+  RefPtr<ThreadGroup> group(&task->group());
+  PidTable::NewProcess process = {.leader = task, .new_session = true, .terminal = init.controlling_terminal};
+  TRY(pids_->AddProcess(std::move(process), nullptr));
+  if (group->tgid() == 1) group->is_init_.store(true, std::memory_order_relaxed);
+  // Closing is the task's business from here on.
+  task->SetFds(std::move(init.fds));
+  if (Result<void> started = task->Start(); !started.ok()) {
+    task->RunAbandoned();
+    return started.error();
+  }
+  return group;
+}
+
+ExitStatus Kernel::WaitForExit(ThreadGroup& group) {
+  pids_->WaitForEnd(group);
+  return group.exit_status();
+}
+
+void Kernel::ThreadStarted() {
+  MutexLock lock(threads_mu_);
+  ++threads_;
+}
+
+// Nothing of the kernel is touched after the lock: Shutdown's caller may be
+// about to destroy it.
+void Kernel::ThreadEnded() {
+  MutexLock lock(threads_mu_);
+  --threads_;
+  threads_changed_.SignalAll();
+}
+
+void Kernel::Shutdown() {
+  while (true) {
+    for (const RefPtr<ThreadGroup>& group : pids_->Groups()) group->Exit({.signo = abi::kSigKill});
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+    MutexLock lock(threads_mu_);
+    // A clone that was under way may have added a process since: look again.
+    while (threads_ > 0 && threads_changed_.WaitUntil(threads_mu_, deadline)) {
+    }
+    if (threads_ == 0) return;
+  }
+}
+
+UtsName Kernel::uts() const {
+  MutexLock lock(uts_mu_);
+  return uts_;
+}
+
+void Kernel::SetUts(UtsName uts) {
+  MutexLock lock(uts_mu_);
+  std::swap(uts_, uts);
+}
+
+RefPtr<Task> Kernel::FindTask(int32_t tid) const { return pids_->FindTask(tid); }
+RefPtr<ThreadGroup> Kernel::FindGroup(int32_t tgid) const { return pids_->FindGroup(tgid); }
+std::vector<RefPtr<ThreadGroup>> Kernel::Groups() const { return pids_->Groups(); }
+size_t Kernel::task_count() const { return pids_->task_count(); }
+
+Result<void> Kernel::SetProcessGroup(Task& caller, int32_t pid, int32_t pgid) {
+  return pids_->SetProcessGroup(caller, pid, pgid);
+}
+Result<int32_t> Kernel::CreateSession(Task& caller) { return pids_->CreateSession(caller); }
+
+Result<void> Kernel::SignalFromRuntime(ThreadGroup& group, int signo) {
+  return group.SendSignalFrom({.signo = signo, .code = abi::kSiKernel}, ThreadGroup::Origin::kRuntime);
+}
+
+Result<void> Kernel::SignalInit(int signo) {
+  const RefPtr<ThreadGroup> init = FindGroup(1);
+  if (!init) return Errno::kESRCH;
+  return SignalFromRuntime(*init, signo);
+}
+
+Result<void> Kernel::SignalProcessGroup(int32_t pgid, const SigInfo& info) {
+  const std::vector<RefPtr<ThreadGroup>> members = pids_->GroupMembers(pgid);
+  if (members.empty()) return Errno::kESRCH;
+  // A terminal's signals (Ctrl-C) come from the person outside, so they reach
+  // even an init that has no handler.
+  const auto origin = info.code == abi::kSiKernel ? ThreadGroup::Origin::kRuntime : ThreadGroup::Origin::kGuest;
+  Result<void> result = Errno::kESRCH;
+  bool any = false;
+  for (const RefPtr<ThreadGroup>& group : members) {
+    result = group->SendSignalFrom(info, origin);
+    any = any || result.ok();
+  }
+  if (any) return Ok();
+  return result;
+}
+
+}  // namespace sentry

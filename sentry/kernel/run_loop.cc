@@ -1,0 +1,134 @@
+// The run loop: one function a run state, each returns the next.
+#include "base/log.h"
+#include "sentry/kernel/task_impl.h"
+
+namespace sentry {
+
+namespace {
+
+template <typename... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <typename... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+// Trap numbers and error code bits of x86, for signal frames.
+constexpr uint64_t kTrapDivide = 0, kTrapDebug = 1, kTrapBreakpoint = 3, kTrapInvalidOpcode = 6;
+constexpr uint64_t kTrapProtection = 13, kTrapPageFault = 14, kTrapAlignment = 17;
+constexpr uint64_t kErrorPresent = 1, kErrorWrite = 2, kErrorUser = 4, kErrorFetch = 16;
+
+uint64_t TrapOf(const platform::ExceptionEvent& e) {
+  constexpr int kTrapBrkpt = 1;  // si_code TRAP_BRKPT
+  switch (e.signo) {
+    case abi::kSigFpe: return kTrapDivide;
+    case abi::kSigTrap: return e.code == kTrapBrkpt || e.code == abi::kSiKernel ? kTrapBreakpoint : kTrapDebug;
+    case abi::kSigIll: return kTrapInvalidOpcode;
+    case abi::kSigBus: return kTrapAlignment;
+    default: return kTrapProtection;
+  }
+}
+
+}  // namespace
+
+void Task::Run() {
+  SwitchCpuMode(CpuMode::kSystem);
+  RunState next = RunUser{};
+  while (!std::holds_alternative<RunDead>(next)) {
+    next = std::visit(Overloaded{[](RunDead dead) -> RunState { return dead; },
+                                 [this](auto& step) -> RunState { return Step(std::move(step)); }},
+                      next);
+  }
+}
+
+RunState Task::Step(RunUser) {
+  // The order pairs with Interrupt's: flag, then look.
+  impl_->in_guest.store(true, std::memory_order_seq_cst);
+  if (interrupted_.load(std::memory_order_seq_cst)) {
+    impl_->in_guest.store(false, std::memory_order_relaxed);
+    return RunInterrupted{};
+  }
+  SwitchCpuMode(CpuMode::kUser);
+  const platform::Event event = context_->Switch(mm_->address_space(), regs_);
+  SwitchCpuMode(CpuMode::kSystem);
+  impl_->in_guest.store(false, std::memory_order_relaxed);
+
+  if (std::holds_alternative<platform::SyscallEvent>(event)) [[likely]] return RunSyscall{};
+  if (const auto* fault = std::get_if<platform::FaultEvent>(&event)) return HandleFault(*fault);
+  if (const auto* exception = std::get_if<platform::ExceptionEvent>(&event)) {
+    HandleException(*exception);
+    return RunInterrupted{};
+  }
+  if (const auto* dead = std::get_if<platform::DeadEvent>(&event)) {
+    HandleDeadStub(*dead);
+    return RunExit{};
+  }
+  return RunUser{};  // PreemptedEvent: look at interrupted_ again
+}
+
+RunState Task::HandleFault(const platform::FaultEvent& fault) {
+  const std::optional<FaultFailure> failure = mm_->HandleFault(fault.addr, fault.access);
+  if (!failure) return RunUser{};
+  impl_->fault_address = fault.addr.value;
+  impl_->fault_trap = kTrapPageFault;
+  impl_->fault_error = kErrorUser | (fault.access.write ? kErrorWrite : 0) | (fault.access.execute ? kErrorFetch : 0) |
+                       (failure->signo == abi::kSigSegv && failure->code == abi::kSegvAccErr ? kErrorPresent : 0);
+  SigInfo info = {.signo = failure->signo, .code = failure->code};
+  info.u.fault.addr = fault.addr.value;
+  ForceSignal(info);
+  return RunInterrupted{};
+}
+
+void Task::HandleException(const platform::ExceptionEvent& exception) {
+  impl_->fault_address = 0;
+  impl_->fault_trap = TrapOf(exception);
+  impl_->fault_error = 0;
+  SigInfo info = {.signo = exception.signo, .code = exception.code};
+  info.u.fault.addr = exception.addr.value;
+  ForceSignal(info);
+}
+
+// Only this process goes; the parent sees SIGKILL.
+void Task::HandleDeadStub(const platform::DeadEvent& event) {
+  if (!killed()) {
+    LOG(kWarning, "process %d (%s) is lost with its stub: %s", group_->tgid(), name(), event.cause);
+  }
+  group_->Exit({.signo = abi::kSigKill});
+}
+
+RunState Task::Step(RunSyscall) { return AfterSyscall(kernel().dispatcher().Dispatch(*this)); }
+
+RunState Task::AfterSyscall(const SyscallResult& result) {
+  if (const uint64_t* value = result.value_if()) [[likely]] {
+    regs_.rax = *value;
+    regs_.orig_rax = UINT64_MAX;
+  } else if (const SyscallError* error = result.error_if()) {
+    if (const Errno* e = error->errno_if()) {
+      regs_.rax = static_cast<uint64_t>(-static_cast<int64_t>(*e));
+      regs_.orig_rax = UINT64_MAX;
+    } else {
+      impl_->restart = *error->restart_if();
+    }
+  }
+  if (next_state_) [[unlikely]] {
+    RunState next = std::move(*next_state_);
+    next_state_.reset();
+    return next;
+  }
+  if (interrupted() || saved_mask_ || impl_->restart) [[unlikely]] return RunInterrupted{};
+  return RunUser{};
+}
+
+RunState Task::Step(RunVforkWait wait) {
+  while (!wait.child->impl_->mm_released.load(std::memory_order_seq_cst)) {
+    PrepareToSleep();
+    if (wait.child->impl_->mm_released.load(std::memory_order_seq_cst)) break;
+    // Killed while it waits: the child lives on.
+    if (SleepAs(SleepKind::kKillable, std::nullopt) == WakeReason::kInterrupted) break;
+  }
+  regs_.rax = static_cast<uint64_t>(static_cast<int64_t>(wait.child_tid));
+  regs_.orig_rax = UINT64_MAX;
+  return interrupted() ? RunState(RunInterrupted{}) : RunState(RunUser{});
+}
+
+}  // namespace sentry

@@ -1,0 +1,18 @@
+#include "sentry/syscalls/rooms.h"
+
+#include "sentry/kernel/kernel.h"
+
+namespace sentry {
+
+SyscallRooms& SyscallRooms::Of(Kernel& kernel) {
+  return static_cast<SyscallRooms&>(kernel.SyscallState([&] { return MakeRef<SyscallRooms>(kernel); }));
+}
+
+SyscallRooms::SyscallRooms(Kernel& kernel)
+    : memfds_(TmpfsFileSystem::Create(kernel.memory_file())),
+      unix_names_(MakeRef<UnixNamespace>()),
+      timers_(kernel.timers()) {}
+
+SyscallRooms::~SyscallRooms() = default;
+
+}  // namespace sentry
