@@ -20,12 +20,12 @@ enum class LockRank : uint8_t {
   kEpoll,           // vfs: an epoll instance's interest list
   kUnixSocketPair,  // net/unix: both ends of a connection, in address order
   kUnixSocket,      // net/unix: one socket
-  kMountNamespace,  // vfs: mount tree
   kRename,          // vfs: the rename lock of a file system (s_vfs_rename_mutex)
   kDirectory,       // vfs: an inode's directory lock (i_rwsem), parent first
   kOverlayCopyUp,   // fs/overlay: copy-up of one inode
   kInode,           // an inode's data and attributes
   kInodeLower,      // the same of a file system below an overlay
+  kMountNamespace,  // vfs: mount tree (asked for mountpoints under directory locks)
   kDentryLru,       // vfs: LRU of dentries
   kDentry,          // vfs: dentry tree (children maps)
   kPidTable,        // kernel: pid numbers, parents, children, sessions, groups

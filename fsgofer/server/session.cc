@@ -15,27 +15,27 @@ using base::UniqueFd;
 // In the order of MessageType. 0 is no message.
 const Session::Handler Session::kHandlers[] = {
     nullptr,
-    &Session::Attach,
-    &Session::Walk,
-    &Session::Open,
-    &Session::ReadDir,
-    &Session::ReadLink,
-    &Session::StatFs,
-    &Session::GetAttr,
-    &Session::GetXattr,
-    &Session::ListXattr,
-    &Session::Close,
-    &Session::Fsync,
-    &Session::Create,
-    &Session::Mkdir,
-    &Session::Symlink,
-    &Session::Mknod,
-    &Session::Link,
-    &Session::Unlink,
-    &Session::Rename,
-    &Session::SetAttr,
-    &Session::SetXattr,
-    &Session::RemoveXattr,
+    &Call<&Session::Attach>,
+    &Call<&Session::Walk>,
+    &Call<&Session::Open>,
+    &Call<&Session::ReadDir>,
+    &Call<&Session::ReadLink>,
+    &Call<&Session::StatFs>,
+    &Call<&Session::GetAttr>,
+    &Call<&Session::GetXattr>,
+    &Call<&Session::ListXattr>,
+    &Call<&Session::Close>,
+    &Call<&Session::Fsync>,
+    &Call<&Session::Create>,
+    &Call<&Session::Mkdir>,
+    &Call<&Session::Symlink>,
+    &Call<&Session::Mknod>,
+    &Call<&Session::Link>,
+    &Call<&Session::Unlink>,
+    &Call<&Session::Rename>,
+    &Call<&Session::SetAttr>,
+    &Call<&Session::SetXattr>,
+    &Call<&Session::RemoveXattr>,
 };
 
 Result<Export> OpenExport(const std::string& path, bool readonly) {
@@ -62,9 +62,9 @@ Session::Session(std::vector<Export> exports, const NodeTable::Limits& limits)
 
 Result<void> Session::Dispatch(uint16_t type, WireReader& in, Reply& out) {
   if (type == 0 || type >= std::size(kHandlers)) return Errno::kENOSYS;
-  TRY((this->*kHandlers[type])(in, out));
-  if (!out.body.ok()) return Errno::kEOVERFLOW;
-  return base::Ok();
+  const Result<void> result = kHandlers[type](*this, in, out);
+  if (result.ok() && !out.body.ok()) return Errno::kEOVERFLOW;
+  return result;
 }
 
 Session::Answer Session::Handle(std::span<const std::byte> request, std::span<std::byte> reply) {

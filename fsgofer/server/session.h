@@ -47,7 +47,11 @@ class Session {
   NodeTable& nodes() { return nodes_; }
 
  private:
-  using Handler = base::Result<void> (Session::*)(WireReader&, Reply&);
+  using Handler = base::Result<void> (*)(Session&, WireReader&, Reply&);
+  template <auto kMethod>
+  static base::Result<void> Call(Session& session, WireReader& in, Reply& out) {
+    return (session.*kMethod)(in, out);
+  }
   static const Handler kHandlers[];
   base::Result<void> Dispatch(uint16_t type, WireReader& in, Reply& out);
 

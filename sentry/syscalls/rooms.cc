@@ -1,6 +1,7 @@
 #include "sentry/syscalls/rooms.h"
 
 #include "sentry/kernel/kernel.h"
+#include "sentry/net/unix/endpoint.h"
 
 namespace sentry {
 

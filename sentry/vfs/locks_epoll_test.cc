@@ -12,7 +12,7 @@ constexpr LockRange Bytes(uint64_t start, uint64_t length) { return {start, star
 
 TEST(FileLocks, RangesSplitMergeAndConflict) {
   FileLocks locks;
-  int a, b;
+  int a = 0, b = 0;
   ASSERT_TRUE(locks.SetRange({&a, 1}, LockType::kWrite, Bytes(0, 100)).ok());
   EXPECT_TRUE(locks.SetRange({&b, 2}, LockType::kRead, Bytes(50, 1)).Is(Errno::kEAGAIN));
   locks.ClearRange(&a, Bytes(40, 20));
@@ -32,7 +32,7 @@ TEST(FileLocks, RangesSplitMergeAndConflict) {
 
 TEST(FileLocks, DeadlockIsSeen) {
   FileLocks f, g;
-  int a, b;
+  int a = 0, b = 0;
   ASSERT_TRUE(f.SetRange({&a, 1}, LockType::kWrite, {}).ok());
   ASSERT_TRUE(g.SetRange({&b, 2}, LockType::kWrite, {}).ok());
   EXPECT_TRUE(g.SetRangeOrWait({&a, 1}, LockType::kWrite, {}).Is(Errno::kEAGAIN));
@@ -44,7 +44,7 @@ TEST(FileLocks, DeadlockIsSeen) {
 
 TEST(FileLocks, Flock) {
   FileLocks locks;
-  int a, b;
+  int a = 0, b = 0;
   ASSERT_TRUE(locks.SetFlock(&a, LockType::kRead).ok());
   ASSERT_TRUE(locks.SetFlock(&b, LockType::kRead).ok());
   EXPECT_TRUE(locks.SetFlock(&a, LockType::kWrite).Is(Errno::kEAGAIN));  // and a's is gone

@@ -269,6 +269,11 @@ bool MountNamespace::BelowLocked(const Path& path, const Path& root) const {
   return root.dentry->IsAncestorOf(*dentry);
 }
 
+std::vector<RefPtr<Mount>> MountNamespace::Mounts() const {
+  base::MutexLock lock(mu_);
+  return mounts_;
+}
+
 Result<void> MountNamespace::PivotRoot(const Path& new_root, const Path& put_old) {
   Path old_place;
   base::MutexLock lock(mu_);

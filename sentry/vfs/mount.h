@@ -90,6 +90,7 @@ class MountNamespace final : public base::RefCounted {
     std::string root, mountpoint, options, type, source, super_options;
   };
   std::vector<MountInfo> List(const Path& root) const;
+  std::vector<RefPtr<Mount>> Mounts() const;  // sync(2)
 
  private:
   using Place = std::pair<const Mount*, const Dentry*>;

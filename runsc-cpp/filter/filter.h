@@ -1,0 +1,19 @@
+// The compiled host filters.
+#ifndef RUNSC_CPP_FILTER_FILTER_H_
+#define RUNSC_CPP_FILTER_FILTER_H_
+
+#include <linux/filter.h>
+
+#include <span>
+
+namespace runsc {
+
+std::span<const sock_filter> SentryFilter();
+std::span<const sock_filter> GoferFilter();
+
+// For every thread of the calling process, for ever. False: errno says why.
+bool InstallFilter(std::span<const sock_filter> filter);
+
+}  // namespace runsc
+
+#endif  // RUNSC_CPP_FILTER_FILTER_H_

@@ -1,0 +1,137 @@
+// Evaluates the compiled filters as the kernel would, over every call number
+// and around every argument rule, against the policy that they come from.
+#include "runsc-cpp/filter/filter.h"
+
+#include <gtest/gtest.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <sys/syscall.h>
+
+#include <cstring>
+#include <set>
+#include <vector>
+
+#include "runsc-cpp/filter/policy.h"
+
+namespace runsc {
+namespace {
+
+constexpr int kHighestNumber = 1024;
+
+// Classic BPF as seccomp uses it: 32-bit loads from seccomp_data, no memory.
+uint32_t Evaluate(std::span<const sock_filter> program, const seccomp_data& data) {
+  uint32_t a = 0;
+  for (size_t pc = 0; pc < program.size(); ++pc) {
+    const sock_filter& i = program[pc];
+    switch (i.code) {
+      case BPF_LD | BPF_W | BPF_ABS:
+        if (i.k + 4 > sizeof data) return SECCOMP_RET_KILL_PROCESS;
+        std::memcpy(&a, reinterpret_cast<const char*>(&data) + i.k, 4);
+        break;
+      case BPF_ALU | BPF_AND | BPF_K: a &= i.k; break;
+      case BPF_JMP | BPF_JA: pc += i.k; break;
+      case BPF_JMP | BPF_JEQ | BPF_K: pc += a == i.k ? i.jt : i.jf; break;
+      case BPF_JMP | BPF_JGT | BPF_K: pc += a > i.k ? i.jt : i.jf; break;
+      case BPF_JMP | BPF_JGE | BPF_K: pc += a >= i.k ? i.jt : i.jf; break;
+      case BPF_JMP | BPF_JSET | BPF_K: pc += (a & i.k) != 0 ? i.jt : i.jf; break;
+      case BPF_RET | BPF_K: return i.k;
+      default: ADD_FAILURE() << "instruction " << i.code; return 0;
+    }
+  }
+  ADD_FAILURE() << "the program ends without a verdict";
+  return 0;
+}
+
+uint32_t Expected(std::span<const FilterRule> policy, const seccomp_data& data) {
+  for (const FilterRule& rule : policy) {
+    if (rule.number != data.nr) continue;
+    bool matches = true;
+    for (uint8_t i = 0; i < rule.arg_count; ++i) {
+      matches = matches && (data.args[rule.args[i].index] & rule.args[i].mask) == rule.args[i].value;
+    }
+    if (!matches) continue;
+    return rule.action == FilterAction::kAllow ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | ENOSYS;
+  }
+  return SECCOMP_RET_KILL_PROCESS;
+}
+
+// Arguments that meet a rule, and that miss it by one bit in each place.
+std::vector<seccomp_data> Probes(std::span<const FilterRule> policy, int number) {
+  seccomp_data zero{};
+  zero.nr = number;
+  zero.arch = AUDIT_ARCH_X86_64;
+  seccomp_data ones = zero;
+  for (auto& arg : ones.args) arg = UINT64_MAX;
+  std::vector<seccomp_data> probes = {zero, ones};
+  for (const FilterRule& rule : policy) {
+    if (rule.number != number || rule.arg_count == 0) continue;
+    seccomp_data exact = zero;
+    for (uint8_t i = 0; i < rule.arg_count; ++i) exact.args[rule.args[i].index] = rule.args[i].value;
+    probes.push_back(exact);
+    for (uint8_t i = 0; i < rule.arg_count; ++i) {
+      for (int bit = 0; bit < 64; ++bit) {
+        seccomp_data off = exact;
+        off.args[rule.args[i].index] ^= uint64_t{1} << bit;
+        probes.push_back(off);
+      }
+    }
+  }
+  return probes;
+}
+
+
+class FilterTest : public testing::TestWithParam<bool> {
+ protected:
+  std::span<const sock_filter> filter() const { return GetParam() ? SentryFilter() : GoferFilter(); }
+  std::span<const FilterRule> policy() const { return GetParam() ? SentryPolicy() : GoferPolicy(); }
+};
+
+TEST_P(FilterTest, EveryNumberAndArgumentRuleAsThePolicySays) {
+  for (int number = 0; number <= kHighestNumber; ++number) {
+    for (const seccomp_data& probe : Probes(policy(), number)) {
+      ASSERT_EQ(Evaluate(filter(), probe), Expected(policy(), probe)) << "call " << number;
+    }
+  }
+}
+
+TEST_P(FilterTest, OtherArchitecturesAreKilled) {
+  for (int number = 0; number <= kHighestNumber; ++number) {
+    seccomp_data data{};
+    data.nr = number;
+    data.arch = AUDIT_ARCH_I386;
+    ASSERT_EQ(Evaluate(filter(), data), SECCOMP_RET_KILL_PROCESS) << number;
+    data.arch = AUDIT_ARCH_X86_64;
+    data.nr = number | 0x40000000;  // x32
+    ASSERT_EQ(Evaluate(filter(), data), SECCOMP_RET_KILL_PROCESS) << number;
+  }
+}
+
+TEST_P(FilterTest, WhatCouldOpenAWayOutIsNotThere) {
+  for (const int number : {__NR_execve, __NR_execveat, __NR_fork, __NR_vfork, __NR_socket, __NR_socketpair,
+                           __NR_connect, __NR_bind, __NR_listen, __NR_accept, __NR_accept4, __NR_open, __NR_creat,
+                           __NR_mount, __NR_umount2, __NR_pivot_root, __NR_chroot, __NR_unshare, __NR_setns, __NR_bpf,
+                           __NR_perf_event_open, __NR_io_uring_setup, __NR_userfaultfd, __NR_keyctl, __NR_add_key,
+                           __NR_process_vm_readv, __NR_process_vm_writev, __NR_setuid, __NR_setresuid, __NR_capset,
+                           __NR_init_module, __NR_finit_module, __NR_kexec_load, __NR_reboot, __NR_seccomp}) {
+    for (const FilterRule& rule : policy()) ASSERT_NE(rule.number, number) << rule.reason;
+  }
+}
+
+TEST_P(FilterTest, EveryRuleHasAReason) {
+  for (const FilterRule& rule : policy()) EXPECT_GT(std::strlen(rule.reason), 3u) << rule.number;
+}
+
+INSTANTIATE_TEST_SUITE_P(Both, FilterTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "Sentry" : "Gofer"; });
+
+TEST(SentryPolicy, OpensNoPathAndMakesNoDescriptorFromOne) {
+  for (const FilterRule& rule : SentryPolicy()) {
+    for (const int number : {__NR_openat, __NR_openat2, __NR_readlinkat, __NR_mkdirat, __NR_unlinkat, __NR_linkat,
+                             __NR_memfd_create, __NR_name_to_handle_at, __NR_open_by_handle_at}) {
+      EXPECT_NE(rule.number, number) << rule.reason;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace runsc

@@ -1,0 +1,104 @@
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "runsc-cpp/filter/policy.h"
+
+namespace runsc {
+namespace {
+
+// What pthread_create asks for; nothing that would make a process.
+constexpr uint64_t kThreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+                                  CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+
+constexpr FilterRule kPolicy[] = {
+    // --- Threads: one a guest thread, and a few of our own ---
+    Allow(__NR_clone, "pthread_create: a thread, never a process", Masked(0, ~uint64_t{0xff}, kThreadFlags)),
+    Refuse(__NR_clone3, "glibc tries it first; its flags lie in memory, where a filter can't look"),
+    Allow(__NR_set_robust_list, "glibc, at the start of each thread"),
+    Allow(__NR_rseq, "glibc, at the start and end of each thread"),
+    Allow(__NR_exit, "end of a thread"),
+    Allow(__NR_exit_group, "end of the sandbox"),
+    Allow(__NR_futex, "locks, and every wait of a task"),
+    Allow(__NR_gettid, "a task's thread learns where kicks go"),
+    Allow(__NR_getpid, "tgkill's first argument"),
+    Allow(__NR_sched_yield, "sched_yield of a guest"),
+    Allow(__NR_sched_setaffinity, "ptrace: tracer and stub on one CPU"),
+    Allow(__NR_sched_getaffinity, "glibc counts CPUs"),
+    Allow(__NR_getcpu, "ptrace: which CPU the tracer is on"),
+    Allow(__NR_prctl, "a task's thread gets the guest's name", EqualsInt(0, PR_SET_NAME)),
+
+    // --- Memory ---
+    Allow(__NR_mmap, "stacks, heap, windows on the memory file and donated files; never executable",
+          Masked(2, PROT_EXEC, 0)),
+    Allow(__NR_mprotect, "glibc's stack guards and heap; never executable", Masked(2, PROT_EXEC, 0)),
+    Allow(__NR_munmap, "the same"),
+    Allow(__NR_mremap, "glibc's realloc of large blocks"),
+    Allow(__NR_madvise, "glibc trims its heap and dead threads' stacks; memfile drops pages"),
+    Allow(__NR_brk, "glibc's heap"),
+    Allow(__NR_fallocate, "memfile punches freed pages out of the memory file"),
+    Allow(__NR_ftruncate, "memfile grows the memory file"),
+    Allow(__NR_mincore, "which pages of a donated file the host holds"),
+    Allow(__NR_membarrier, "membarrier of a guest"),
+
+    // --- Signals: kicks and user copies ---
+    Allow(__NR_rt_sigprocmask, "glibc, around thread creation"),
+    Allow(__NR_rt_sigreturn, "return from the handler that recovers a user copy"),
+    Allow(__NR_rt_sigaction, "abort() restores the default action"),
+    Allow(__NR_sigaltstack, "the stack of the fault handler, for each thread"),
+    Allow(__NR_tgkill, "a kick of a stub's thread, and abort()"),
+    Allow(__NR_kill, "the end of a stub: the pid namespace holds nothing but stubs"),
+    Allow(__NR_restart_syscall, "the host restarts an interrupted wait by it"),
+
+    // --- The platform ---
+    Allow(__NR_ptrace, "the ptrace platform: stubs are the only processes within reach"),
+    Allow(__NR_wait4, "stops of stub threads"),
+    Allow(__NR_waitid, "stops and deaths of stubs"),
+
+    // --- Descriptors that were given at start, by the gofer, or at SCM_RIGHTS ---
+    Allow(__NR_read, "stdin, eventfds"),
+    Allow(__NR_write, "stdout, stderr, the log, eventfds"),
+    Allow(__NR_readv, "stdin"),
+    Allow(__NR_writev, "stdout"),
+    Allow(__NR_preadv2, "standard streams, with RWF_NOWAIT"),
+    Allow(__NR_pwritev2, "the same"),
+    Allow(__NR_pread64, "donated files"),
+    Allow(__NR_pwrite64, "donated files of writable volumes"),
+    Allow(__NR_lseek, "a standard stream's own offset; SEEK_DATA for accounting"),
+    Allow(__NR_fstat, "what a standard stream or donated file is"),
+    Allow(__NR_newfstatat, "fstat of glibc: an empty path, on a descriptor", EqualsInt(3, 0x1000 /* AT_EMPTY_PATH */)),
+    Allow(__NR_statx, "the same", EqualsInt(2, 0x1000)),
+    Allow(__NR_fsync, "fsync of a guest on a writable volume"),
+    Allow(__NR_fdatasync, "the same"),
+    Allow(__NR_close, "donated files leave the cache"),
+    Allow(__NR_fcntl, "flags of a standard stream", EqualsInt(1, 3 /* F_GETFL */)),
+    Allow(__NR_fcntl, "a second descriptor of a standard stream", EqualsInt(1, 1030 /* F_DUPFD_CLOEXEC */)),
+    Allow(__NR_poll, "readiness of a standard stream; the control socket"),
+    Allow(__NR_ppoll, "the same"),
+    Allow(__NR_epoll_wait, "the thread that watches standard streams"),
+    Allow(__NR_epoll_pwait, "the same"),
+    Allow(__NR_epoll_ctl, "the same"),
+    Allow(__NR_ioctl, "bytes waiting in a standard stream", EqualsInt(1, FIONREAD)),
+    Allow(__NR_ioctl, "size of the terminal behind a standard stream", EqualsInt(1, TIOCGWINSZ)),
+    Allow(__NR_ioctl, "settings of the terminal behind a standard stream", EqualsInt(1, TCGETS)),
+    Allow(__NR_sendmsg, "the gofer, keepers, runsc-cpp: sockets that were given; donated files go to stubs"),
+    Allow(__NR_recvmsg, "the gofer, keepers, runsc-cpp"),
+    Allow(__NR_sendto, "the same, without descriptors"),
+    Allow(__NR_recvfrom, "the same"),
+    Allow(__NR_shutdown, "the end of the gofer's connection"),
+
+    // --- Time and chance ---
+    Allow(__NR_clock_gettime, "when the host's vDSO can't answer"),
+    Allow(__NR_clock_nanosleep, "the timer thread; the pause before a kill"),
+    Allow(__NR_nanosleep, "the same"),
+    Allow(__NR_getrandom, "getrandom of a guest, AT_RANDOM, layout"),
+};
+
+}  // namespace
+
+std::span<const FilterRule> SentryPolicy() { return kPolicy; }
+
+}  // namespace runsc
