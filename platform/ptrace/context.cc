@@ -74,7 +74,8 @@ Event PtraceContext::Switch(AddressSpace& as, Registers& regs) {
     const Result<void> entered = EnterStub(stub);
     if (entered.Is(Errno::kESRCH)) return Dead(*stub);
     if (!entered.ok()) {
-      return DeadEvent{absl::StrFormat("no thread in stub process %d: %s", stub->pid(), base::ErrnoName(entered.error()))};
+      return DeadEvent{
+          absl::StrFormat("no thread in stub process %d: %s", stub->pid(), base::ErrnoName(entered.error()))};
     }
   }
   thread_->SetRegisters(regs);

@@ -81,7 +81,7 @@ bool IsOneByteStore(uint8_t op, uint8_t reg) {
     case 0x81:
     case 0x83:
       return reg != 7;  // cmp
-    case 0x86:  // xchg
+    case 0x86:          // xchg
     case 0x87:
     case 0x88:  // mov
     case 0x89:
@@ -114,8 +114,8 @@ bool IsTwoByteLoad(uint8_t op) {
 
 bool IsOneByteLoad(uint8_t op) {
   // mov; movsxd; test; add .. cmp from memory, cmp with memory
-  return op == 0x8a || op == 0x8b || op == 0x63 || op == 0x84 || op == 0x85 || (op < 0x40 && (op & 7) >= 2 && (op & 7) <= 3) ||
-         op == 0x38 || op == 0x39;
+  return op == 0x8a || op == 0x8b || op == 0x63 || op == 0x84 || op == 0x85 ||
+         (op < 0x40 && (op & 7) >= 2 && (op & 7) <= 3) || op == 0x38 || op == 0x39;
 }
 
 bool IsPrefix(uint8_t op) {

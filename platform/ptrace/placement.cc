@@ -31,7 +31,7 @@ void SetAffinity(pid_t tid, int cpu) {
 }  // namespace
 
 base::Result<std::unique_ptr<Placement>> Placement::Create(int watched, std::function<void()> on_hangup,
-                                                               std::function<bool()> on_tick) {
+                                                           std::function<bool()> on_tick) {
   std::unique_ptr<Placement> placement(new Placement(watched, std::move(on_hangup), std::move(on_tick)));
   placement->wake_fd_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!placement->wake_fd_) return HostErrno();

@@ -29,11 +29,11 @@ namespace platform::ptrace {
 struct Runner {
   std::atomic<bool> in_switch = false;
   std::atomic<uint32_t> switches = 0;
-  std::atomic<int> cpu = -1;       // where both are pinned; -1: free
-  std::atomic<int> move_to = -1;   // set by the monitor
-  std::atomic<int> counted = -1;   // the CPU whose load_ counts it
-  pid_t tracer = -1, stub = -1;    // guarded by Placement::mu_, set by Add
-  uint32_t seen = 0;               // the monitor's: switches at the last tick
+  std::atomic<int> cpu = -1;      // where both are pinned; -1: free
+  std::atomic<int> move_to = -1;  // set by the monitor
+  std::atomic<int> counted = -1;  // the CPU whose load_ counts it
+  pid_t tracer = -1, stub = -1;   // guarded by Placement::mu_, set by Add
+  uint32_t seen = 0;              // the monitor's: switches at the last tick
 };
 
 class Placement {

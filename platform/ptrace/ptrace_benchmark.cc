@@ -14,8 +14,8 @@ namespace platform {
 namespace {
 
 constexpr uint64_t kCode = 0x400000, kData = 0x600000;
-constexpr char kSyscallLoop[] = "\x0f\x05\xeb\xfc";       // 1: syscall; jmp 1b
-constexpr char kLoad[] = "\x48\x8b\x07\xeb\xfb";          // 1: mov (%rdi), %rax; jmp 1b
+constexpr char kSyscallLoop[] = "\x0f\x05\xeb\xfc";  // 1: syscall; jmp 1b
+constexpr char kLoad[] = "\x48\x8b\x07\xeb\xfb";     // 1: mov (%rdi), %rax; jmp 1b
 constexpr MemoryProtection kReadExec{.read = true, .execute = true};
 
 struct Guest {

@@ -35,7 +35,7 @@ constexpr size_t kWords = sizeof(Registers) / 8;
 
 // A POKEUSER costs 0.75 us, a SETREGS 1.8 us (README.md).
 constexpr int kMaxPokes = 2;
-constexpr uint64_t kTaskSize = 0x7ffffffff000;  // the host refuses bases from here on
+constexpr uint64_t kTaskSize = 0x7ffffffff000;              // the host refuses bases from here on
 constexpr uint64_t kMinRestart = -516, kMaxRestart = -512;  // the host's -ERESTART*
 
 // glibc's ptrace() is variadic and sets errno for PEEK; the raw call is plainer.

@@ -73,7 +73,8 @@ class StubProcess {
  private:
   enum class Answer { kStatus, kValue };
   // Has the keeper run the first `count` ops of the request page.
-  base::Result<uint32_t> Call(size_t count, Answer answer, std::span<const int> donated) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  base::Result<uint32_t> Call(size_t count, Answer answer, std::span<const int> donated)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   base::Result<void> ApplySome(std::span<const MapOp>& ops) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   base::Result<void> SendDonated(std::span<const int> fds) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void MoveKeeperHere() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -55,9 +55,7 @@ long Addr(T* p) {
 
 constexpr uint32_t kNr = 0, kArch = 4, kIpLow = 8, kIpHigh = 12;
 #define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset)
-#define ALLOW_CALL(nr)                                \
-  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1),    \
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define ALLOW_CALL(nr) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 const sock_filter kFilter[] = {
     LOAD(kArch),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
@@ -126,9 +124,9 @@ struct Msghdr {
   uint64_t flags;
 };
 struct ControlFd {
-  uint64_t len = 20;   // CMSG_LEN(sizeof(int))
-  int32_t level = 1;   // SOL_SOCKET
-  int32_t type = 1;    // SCM_RIGHTS
+  uint64_t len = 20;  // CMSG_LEN(sizeof(int))
+  int32_t level = 1;  // SOL_SOCKET
+  int32_t type = 1;   // SCM_RIGHTS
   int32_t fd = -1;
   int32_t padding = 0;
 };

@@ -109,8 +109,11 @@ Result<int32_t> Task::InstallPidfd(const CloneArgs& args, Task& child) {
 // From here on the child is known; EINTR: a signal came first.
 Result<void> Task::Publish(const CloneArgs& args, const RefPtr<Task>& child) {
   if (args.flags & abi::kCloneThread) return kernel().pids().AddThread(child, *this);
-  PidTable::NewProcess process = {.leader = child, .parent = this, .exit_signal = args.exit_signal};
+  PidTable::NewProcess process;
+  process.leader = child;
+  process.parent = this;
   process.sibling = (args.flags & abi::kCloneParent) != 0;
+  process.exit_signal = args.exit_signal;
   return kernel().pids().AddProcess(std::move(process), this);
 }
 

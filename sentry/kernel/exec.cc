@@ -19,7 +19,8 @@ SyscallResult Task::Execve(const Path& start, std::string path, WalkFlags flags,
                          .argv = std::move(argv),
                          .envp = std::move(envp),
                          .stack_limit = group_->soft_limit(RlimitKind::kStack),
-                         .nproc_cpu = static_cast<uint32_t>(kernel().cpu_count())};
+                         .vdso = kernel().vdso(),
+                         .vdso_size = kernel().vdso_size()};
   Result<RefPtr<MemoryManager>> mm = MemoryManager::Create(kernel().platform(), kernel().memory_file());
   if (!mm.ok()) return mm.error();
   (*mm)->SetLimits(group_->mm_limits());

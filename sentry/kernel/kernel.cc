@@ -3,8 +3,10 @@
 #include <chrono>
 #include <utility>
 
+#include "base/log.h"
 #include "sentry/kernel/task_impl.h"
 #include "sentry/loader/loader.h"
+#include "sentry/loader/vdso.h"
 
 namespace sentry {
 
@@ -16,7 +18,21 @@ Kernel::Kernel(Options options)
       pids_(std::make_unique<PidTable>(options_.max_tasks)),
       futexes_(std::make_unique<FutexTable>()),
       timers_(std::make_unique<TimerQueue>()),
-      uts_(options_.uts) {}
+      uts_(options_.uts) {
+  PrepareVdso();
+}
+
+// Programs run without one, only slower; so a failure is no end.
+void Kernel::PrepareVdso() {
+  if (!options_.memory_file) return;
+  Result<Vdso> vdso = MakeVdso(*options_.memory_file);
+  if (!vdso.ok()) {
+    LOG(kWarning, "no vDSO: errno %d", static_cast<int>(vdso.error()));
+    return;
+  }
+  vdso_ = vdso->image;
+  vdso_size_ = vdso->size;
+}
 
 Kernel::~Kernel() = default;
 
@@ -37,7 +53,8 @@ Result<RefPtr<Task>> Kernel::MakeInitTask(const InitProcess& init) {
                          .argv = init.argv,
                          .envp = init.envp,
                          .stack_limit = group->soft_limit(RlimitKind::kStack),
-                         .nproc_cpu = static_cast<uint32_t>(cpu_count())};
+                         .vdso = vdso_,
+                         .vdso_size = vdso_size_};
   LoadedProgram program = TRY(LoadProgram(ctx, *mm, request));
   std::unique_ptr<platform::Context> context = TRY(platform().NewContext());
 
@@ -56,7 +73,11 @@ Result<RefPtr<Task>> Kernel::MakeInitTask(const InitProcess& init) {
 Result<RefPtr<ThreadGroup>> Kernel::StartProcess(InitProcess init) {
   const RefPtr<Task> task = TRY(MakeInitTask(init));
   RefPtr<ThreadGroup> group(&task->group());
-  PidTable::NewProcess process = {.leader = task, .new_session = true, .terminal = init.controlling_terminal};
+  PidTable::NewProcess process;
+  process.leader = task;
+  process.new_session = true;
+  process.terminal = init.controlling_terminal;
+  process.exit_signal = abi::kSigChld;
   TRY(pids_->AddProcess(std::move(process), nullptr));
   if (group->tgid() == 1) group->is_init_.store(true, std::memory_order_relaxed);
   // Closing is the task's business from here on.

@@ -73,6 +73,9 @@ class Kernel {
   MemoryFile& memory_file() const { return *options_.memory_file; }
   SyscallDispatcher& dispatcher() const { return *options_.dispatcher; }
   int cpu_count() const { return options_.cpu_count; }
+  // What execve maps as [vdso]; made at start. Null: none could be made.
+  const RefPtr<Mappable>& vdso() const { return vdso_; }
+  uint64_t vdso_size() const { return vdso_size_; }
   FutexTable& futexes() { return *futexes_; }
   TimerQueue& timers() { return *timers_; }
   PidTable& pids() { return *pids_; }
@@ -118,6 +121,7 @@ class Kernel {
  private:
   friend class Task;
   friend class ThreadGroup;
+  void PrepareVdso();
   Result<RefPtr<Task>> MakeInitTask(const InitProcess& init);
   // Host threads of tasks: Shutdown waits for the last.
   void ThreadStarted();
@@ -125,6 +129,8 @@ class Kernel {
 
   Options options_;
   const int64_t boot_time_ns_;
+  RefPtr<Mappable> vdso_;
+  uint64_t vdso_size_ = 0;
   // Rank kKernel: what is made under it takes locks of its own.
   base::RankedMutex<base::LockRank::kKernel> syscall_state_mu_;
   RefPtr<base::RefCounted> syscall_state_ ABSL_GUARDED_BY(syscall_state_mu_);

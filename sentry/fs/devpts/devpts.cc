@@ -286,6 +286,7 @@ Result<PtyPair> OpenPtyPair(const VfsContext& ctx, const RefPtr<Mount>& mount) {
   if (ptmx->negative()) return Errno::kENODEV;
   PtyPair pair;
   pair.master = TRY(OpenMaster(ctx, Path(mount, std::move(ptmx)), abi::kORdWr));
+  static_cast<TtyFile*>(pair.master.get())->tty()->SetLocked(false);
   pair.slave = TRY(OpenPtyPeer(ctx, pair.master, abi::kORdWr | abi::kONoCtty));
   return pair;
 }

@@ -11,7 +11,11 @@ namespace {
 constexpr int kSigInt = 2, kSigQuit = 3, kSigTstp = 20;
 
 constexpr bool IsControl(uint8_t c) { return c < 0x20 || c == 0x7f; }
-constexpr bool IsLetter(uint8_t c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+// The kernel's isalnum: Latin-1, whatever the locale.
+constexpr bool IsWord(uint8_t c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         (c >= 0xc0 && c != 0xd7 && c != 0xf7);
+}
 constexpr uint8_t ToLower(uint8_t c) { return c >= 'A' && c <= 'Z' ? static_cast<uint8_t>(c + 32) : c; }
 constexpr uint8_t ToUpper(uint8_t c) { return c >= 'a' && c <= 'z' ? static_cast<uint8_t>(c - 32) : c; }
 
@@ -60,11 +64,12 @@ size_t LineDiscipline::Receive(std::span<const uint8_t> bytes) {
 void LineDiscipline::ProcessPending() {
   while (!pending_.empty()) {
     // A full edit line goes on taking input, so that it can be ended or erased.
-    if (InputFull() && !(canonical() && ready_lines_ == 0)) return;
+    if (InputFull() && !(canonical() && ready_lines_ == 0)) break;
     const uint8_t c = pending_.front();
     pending_.pop_front();
     ReceiveChar(c);
   }
+  FlushEchoes();
 }
 
 void LineDiscipline::ReceiveChar(uint8_t c) {
@@ -115,6 +120,7 @@ bool LineDiscipline::ReceiveControl(uint8_t c) {
 void LineDiscipline::SignalFromChar(int signo, uint8_t c) {
   effects_.signals.push_back(signo);
   if (!LFlag(abi::kNoFlsh)) {
+    echo_.clear();
     FlushOutput();
     // Not what came behind the key and was not looked at yet.
     std::deque<uint8_t> pending = std::move(pending_);
@@ -218,7 +224,7 @@ void LineDiscipline::Erase(uint8_t c) {
     const uint8_t first = static_cast<uint8_t>(line_[start]);
     if (IsContinuation(first)) break;  // never half a character
     if (word) {
-      if (IsLetter(first) || (first >= '0' && first <= '9') || first == '_') {
+      if (IsWord(first)) {
         seen_word = true;
       } else if (seen_word) {
         break;
@@ -255,11 +261,11 @@ void LineDiscipline::EchoErased(uint8_t c, bool word_or_line) {
 // before it ends.
 void LineDiscipline::EchoErasedTab() {
   uint32_t columns = 0;
-  bool after_tab = false;
+  uint32_t after_tab = 0;
   for (size_t i = line_.size(); i-- > 0;) {
     const uint8_t c = static_cast<uint8_t>(line_[i]);
     if (c == '\t') {
-      after_tab = true;
+      after_tab = kAfterTab;
       break;
     }
     if (IsControl(c)) {
@@ -268,11 +274,7 @@ void LineDiscipline::EchoErasedTab() {
       ++columns;
     }
   }
-  if (!after_tab) columns += line_column_;
-  for (uint32_t n = kTabStop - columns % kTabStop; n > 0; --n) {
-    PutRaw('\b');
-    if (column_ > 0) --column_;
-  }
+  AddEcho(kEchoEraseTab | after_tab | (columns % kTabStop) << kColumnsShift);
 }
 
 void LineDiscipline::Reprint(uint8_t c) {
@@ -329,6 +331,7 @@ void LineDiscipline::FlushInput() {
 // --- Output ---
 
 size_t LineDiscipline::Transmit(std::span<const uint8_t> bytes) {
+  FlushEchoes();
   size_t n = 0;
   while (n < bytes.size() && CanTransmit()) PutOutput(bytes[n++]);
   return n;
@@ -354,10 +357,11 @@ void LineDiscipline::StopOutput() {
 void LineDiscipline::StartOutput() {
   if (!std::exchange(stopped_, false)) return;
   effects_.packet = (effects_.packet & ~abi::kPktStop) | abi::kPktStart;
+  FlushEchoes();
 }
 
 void LineDiscipline::NoteLineStart() {
-  if (line_.empty()) line_column_ = column_;
+  if (line_.empty()) AddEcho(kEchoLineStart);
 }
 
 void LineDiscipline::EchoChar(uint8_t c) {
@@ -369,10 +373,29 @@ void LineDiscipline::EchoChar(uint8_t c) {
   }
 }
 
-// Echo never holds the writer up: a master that does not read loses some.
-void LineDiscipline::EchoRaw(uint8_t c) {
-  if (output_.size() >= 2 * kOutputMax) return;
-  PutOutput(c);
+// Echo never holds anybody up: the oldest is lost, and all while the master
+// does not read.
+void LineDiscipline::AddEcho(uint32_t op) {
+  if (echo_.size() == kEchoMax) echo_.pop_front();
+  echo_.push_back(op);
+}
+
+void LineDiscipline::FlushEchoes() {
+  if (stopped_) return;
+  for (const uint32_t op : std::exchange(echo_, {})) {
+    if (output_.size() >= 2 * kOutputMax) return;
+    if (op & kEchoLineStart) {
+      line_column_ = column_;
+    } else if (op & kEchoEraseTab) {
+      const uint32_t columns = (op >> kColumnsShift) + (op & kAfterTab ? 0 : line_column_);
+      for (uint32_t n = kTabStop - columns % kTabStop; n > 0; --n) {
+        PutRaw('\b');
+        if (column_ > 0) --column_;
+      }
+    } else {
+      PutOutput(static_cast<uint8_t>(op));
+    }
+  }
 }
 
 void LineDiscipline::PutOutput(uint8_t c) {

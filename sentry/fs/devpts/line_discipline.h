@@ -70,6 +70,12 @@ class LineDiscipline {
   // An element of ready_: a byte, and what it ends.
   static constexpr uint16_t kEndsLine = 0x100;
   static constexpr uint16_t kIsEof = 0x200;  // with kEndsLine: VEOF, not given to the reader
+  // An element of echo_: a byte, or one of these.
+  static constexpr uint32_t kEchoLineStart = 0x100;  // here the edit line begins
+  static constexpr uint32_t kEchoEraseTab = 0x200;   // go back over a tab, kAfterTab and columns above
+  static constexpr uint32_t kAfterTab = 0x400;
+  static constexpr int kColumnsShift = 16;
+  static constexpr size_t kEchoMax = 4096;
 
   bool IFlag(uint32_t f) const { return termios_.iflag & f; }
   bool OFlag(uint32_t f) const { return termios_.oflag & f; }
@@ -94,8 +100,10 @@ class LineDiscipline {
   void FinishErasing();
 
   void EchoChar(uint8_t c);  // ^X for control characters under ECHOCTL
-  void EchoRaw(uint8_t c);
+  void EchoRaw(uint8_t c) { AddEcho(c); }
   void NoteLineStart();
+  void AddEcho(uint32_t op);
+  void FlushEchoes();
   void PutOutput(uint8_t c);  // OPOST
   void PutRaw(uint8_t c) { output_ += static_cast<char>(c); }
 
@@ -104,6 +112,9 @@ class LineDiscipline {
   std::string line_;  // being edited
   std::deque<uint16_t> ready_;
   size_t ready_lines_ = 0;  // elements of ready_ with kEndsLine
+  // Echo not yet in the output: what came in one piece is echoed together, unless
+  // a signal key discards it; a stopped terminal echoes when it goes on.
+  std::deque<uint32_t> echo_;
   std::string output_;
   bool stopped_ = false;
   bool literal_next_ = false;  // after VLNEXT

@@ -199,7 +199,7 @@ TEST_F(LineDisciplineTest, UnreadInputHoldsTheMasterBack) {
   EXPECT_FALSE(line_.CanReceive());
   size_t read = 0;
   while (line_.InputReady(1)) read += Read().size();
-  EXPECT_EQ(read, taken);
+  EXPECT_EQ(read, taken / 4 * 4);  // whole lines
 }
 
 TEST_F(LineDisciplineTest, OutputIsBounded) {

@@ -120,6 +120,11 @@ void Tty::SlaveClosed() {
   if (last) NotifyBoth();
 }
 
+void Tty::SetLocked(bool locked) {
+  base::MutexLock lock(mu_);
+  locked_ = locked;
+}
+
 // Linux's tty_vhangup of the slave.
 void Tty::MasterClosed() {
   int32_t session, foreground;

@@ -31,6 +31,7 @@ class Tty final : public ControllingTerminal {
   Result<void> SlaveOpened(const VfsContext& ctx, bool check_lock);
   void SlaveClosed();
   void MasterClosed();
+  void SetLocked(bool locked);  // TIOCSPTLCK
   // open(2) without O_NOCTTY by a session leader that has no terminal.
   void MaybeBecomeControlling(const VfsContext& ctx);
 

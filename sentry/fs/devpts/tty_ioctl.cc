@@ -292,13 +292,13 @@ Result<uint64_t> Tty::MasterIoctl(const VfsContext& ctx, uint32_t request, uint6
     return Done();
   }
   const int32_t value = TRY(Get<int32_t>(ctx, arg));
-  base::MutexLock lock(mu_);
   if (request == abi::kTiocSPtLck) {
-    locked_ = value != 0;
-  } else {
-    if (value != 0 && !packet_) packet_status_ = 0;
-    packet_ = value != 0;
+    SetLocked(value != 0);
+    return Done();
   }
+  base::MutexLock lock(mu_);
+  if (value != 0 && !packet_) packet_status_ = 0;
+  packet_ = value != 0;
   return Done();
 }
 

@@ -63,7 +63,9 @@ HostPoller::~HostPoller() {
 
 void HostPoller::Arm(Watch& watch, base::EventMask mask) {
   base::MutexLock lock(mu_);
-  const uint32_t wanted = watch.armed | ToEpoll(mask);
+  // epoll tells of a hang-up always; the bit here says "armed" for a waiter that
+  // wants nothing else.
+  const uint32_t wanted = watch.armed | ToEpoll(mask) | EPOLLHUP;
   if (watch.refused || wanted == watch.armed) return;
   epoll_event event{};
   event.events = wanted | EPOLLONESHOT;

@@ -45,28 +45,28 @@ class FdDir final : public ProcDir {
     std::vector<Entry> out;
     const Result<TaskSnapshot> t = SnapshotOf(Request(ctx));
     if (!t.ok() || !MayTrace(ctx, *t)) return out;
-    for (const OpenFd& open : view().OpenFds(task().tgid, task().tid)) {
-      const std::string name = std::to_string(open.fd);
-      out.push_back({name, ProcIno(ino(), name), info_ ? abi::kSIfReg : abi::kSIfLnk, int64_t{open.fd} + 2});
+    for (const int32_t fd : view().FdNumbers(task().tgid, task().tid)) {
+      const std::string name = std::to_string(fd);
+      out.push_back({name, ProcIno(ino(), name), info_ ? abi::kSIfReg : abi::kSIfLnk, int64_t{fd} + 2});
     }
     return out;
   }
   Result<RefPtr<Inode>> Lookup(const VfsContext&, std::string_view name) override {
     const int32_t fd = ParseProcNumber(name);
     if (fd < 0 || !Alive()) return Errno::kENOENT;
-    const OpenFd open = view().GetFd(task().tgid, task().tid, fd);
-    if (!open.file) return Errno::kENOENT;
+    const std::optional<uint32_t> access = view().FdAccess(task().tgid, task().tid, fd);
+    if (!access) return Errno::kENOENT;
     const uint64_t child = ProcIno(ino(), name);
     if (info_) return RefPtr<Inode>(MakeRef<ProcFdInfo>(proc(), child, task(), fd));
-    return RefPtr<Inode>(MakeRef<FdLink>(proc(), child, task(), fd, Perm(*open.file)));
+    return RefPtr<Inode>(MakeRef<FdLink>(proc(), child, task(), fd, Perm(*access)));
   }
   bool Revalidate(const VfsContext&, std::string_view name, Inode* child) override {
     if (child == nullptr || !Alive()) return false;
-    const OpenFd open = view().GetFd(task().tgid, task().tid, ParseProcNumber(name));
-    if (!open.file) return false;
+    const std::optional<uint32_t> access = view().FdAccess(task().tgid, task().tid, ParseProcNumber(name));
+    if (!access) return false;
     if (info_) return true;
     // The link's permission tells how the file is open: another file, another link.
-    return static_cast<FdLink*>(child)->mode() == (abi::kSIfLnk | Perm(*open.file));
+    return static_cast<FdLink*>(child)->mode() == (abi::kSIfLnk | Perm(*access));
   }
   // The process itself may always look (Linux's proc_fd_permission).
   Result<void> CheckPermission(const VfsContext& ctx, uint32_t mask) override {
@@ -75,8 +75,8 @@ class FdDir final : public ProcDir {
   }
 
  private:
-  static uint32_t Perm(const FileDescription& file) {
-    return (file.readable() ? 0500 : 0) | (file.writable() ? 0300 : 0);
+  static uint32_t Perm(uint32_t access) {
+    return (access & abi::kMayRead ? 0500 : 0) | (access & abi::kMayWrite ? 0300 : 0);
   }
   const bool info_;
 };

@@ -39,6 +39,7 @@ class ProcInode : public Inode {
 
   Result<Attributes> GetAttributes(const VfsContext& ctx) override;
   Result<void> SetAttr(const VfsContext& ctx, const SetAttributes& set) override;
+  Result<void> CheckPermission(const VfsContext& ctx, uint32_t mask) override;
   Result<RefPtr<FileDescription>> Open(const VfsContext& ctx, const Path& path, uint32_t flags) override;
 
  private:

@@ -59,7 +59,9 @@ class FakeMemory final : public ProcessMemory {
 class FakeView final : public ProcessView {
  public:
   std::vector<int32_t> Processes() override { return {alive.begin(), alive.end()}; }
-  std::vector<int32_t> Threads(int32_t tgid) override { return tgid == 7 ? std::vector<int32_t>{7, 8} : std::vector{tgid}; }
+  std::vector<int32_t> Threads(int32_t tgid) override {
+    return tgid == 7 ? std::vector<int32_t>{7, 8} : std::vector{tgid};
+  }
   uint64_t TaskSerial(int32_t tgid, int32_t tid) override {
     if (!alive.count(tgid)) return 0;
     if (tgid == 7 && tid == 8) return 108;
@@ -79,10 +81,14 @@ class FakeView final : public ProcessView {
     return t;
   }
   TaskPlaces Places(int32_t, int32_t) override { return places; }
-  std::vector<OpenFd> OpenFds(int32_t, int32_t) override {
-    std::vector<OpenFd> out;
-    for (const auto& [fd, file] : files) out.push_back({fd, false, file});
+  std::vector<int32_t> FdNumbers(int32_t, int32_t) override {
+    std::vector<int32_t> out;
+    for (const auto& [fd, file] : files) out.push_back(fd);
     return out;
+  }
+  std::optional<uint32_t> FdAccess(int32_t, int32_t, int32_t fd) override {
+    if (!files.count(fd)) return std::nullopt;
+    return abi::kMayRead;
   }
   OpenFd GetFd(int32_t, int32_t, int32_t fd) override {
     const auto it = files.find(fd);
@@ -222,8 +228,7 @@ TEST_F(ProcTest, StatusAndLimits) {
   EXPECT_NE(text.find("Name:\tcat\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t7\n"), std::string::npos);
   EXPECT_NE(text.find("VmRSS:\t    2048 kB\n"), std::string::npos);
   EXPECT_NE(text.find("Cpus_allowed:\tb\nCpus_allowed_list:\t0-1,3\n"), std::string::npos);
-  EXPECT_NE(Cat("/7/limits").find(
-                "Max open files            1024                 4096                 files     \n"),
+  EXPECT_NE(Cat("/7/limits").find("Max open files            1024                 4096                 files     \n"),
             std::string::npos);
 }
 

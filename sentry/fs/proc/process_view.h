@@ -124,8 +124,12 @@ class ProcessView {
   virtual uint64_t TaskSerial(int32_t tgid, int32_t tid) = 0;
   virtual std::optional<TaskSnapshot> Snapshot(int32_t tgid, int32_t tid) = 0;
   virtual TaskPlaces Places(int32_t tgid, int32_t tid) = 0;
-  virtual std::vector<OpenFd> OpenFds(int32_t tgid, int32_t tid) = 0;  // ascending
-  virtual OpenFd GetFd(int32_t tgid, int32_t tid, int32_t fd) = 0;     // file null: not open
+  // Descriptors, ascending. No references: these two are asked with a
+  // directory's lock held, where the last one of a closed file must not be dropped.
+  virtual std::vector<int32_t> FdNumbers(int32_t tgid, int32_t tid) = 0;
+  // kMayRead | kMayWrite as it is open; nothing: not open.
+  virtual std::optional<uint32_t> FdAccess(int32_t tgid, int32_t tid, int32_t fd) = 0;
+  virtual OpenFd GetFd(int32_t tgid, int32_t tid, int32_t fd) = 0;  // file null: not open
   virtual Result<void> SetComm(int32_t tgid, int32_t tid, std::string_view comm) = 0;
   virtual int32_t OomScore(int32_t tgid) = 0;
   virtual int32_t OomScoreAdj(int32_t tgid) = 0;

@@ -36,6 +36,9 @@ class FutexTable {
   // the ABI says (FUTEX_WAITERS, FUTEX_OWNER_DIED). `try_only`: FUTEX_TRYLOCK_PI.
   Interruptible<int> LockPi(Task& task, UserAddr addr, FutexScope scope, Deadline deadline, int try_only);
   Result<int> UnlockPi(Task& task, UserAddr addr, FutexScope scope);
+  // The owner of a PI lock died and its word says so: one waiter tries again.
+  void OwnerDied(MemoryManager& mm, UserAddr addr);
+  enum class PiMode : uint8_t { kLock, kTryLock };
 
  private:
   struct Impl;

@@ -28,6 +28,7 @@ Result<size_t> UnixEndpoint::SendDatagram(const VfsContext& ctx, IoSource& src, 
   const size_t size = src.remaining();
   if (size > static_cast<size_t>(options_.send_buffer()) - 32) return Errno::kEMSGSIZE;
   const size_t charge = UnixMessage::DatagramCharge(size);
+  if (SendIsShut()) return Errno::kEPIPE;
   TRY(ReserveWrite(charge));
   auto message = std::make_unique<UnixMessage>(size, RefPtr<UnixEndpoint>(this), charge);
   message->credentials = control.credentials;
@@ -98,7 +99,7 @@ Result<UnixMessage*> UnixEndpoint::NextDatagram(bool peek, Blocking blocking, si
   return taken->get();
 }
 
-Result<ReceiveResult> UnixEndpoint::ReceiveDatagram(IoSink& dst, uint32_t flags, Blocking blocking) {
+Result<ReceiveResult> UnixEndpoint::ReceiveDatagram(IoSink& dst, uint32_t flags, Blocking blocking, Want want) {
   ReceiveResult out;
   std::unique_ptr<UnixMessage> taken;  // dropped after the lock, even if it can't be copied out
   const bool peek = (flags & abi::kMsgPeek) != 0;
@@ -109,15 +110,14 @@ Result<ReceiveResult> UnixEndpoint::ReceiveDatagram(IoSink& dst, uint32_t flags,
     UnixMessage* message = TRY(NextDatagram(peek, blocking, &skip, &taken));
     if (message == nullptr) return out;
     if (!peek) NotifyWriteWaiters();
-    const UnixName from = message->sender().name();
-    if (from.kind != UnixName::Kind::kUnnamed) out.from = from.ToBytes();
+    if (want == Want::kMessage) FillAddress(*message, &out.from);
     const auto bytes = message->unread().subspan(std::min(skip, message->unread().size()));
-    const size_t want = std::min(bytes.size(), dst.remaining());
-    if (want < bytes.size()) out.flags |= abi::kMsgTrunc;
-    if (want > 0 && TRY(dst.Write(bytes.first(want))) < want) return Errno::kEFAULT;
+    const size_t len = std::min(bytes.size(), dst.remaining());
+    if (len < bytes.size()) out.flags |= abi::kMsgTrunc;
+    if (len > 0 && TRY(dst.Write(bytes.first(len))) < len) return Errno::kEFAULT;
     FillCredentials(*message, &out.control);
-    out.bytes = (flags & abi::kMsgTrunc) != 0 ? bytes.size() : want;
-    MovePeekOffset(peek, peek ? want : bytes.size());
+    out.bytes = (flags & abi::kMsgTrunc) != 0 ? bytes.size() : len;
+    MovePeekOffset(peek, peek ? len : bytes.size());
     if (message->has_files()) out.control.files = peek ? message->PeekFiles() : message->DetachFiles();
   }
   return out;

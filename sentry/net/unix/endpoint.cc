@@ -114,16 +114,17 @@ void UnixEndpoint::ReturnWriteMemory(size_t charge) {
 
 Result<void> UnixEndpoint::ReserveWrite(size_t charge) {
   TRY(PendingError());
-  {
-    base::MutexLock lock(mu_);
-    if ((shutdown_ & kSendShut) != 0) return Errno::kEPIPE;
-  }
   // As Linux: the message that crosses the limit still goes.
   if (write_memory_.load(std::memory_order_relaxed) >= static_cast<size_t>(options_.send_buffer())) {
     return Errno::kEAGAIN;
   }
   write_memory_.fetch_add(charge, std::memory_order_relaxed);
   return Ok();
+}
+
+bool UnixEndpoint::SendIsShut() const {
+  base::MutexLock lock(mu_);
+  return (shutdown_ & kSendShut) != 0;
 }
 
 void UnixEndpoint::AddWriteWaiter(UnixEndpoint& waiter) {
@@ -214,6 +215,11 @@ void UnixEndpoint::MaybeAddCredentials(const VfsContext& ctx, UnixMessage& messa
     return;
   }
   message.credentials = PeerCredentials{ctx.tgid, ctx.creds->uid, ctx.creds->gid};
+}
+
+void UnixEndpoint::FillAddress(const UnixMessage& message, SocketAddress* from) const {
+  const UnixName name = message.sender().name();
+  if (name.kind != UnixName::Kind::kUnnamed) *from = name.ToBytes();
 }
 
 void UnixEndpoint::FillCredentials(const UnixMessage& message, ControlData* control) const {

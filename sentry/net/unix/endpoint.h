@@ -27,6 +27,9 @@ class UnixBinding;
 
 // Whether a call that finds nothing may wait: some answers differ when not.
 enum class Blocking : uint8_t { kNo, kYes };
+// What a receiver asks for: read(2) does without the sender's address and
+// drops descriptors.
+enum class Want : uint8_t { kBytes, kMessage };
 
 class UnixEndpoint final : public base::RefCounted {
  public:
@@ -70,7 +73,7 @@ class UnixEndpoint final : public base::RefCounted {
   // --- Data (stream.cc, datagram.cc) ---
   Result<size_t> Send(const VfsContext& ctx, IoSource& src, std::span<const std::byte> to, ControlData control,
                       uint32_t flags);
-  Result<ReceiveResult> Receive(IoSink& dst, uint32_t flags, Blocking blocking);
+  Result<ReceiveResult> Receive(IoSink& dst, uint32_t flags, Blocking blocking, Want want);
 
   // --- For gc.cc: files in this queue, or in those of embryos ---
   void AppendQueuedFiles(std::vector<FileDescription*>* out) const;
@@ -111,8 +114,9 @@ class UnixEndpoint final : public base::RefCounted {
 
   // stream.cc
   Result<size_t> SendStream(const VfsContext& ctx, IoSource& src, std::span<const std::byte> to, ControlData control);
-  Result<ReceiveResult> ReceiveStream(IoSink& dst, bool peek);
-  Result<UnixMessage*> FindUnread(size_t* index, size_t* skip);
+  Result<ReceiveResult> ReceiveStream(IoSink& dst, bool peek, Want want);
+  enum class Position : uint8_t { kFirst, kLater };
+  Result<UnixMessage*> FindUnread(size_t* index, size_t* skip, Position position);
   std::unique_ptr<UnixMessage> ConsumeStream(UnixMessage& message, size_t n);
 
   // datagram.cc
@@ -120,11 +124,13 @@ class UnixEndpoint final : public base::RefCounted {
                               ControlData control);
   Result<void> DeliverDatagram(const VfsContext& ctx, UnixEndpoint& other, std::unique_ptr<UnixMessage>& message);
   Errno PeerIsDead(const UnixEndpoint& other);
-  Result<ReceiveResult> ReceiveDatagram(IoSink& dst, uint32_t flags, Blocking blocking);
+  Result<ReceiveResult> ReceiveDatagram(IoSink& dst, uint32_t flags, Blocking blocking, Want want);
   Result<UnixMessage*> NextDatagram(bool peek, Blocking blocking, size_t* skip, std::unique_ptr<UnixMessage>* taken);
 
   // endpoint.cc: both kinds of data.
-  Result<void> ReserveWrite(size_t charge);  // the pending error, EPIPE, EAGAIN
+  Result<void> ReserveWrite(size_t charge);  // the pending error, EAGAIN
+  bool SendIsShut() const;
+  void FillAddress(const UnixMessage& message, SocketAddress* from) const;
   void MaybeAddCredentials(const VfsContext& ctx, UnixMessage& message, const UnixEndpoint& other) const;
   void MovePeekOffset(bool peek, size_t bytes);
   void FillCredentials(const UnixMessage& message, ControlData* control) const;

@@ -44,14 +44,14 @@ Result<size_t> UnixEndpoint::Send(const VfsContext& ctx, IoSource& src, std::spa
   return SendDatagram(ctx, src, {}, std::move(control));  // SOCK_SEQPACKET ignores the address
 }
 
-Result<ReceiveResult> UnixEndpoint::Receive(IoSink& dst, uint32_t flags, Blocking blocking) {
-  {
+Result<ReceiveResult> UnixEndpoint::Receive(IoSink& dst, uint32_t flags, Blocking blocking, Want want) {
+  if (!is_datagram()) {
     base::MutexLock lock(mu_);
-    if (is_stream() && state_ != State::kEstablished) return Errno::kEINVAL;
-    if (!is_stream() && !is_datagram() && state_ != State::kEstablished) return Errno::kENOTCONN;
+    if (state_ != State::kEstablished) return is_stream() ? Errno::kEINVAL : Errno::kENOTCONN;
   }
   if ((flags & abi::kMsgOob) != 0) return Errno::kEOPNOTSUPP;
-  return is_stream() ? ReceiveStream(dst, (flags & abi::kMsgPeek) != 0) : ReceiveDatagram(dst, flags, blocking);
+  return is_stream() ? ReceiveStream(dst, (flags & abi::kMsgPeek) != 0, want)
+                     : ReceiveDatagram(dst, flags, blocking, want);
 }
 
 Result<size_t> UnixEndpoint::SendStream(const VfsContext& ctx, IoSource& src, std::span<const std::byte> to,
@@ -70,6 +70,7 @@ Result<size_t> UnixEndpoint::SendStream(const VfsContext& ctx, IoSource& src, st
   while (src.remaining() > 0) {
     const size_t size = std::min(piece, src.remaining());
     const size_t charge = UnixMessage::StreamCharge(size);
+    if (sent > 0 && SendIsShut()) return sent;
     if (const Result<void> r = ReserveWrite(charge); !r.ok()) return stop(r.error());
     auto message = std::make_unique<UnixMessage>(size, RefPtr<UnixEndpoint>(this), charge);
     const Result<size_t> n = src.Read(message->bytes());
@@ -92,14 +93,16 @@ Result<size_t> UnixEndpoint::SendStream(const VfsContext& ctx, IoSource& src, st
   return sent;
 }
 
-// The first message that has bytes behind `skip`; null: end of the stream.
-Result<UnixMessage*> UnixEndpoint::FindUnread(size_t* index, size_t* skip) {
+// The first message that has bytes behind `skip`; null: end of the stream. The
+// pending error is only taken if it is what the call will tell.
+Result<UnixMessage*> UnixEndpoint::FindUnread(size_t* index, size_t* skip, Position position) {
   base::MutexLock lock(mu_);
   for (; *index < queue_.size(); ++*index) {
     const size_t len = queue_[*index]->unread().size();
     if (*skip < len) return queue_[*index].get();
     *skip -= len;
   }
+  if (position == Position::kLater) return Errno::kEAGAIN;
   TRY(PendingError());
   if ((shutdown_ & kReceiveShut) != 0) return static_cast<UnixMessage*>(nullptr);
   return Errno::kEAGAIN;
@@ -115,9 +118,8 @@ std::unique_ptr<UnixMessage> UnixEndpoint::ConsumeStream(UnixMessage& message, s
   return done;
 }
 
-Result<ReceiveResult> UnixEndpoint::ReceiveStream(IoSink& dst, bool peek) {
+Result<ReceiveResult> UnixEndpoint::ReceiveStream(IoSink& dst, bool peek, Want want) {
   ReceiveResult out;
-  Files files;  // moved into `out` at the end
   base::MutexLock one_receiver(receive_mu_);
   const int32_t offset = peek ? peek_offset.load(std::memory_order_relaxed) : -1;
   size_t skip = offset > 0 ? static_cast<size_t>(offset) : 0;
@@ -125,7 +127,7 @@ Result<ReceiveResult> UnixEndpoint::ReceiveStream(IoSink& dst, bool peek) {
   std::optional<PeerCredentials> writer;
   bool first = true;
   do {
-    const Result<UnixMessage*> found = FindUnread(&index, &skip);
+    const Result<UnixMessage*> found = FindUnread(&index, &skip, first ? Position::kFirst : Position::kLater);
     if (!found.ok()) {
       if (first) return found.error();
       break;
@@ -135,22 +137,21 @@ Result<ReceiveResult> UnixEndpoint::ReceiveStream(IoSink& dst, bool peek) {
     if (first) {
       writer = message->credentials;
       FillCredentials(*message, &out.control);
-      const UnixName from = message->sender().name();
-      if (from.kind != UnixName::Kind::kUnnamed) out.from = from.ToBytes();
+      if (want == Want::kMessage) FillAddress(*message, &out.from);
     } else if (out.control.credentials && !SameSender(*message, writer)) {
       break;  // never glue messages of different writers
     }
     // The message stays in the queue: only receivers take it out (receive_mu_).
     const auto bytes = message->unread().subspan(skip);
-    const size_t want = std::min(bytes.size(), dst.remaining());
-    const Result<size_t> n = want > 0 ? dst.Write(bytes.first(want)) : size_t{0};
-    if (!n.ok() || *n < want) {
+    const size_t len = std::min(bytes.size(), dst.remaining());
+    const Result<size_t> n = len > 0 ? dst.Write(bytes.first(len)) : size_t{0};
+    if (!n.ok() || *n < len) {
       if (first) return Errno::kEFAULT;
       break;
     }
     first = false;
-    out.bytes += want;
-    MovePeekOffset(peek, want);
+    out.bytes += len;
+    MovePeekOffset(peek, len);
     const bool had_files = message->has_files();
     if (peek) {
       if (had_files) out.control.files = message->PeekFiles();
@@ -158,7 +159,7 @@ Result<ReceiveResult> UnixEndpoint::ReceiveStream(IoSink& dst, bool peek) {
       ++index;
     } else {
       if (had_files) out.control.files = message->DetachFiles();
-      if (!ConsumeStream(*message, want)) break;  // more is left than fits
+      if (!ConsumeStream(*message, len)) break;  // more is left than fits
     }
     if (had_files) break;
   } while (dst.remaining() > 0);

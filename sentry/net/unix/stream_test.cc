@@ -86,6 +86,23 @@ TEST_F(StreamTest, ClosedWithUnreadDataResets) {
   EXPECT_EQ(Text(a_), "");
 }
 
+TEST_F(StreamTest, AnErrorWaitsForTheReadThatHasNothingElse) {
+  Send(a_, "unread").value();
+  Send(b_, "data").value();
+  b_.reset();
+  EXPECT_EQ(Text(a_), "data");
+  EXPECT_EQ(Text(a_), kReset);
+  EXPECT_EQ(Text(a_), "");
+}
+
+TEST_F(StreamTest, ReadDropsDescriptors) {
+  Send(a_, "x", "", {.files = {a_, b_}, .credentials = {}}).value();
+  std::byte byte;
+  KernelIoSink dst(std::span(&byte, 1));
+  EXPECT_EQ(*b_->Read(ctx_, dst), 1u);
+  EXPECT_EQ(UnixGc::files_in_flight(), 0u);
+}
+
 TEST_F(StreamTest, Shutdown) {
   EXPECT_TRUE(a_->Shutdown(3).Is(Errno::kEINVAL));
   Send(a_, "tail").value();

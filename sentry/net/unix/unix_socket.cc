@@ -81,7 +81,14 @@ Result<size_t> UnixSocket::SendMessage(const VfsContext& ctx, IoSource& src, std
 
 Result<ReceiveResult> UnixSocket::ReceiveMessage(const VfsContext&, IoSink& dst, uint32_t flags) {
   const bool wait = !nonblocking() && (flags & abi::kMsgDontWait) == 0;
-  return endpoint_->Receive(dst, flags, wait ? Blocking::kYes : Blocking::kNo);
+  return endpoint_->Receive(dst, flags, wait ? Blocking::kYes : Blocking::kNo, Want::kMessage);
+}
+
+Result<size_t> UnixSocket::Read(const VfsContext&, IoSink& dst) {
+  if (dst.remaining() == 0) return size_t{0};
+  ReceiveResult got = TRY(endpoint_->Receive(dst, 0, nonblocking() ? Blocking::kNo : Blocking::kYes, Want::kBytes));
+  DropFiles(std::move(got.control.files));
+  return got.bytes;
 }
 
 Result<OptionValue> UnixSocket::PeerGroups(size_t max) const {

@@ -31,6 +31,7 @@ class UnixSocket final : public Socket {
   Result<ReceiveResult> ReceiveMessage(const VfsContext& ctx, IoSink& dst, uint32_t flags) override;
   Result<OptionValue> GetOption(const VfsContext& ctx, int level, int name, size_t max) override;
   Result<void> SetOption(const VfsContext& ctx, int level, int name, std::span<const std::byte> value) override;
+  Result<size_t> Read(const VfsContext& ctx, IoSink& dst) override;
   int64_t receive_timeout_ns() const override { return endpoint_->options().receive_timeout_ns(); }
   int64_t send_timeout_ns() const override { return endpoint_->options().send_timeout_ns(); }
 

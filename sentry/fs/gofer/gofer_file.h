@@ -1,0 +1,61 @@
+// Open host files and directories.
+#ifndef SENTRY_FS_GOFER_GOFER_FILE_H_
+#define SENTRY_FS_GOFER_GOFER_FILE_H_
+
+#include <vector>
+
+#include "sentry/fs/gofer/gofer_inode.h"
+#include "sentry/vfs/file_description.h"
+
+namespace sentry {
+
+// A regular file: reads and writes go to the donated descriptor, at our own
+// position. The description holds the descriptor, so it works on after the file
+// lost its name.
+class GoferFile final : public FileDescription {
+ public:
+  GoferFile(Path path, uint32_t flags, RefPtr<GoferInode> inode, RefPtr<DonatedFd> fd)
+      : FileDescription(std::move(path), flags), inode_(std::move(inode)), fd_(std::move(fd)) {}
+
+  bool seekable() const override { return true; }
+  Result<size_t> ReadAt(const VfsContext& ctx, IoSink& dst, uint64_t offset) override;
+  Result<size_t> WriteAt(const VfsContext& ctx, IoSource& src, uint64_t offset) override;
+  Result<uint64_t> SeekDataHole(const VfsContext& ctx, uint64_t offset, int whence) override;
+  Result<void> Fallocate(const VfsContext& ctx, int mode, uint64_t offset, uint64_t length) override;
+  Result<void> Sync(const VfsContext& ctx) override;
+  Result<RefPtr<Mappable>> MapTarget() override { return RefPtr<Mappable>(inode_); }
+
+ private:
+  ~GoferFile() override = default;
+  const RefPtr<GoferInode> inode_;
+  const RefPtr<DonatedFd> fd_;
+};
+
+// A directory. Its listing is taken when it is first read, and again after a
+// rewind; a position is an index in it.
+class GoferDirectory final : public FileDescription {
+ public:
+  GoferDirectory(Path path, uint32_t flags, RefPtr<GoferInode> inode)
+      : FileDescription(std::move(path), flags), inode_(std::move(inode)) {}
+
+  bool seekable() const override { return true; }
+  Result<void> IterateDir(const VfsContext& ctx, DirSink& sink) override;
+  Result<void> Sync(const VfsContext& ctx) override;
+
+ private:
+  struct Entry {
+    std::string name;
+    uint64_t ino;
+    uint32_t type;
+  };
+  ~GoferDirectory() override = default;
+  Result<void> Load() ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_);
+
+  const RefPtr<GoferInode> inode_;
+  std::vector<Entry> entries_ ABSL_GUARDED_BY(position_mu_);
+  bool loaded_ ABSL_GUARDED_BY(position_mu_) = false;
+};
+
+}  // namespace sentry
+
+#endif  // SENTRY_FS_GOFER_GOFER_FILE_H_

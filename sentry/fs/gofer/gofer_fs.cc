@@ -1,0 +1,112 @@
+#include "sentry/fs/gofer/gofer_fs.h"
+
+#include "sentry/fs/gofer/gofer_inode.h"
+
+namespace sentry {
+namespace {
+constexpr size_t kReleaseBatch = 256;
+}  // namespace
+
+GoferFileSystem::FileKey GoferFileSystem::KeyOf(const fsgofer::Attr& attr) {
+  return {abi::MakeDev(attr.dev_major, attr.dev_minor), attr.ino};
+}
+
+Result<RefPtr<Dentry>> GoferFileSystem::Mount(const GoferOptions& options, RefPtr<FileSystem>* fs) {
+  RefPtr<GoferFileSystem> gofer = MakeRef<GoferFileSystem>(options);
+  const fsgofer::NodeAttr root = TRY(options.client->Attach(options.mount));
+  RefPtr<Inode> inode = gofer->InodeFor(root);
+  *fs = gofer;
+  return Dentry::NewRoot(std::move(inode));
+}
+
+GoferFileSystem::~GoferFileSystem() {
+  std::vector<fsgofer::NodeId> rest;
+  {
+    base::MutexLock lock(mu_);
+    rest.swap(released_);
+  }
+  if (!rest.empty()) (void)client().Close(rest);
+}
+
+Result<abi::Statfs> GoferFileSystem::StatFs(const VfsContext&) {
+  const fsgofer::StatFsReply reply = TRY(client().StatFs(root_));
+  abi::Statfs out{};
+  out.type = static_cast<int64_t>(reply.type);
+  out.bsize = static_cast<int64_t>(reply.block_size);
+  out.frsize = static_cast<int64_t>(reply.fragment_size);
+  out.blocks = reply.blocks;
+  out.bfree = reply.blocks_free;
+  out.bavail = reply.blocks_available;
+  out.files = reply.files;
+  out.ffree = reply.files_free;
+  out.namelen = static_cast<int64_t>(reply.name_length);
+  return out;
+}
+
+RefPtr<Inode> GoferFileSystem::InodeFor(const fsgofer::NodeAttr& node, std::optional<std::string> link_target) {
+  RefPtr<GoferInode> existing, other;  // the last reference may go here, so outside of the lock
+  {
+    base::MutexLock lock(mu_);
+    if (root_ == 0) root_ = node.node;
+    const auto it = inodes_.find(KeyOf(node.attr));
+    // Found but dying: its destructor waits for mu_ to take itself out, unless
+    // we have put another in its place.
+    if (it != inodes_.end() && it->second->TryIncRef()) existing = RefPtr<GoferInode>::Adopt(it->second);
+    // A reused inode number is another file.
+    if (existing && existing->type() != (node.attr.mode & abi::kSIfMt)) other = std::move(existing);
+    if (!existing) {
+      RefPtr<GoferInode> fresh = MakeRef<GoferInode>(RefPtr<GoferFileSystem>(this), node, std::move(link_target));
+      inodes_[KeyOf(node.attr)] = fresh.get();
+      return fresh;
+    }
+  }
+  Release(node.node);
+  return existing;
+}
+
+void GoferFileSystem::ForgetInode(GoferInode& inode) {
+  {
+    base::MutexLock lock(mu_);
+    const auto it = inodes_.find({inode.host_device(), inode.host_ino()});
+    if (it != inodes_.end() && it->second == &inode) inodes_.erase(it);
+  }
+  ForgetDescriptors(inode);
+  Release(inode.node());
+}
+
+void GoferFileSystem::Release(fsgofer::NodeId node) {
+  std::vector<fsgofer::NodeId> batch;
+  {
+    base::MutexLock lock(mu_);
+    released_.push_back(node);
+    if (released_.size() < kReleaseBatch) return;
+    batch.swap(released_);
+  }
+  (void)client().Close(batch);  // a dead gofer holds nothing any more
+}
+
+void GoferFileSystem::KeepDescriptor(GoferInode& inode, RefPtr<DonatedFd> fd) {
+  Kept dropped{};
+  RefPtr<GoferInode> owner;
+  {
+    base::MutexLock lock(mu_);
+    kept_.push_front({&inode, std::move(fd)});
+    if (kept_.size() <= options_.max_descriptors) return;
+    dropped = std::move(kept_.back());
+    kept_.pop_back();
+    if (dropped.inode->TryIncRef()) owner = RefPtr<GoferInode>::Adopt(dropped.inode);
+  }
+  if (owner) owner->DropDescriptors();
+}
+
+void GoferFileSystem::ForgetDescriptors(GoferInode& inode) {
+  std::list<Kept> gone;
+  base::MutexLock lock(mu_);
+  for (auto it = kept_.begin(); it != kept_.end();) {
+    const auto next = std::next(it);
+    if (it->inode == &inode) gone.splice(gone.end(), kept_, it);
+    it = next;
+  }
+}
+
+}  // namespace sentry

@@ -1,0 +1,93 @@
+// The file system behind which the host's files are: each operation is a
+// message to the gofer, or goes to a descriptor that the gofer donated.
+#ifndef SENTRY_FS_GOFER_GOFER_FS_H_
+#define SENTRY_FS_GOFER_GOFER_FS_H_
+
+#include <list>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "fsgofer/protocol/client.h"
+#include "sentry/vfs/dentry.h"
+#include "sentry/vfs/inode.h"
+
+namespace sentry {
+
+// A file descriptor that the gofer gave; closed with its last user.
+class DonatedFd final : public base::RefCounted {
+ public:
+  explicit DonatedFd(base::UniqueFd fd) : fd_(std::move(fd)) {}
+  int get() const { return fd_.get(); }
+
+ private:
+  ~DonatedFd() override = default;
+  const base::UniqueFd fd_;
+};
+
+// Whether somebody else may change the files meanwhile.
+enum class GoferCaching : uint8_t {
+  kExclusive,  // nobody does: names and attributes are asked for once
+  kShared,     // they are looked at anew each time
+};
+
+struct GoferOptions {
+  std::shared_ptr<fsgofer::Client> client;
+  uint32_t mount = 0;  // index in the gofer's list
+  GoferCaching caching = GoferCaching::kExclusive;
+  size_t max_descriptors = 4096;  // donated ones kept open for later
+};
+
+class GoferInode;
+
+class GoferFileSystem final : public FileSystem {
+ public:
+  // A new file system and its root; the gofer's errors as they are.
+  static Result<RefPtr<Dentry>> Mount(const GoferOptions& options, RefPtr<FileSystem>* fs);
+
+  fsgofer::Client& client() const { return *options_.client; }
+  bool exclusive() const { return options_.caching == GoferCaching::kExclusive; }
+  Result<abi::Statfs> StatFs(const VfsContext& ctx) override;
+
+  // The inode of a node that a reply named. Takes over the reply's reference.
+  // One host file has one inode, whatever its names, while it is in use.
+  RefPtr<Inode> InodeFor(const fsgofer::NodeAttr& node, std::optional<std::string> link_target = std::nullopt);
+  // A reference that nobody needs any more; sent to the gofer in batches.
+  void Release(fsgofer::NodeId node);
+
+  // The LRU of donated descriptors: keeps `fd` alive for a while.
+  void KeepDescriptor(GoferInode& inode, RefPtr<DonatedFd> fd);
+  void ForgetDescriptors(GoferInode& inode);
+  void ForgetInode(GoferInode& inode);
+
+ private:
+  template <typename T, typename... Args>
+  friend RefPtr<T> base::MakeRef(Args&&... args);
+  explicit GoferFileSystem(GoferOptions options) : FileSystem("gofer"), options_(std::move(options)) {}
+  ~GoferFileSystem() override;
+
+  struct FileKey {
+    uint64_t device, ino;
+    bool operator==(const FileKey&) const = default;
+  };
+  struct FileKeyHash {
+    size_t operator()(const FileKey& k) const { return k.ino * 0x9e3779b97f4a7c15ull ^ k.device; }
+  };
+  static FileKey KeyOf(const fsgofer::Attr& attr);
+
+  const GoferOptions options_;
+  fsgofer::NodeId root_ = 0;
+  // Rank kGoferClient: never held over a message.
+  base::RankedMutex<base::LockRank::kGoferClient> mu_;
+  std::vector<fsgofer::NodeId> released_ ABSL_GUARDED_BY(mu_);
+  std::unordered_map<FileKey, GoferInode*, FileKeyHash> inodes_ ABSL_GUARDED_BY(mu_);
+  struct Kept {
+    GoferInode* inode;
+    RefPtr<DonatedFd> fd;
+  };
+  std::list<Kept> kept_ ABSL_GUARDED_BY(mu_);  // most recently used first
+};
+
+}  // namespace sentry
+
+#endif  // SENTRY_FS_GOFER_GOFER_FS_H_

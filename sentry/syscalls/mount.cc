@@ -1,0 +1,127 @@
+// The mount tree: Linux's fs/namespace.c.
+#include "sentry/vfs/mount.h"
+
+#include "sentry/kernel/kernel.h"
+#include "sentry/syscalls/file_args.h"
+#include "sentry/syscalls/handlers.h"
+#include "sentry/vfs/fs_types.h"
+
+namespace sentry {
+namespace {
+
+constexpr uint64_t kMagic = 0xC0ED0000, kMagicMask = 0xffff0000, kMsNoUser = uint64_t{1} << 31;
+constexpr uint64_t kMsUnbindable = 1 << 17, kMsPrivate = 1 << 18, kMsSlave = 1 << 19, kMsShared = 1 << 20;
+constexpr uint64_t kMsPropagation = kMsUnbindable | kMsPrivate | kMsSlave | kMsShared;
+constexpr uint64_t kMsSilent = 1 << 15;
+constexpr uint32_t kMntForce = 1, kMntDetach = 2, kMntExpire = 4, kUmountNoFollow = 8;
+
+// A string argument that may be null; too long is EINVAL (Linux's
+// strndup_user), not ENAMETOOLONG.
+Result<std::string> ReadOptional(Task& task, UserAddr addr) {
+  if (addr.is_null()) return std::string();
+  Result<std::string> text = CopyInString(task.mm(), addr, kPathMax);
+  if (text.Is(Errno::kENAMETOOLONG)) return Errno::kEINVAL;
+  return text;
+}
+
+// The data page: what can be read of it, up to a NUL.
+Result<std::string> ReadData(Task& task, UserAddr addr) {
+  if (addr.is_null()) return std::string();
+  std::string page(kPageSize, '\0');
+  const size_t n = TRY(task.mm().CopyIn(addr, std::as_writable_bytes(std::span(page))));
+  page.resize(std::min(n, page.find('\0')));
+  return page;
+}
+
+bool MayMount(Task& task) { return task.creds().Has(Capability::kSysAdmin); }
+
+Result<void> Remount(const VfsContext& ctx, const Path& at, uint64_t flags) {
+  const RefPtr<Mount> mount = TRY(ctx.mounts->Find(at));
+  mount->SetFlags(MountFlags::FromAbi(flags));
+  return Ok();
+}
+
+// Every mount is private: there is nobody to propagate to. So a slave has no
+// master and an unbindable mount is one that nobody shares.
+Result<void> ChangePropagation(const VfsContext& ctx, const Path& at, uint64_t flags) {
+  const uint64_t kind = flags & kMsPropagation;
+  if ((flags & ~(kMsPropagation | abi::kMsRec | kMsSilent)) != 0) return Errno::kEINVAL;
+  if ((kind & (kind - 1)) != 0 || kind == kMsShared) return Errno::kEINVAL;
+  TRY(ctx.mounts->Find(at));
+  return Ok();
+}
+
+Result<void> BindMount(Task& task, const VfsContext& ctx, const std::string& source, const Path& at, uint64_t flags) {
+  if (source.empty()) return Errno::kEINVAL;
+  const Path from = TRY(ResolvePath(ctx, task.fs().cwd(), source));
+  return ctx.mounts->Bind(from, at, from.mount->flags(), (flags & abi::kMsRec) != 0);
+}
+
+Result<void> NewMount(const VfsContext& ctx, const std::string& type, const std::string& source, const Path& at,
+                      uint64_t flags, const std::string& data) {
+  if (type.empty()) return Errno::kEINVAL;
+  NewFileSystem made = TRY(FsTypes::Make(ctx, type, source, data));
+  return ctx.mounts->Attach(MakeRef<Mount>(std::move(made.fs), std::move(made.root), MountFlags::FromAbi(flags)), at);
+}
+
+}  // namespace
+
+SyscallResult SysMount(Task& task, UserAddr source_addr, UserPath target, UserAddr type_addr, HexFlags raw_flags,
+                       UserAddr data_addr) {
+  const std::string type = TRY(ReadOptional(task, type_addr));
+  const std::string source = TRY(ReadOptional(task, source_addr));
+  const std::string data = TRY(ReadData(task, data_addr));
+  const VfsContext ctx = task.vfs_context();
+  const Path at = TRY(ResolveAt(task, ctx, kCwd, target, 0));
+  uint64_t flags = raw_flags.value;
+  if ((flags & kMagicMask) == kMagic) flags &= ~kMagicMask;
+  if (!MayMount(task)) return Errno::kEPERM;
+  if ((flags & kMsNoUser) != 0) return Errno::kEINVAL;
+  if ((flags & abi::kMsRemount) != 0) return Remount(ctx, at, flags);
+  if ((flags & abi::kMsBind) != 0) return BindMount(task, ctx, source, at, flags);
+  if ((flags & kMsPropagation) != 0) return ChangePropagation(ctx, at, flags);
+  if ((flags & abi::kMsMove) != 0) {
+    if (source.empty()) return Errno::kEINVAL;
+    return ctx.mounts->MoveMount(TRY(ResolvePath(ctx, task.fs().cwd(), source)), at);
+  }
+  return NewMount(ctx, type, source, at, flags, data);
+}
+
+SyscallResult SysUmount2(Task& task, UserPath target, uint32_t flags) {
+  if ((flags & ~(kMntForce | kMntDetach | kMntExpire | kUmountNoFollow)) != 0) return Errno::kEINVAL;
+  const VfsContext ctx = task.vfs_context();
+  const uint32_t at = (flags & kUmountNoFollow) != 0 ? abi::kAtSymlinkNoFollow : 0;
+  const Path place = TRY(ResolveAt(task, ctx, kCwd, target, at));
+  if (!MayMount(task)) return Errno::kEPERM;
+  // MNT_EXPIRE needs to know whether the mount was used since it was marked.
+  if ((flags & kMntExpire) != 0) return Errno::kEINVAL;
+  return ctx.mounts->Detach(place, (flags & kMntDetach) != 0);
+}
+
+namespace {
+
+// Linux's chroot_fs_refs: who stands in the old root stands in the new one.
+void MoveRoots(Task& caller, const Path& old_root, const Path& new_root) {
+  for (const RefPtr<ThreadGroup>& group : caller.kernel().Groups()) {
+    for (const RefPtr<Task>& task : group->tasks()) {
+      const RefPtr<FsContext> fs = task->SharedFs();
+      if (!fs) continue;
+      if (fs->root() == old_root) fs->SetRoot(new_root);
+      if (fs->cwd() == old_root) fs->SetCwd(new_root);
+    }
+  }
+}
+
+}  // namespace
+
+SyscallResult SysPivotRoot(Task& task, UserPath new_root, UserPath put_old) {
+  if (!MayMount(task)) return Errno::kEPERM;
+  const VfsContext ctx = task.vfs_context();
+  const Path to = TRY(ResolveArg(ctx, TRY(ReadPathArg(task, kCwd, new_root)), {.directory = true}));
+  const Path old = TRY(ResolveArg(ctx, TRY(ReadPathArg(task, kCwd, put_old)), {.directory = true}));
+  TRY(ctx.mounts->PivotRoot(to, old));
+  MoveRoots(task, ctx.root, to);
+  return 0;
+}
+
+}  // namespace sentry
