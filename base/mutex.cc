@@ -2,6 +2,7 @@
 
 #ifndef NDEBUG
 #include <array>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "base/check.h"
@@ -13,9 +14,11 @@ namespace {
 // Held ranks of this thread, in the order taken.
 thread_local std::array<LockRank, 32> held;
 thread_local size_t held_count = 0;
+// Where the locks of the present layer begin (LockLayer).
+thread_local size_t layer_begin = 0;
 
 void Push(LockRank rank, bool same_allowed) {
-  for (size_t i = 0; i < held_count; ++i) {
+  for (size_t i = layer_begin; i < held_count; ++i) {
     if (held[i] > rank || (held[i] == rank && !same_allowed)) {
       LOG(kFatal, "lock rank %d taken under rank %d", static_cast<int>(rank), static_cast<int>(held[i]));
       CHECK(!"lock order inversion (base/lock_rank.h)");
@@ -26,6 +29,9 @@ void Push(LockRank rank, bool same_allowed) {
 }
 
 }  // namespace
+
+size_t LockLayerBegin() { return std::exchange(layer_begin, held_count); }
+void LockLayerEnd(size_t outer) { layer_begin = outer; }
 
 void LockAcquired(LockRank rank) { Push(rank, false); }
 void LockAcquiredSame(LockRank rank) { Push(rank, true); }

@@ -7,6 +7,7 @@
 #define BASE_MUTEX_H_
 
 #include <condition_variable>
+#include <cstddef>
 #include <mutex>
 
 #include "absl/base/thread_annotations.h"
@@ -19,12 +20,31 @@ inline void LockAcquired(LockRank) {}
 inline void LockAcquiredSame(LockRank) {}
 inline void LockAcquiredTry(LockRank) {}
 inline void LockReleased(LockRank) {}
+inline size_t LockLayerBegin() { return 0; }
+inline void LockLayerEnd(size_t) {}
 #else
 void LockAcquired(LockRank rank);      // aborts unless every held rank is earlier
 void LockAcquiredSame(LockRank rank);  // the same, but an equal rank may be held
 void LockAcquiredTry(LockRank rank);   // no check: a try can't deadlock
 void LockReleased(LockRank rank);
+size_t LockLayerBegin();
+void LockLayerEnd(size_t outer);
 #endif
+
+// For a file system that stands on another one: within the scope ranks begin
+// anew. Right only where the lower one's objects are reached through the upper
+// one alone, so that no other thread can take the two layers' locks the other
+// way round.
+class LockLayer {
+ public:
+  LockLayer() : outer_(LockLayerBegin()) {}
+  ~LockLayer() { LockLayerEnd(outer_); }
+  LockLayer(const LockLayer&) = delete;
+  LockLayer& operator=(const LockLayer&) = delete;
+
+ private:
+  const size_t outer_;
+};
 
 template <LockRank kRank>
 class ABSL_LOCKABLE RankedMutex {

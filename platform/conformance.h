@@ -25,9 +25,8 @@
 #include "platform/platform.h"
 
 // name: code up to the next one. The registers are the arguments.
-#define BLOB(name, code)                                                                                               \
-  asm(".pushsection .rodata\n.globl blob_" #name "\nblob_" #name ":\n" code "\n.globl blob_" #name "_end\nblob_" #name \
-      "_end:\n.popsection\n");                                                                                         \
+#define BLOB(name, code)                                                                      \
+  asm(".pushsection .rodata\nblob_" #name ":\n" code "\nblob_" #name "_end:\n.popsection\n"); \
   extern "C" const char blob_##name[], blob_##name##_end[];
 
 #define CODE(name) std::string_view(blob_##name, blob_##name##_end - blob_##name)
@@ -49,8 +48,6 @@ struct Factory {
   std::unique_ptr<Platform> (*create)(int small_fd, std::function<void(std::string)> on_template_death,
                                       pid_t* template_pid);
 };
-
-extern const Factory kPtrace;
 
 inline double Now() {
   timespec t;
@@ -159,11 +156,6 @@ class PlatformTest : public testing::TestWithParam<Factory> {
   std::unique_ptr<Context> context_;
   Registers regs_ = {};
 };
-
-// A platform takes part by a line here.
-#define INSTANTIATE_FOR_ALL_PLATFORMS()                                         \
-  INSTANTIATE_TEST_SUITE_P(Conformance, PlatformTest, testing::Values(kPtrace), \
-                           [](const auto& info) { return info.param.name; })
 
 }  // namespace platform
 

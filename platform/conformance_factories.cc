@@ -1,4 +1,4 @@
-// How each platform is made in a test.
+// The platforms under test, and how each is made.
 #include "platform/conformance.h"
 #include "platform/ptrace/ptrace.h"
 #include "platform/stub/template.h"
@@ -15,8 +15,12 @@ std::unique_ptr<Platform> CreatePtrace(int small_fd, std::function<void(std::str
   return platform.ok() ? std::move(*platform) : nullptr;
 }
 
-}  // namespace
+// A platform takes part by a line here.
+const Factory kFactories[] = {{"ptrace", CreatePtrace}};
 
-const Factory kPtrace = {"ptrace", CreatePtrace};
+INSTANTIATE_TEST_SUITE_P(Conformance, PlatformTest, testing::ValuesIn(kFactories),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
 
 }  // namespace platform

@@ -18,6 +18,7 @@ BLOB(privileged, "hlt")
 BLOB(noncanonical, "movabs $0x8000000000000000, %rax\n mov (%rax), %rax")
 BLOB(bases, "mov %fs:0, %rsi\n mov %gs:0, %rdx\n syscall")
 BLOB(vsyscall, "mov $0xffffffffff600400, %rax\n call *%rax\n syscall")
+BLOB(int80, "mov $20, %eax\n int $0x80")
 BLOB(host_call, "mov $0, %edi\n mov $231, %eax\n syscall\n syscall")  // exit_group
 BLOB(far_jump, "movabs $0x7ffffe000000, %rax\n jmp *%rax")
 
@@ -77,6 +78,12 @@ TEST_P(PlatformTest, GuestCallsNeverReachTheHost) {
   regs_.rax = 7;
   ExpectSyscall(Run());
   EXPECT_EQ(regs_.orig_rax, 7u);
+}
+
+TEST_P(PlatformTest, ThirtyTwoBitCallsAreRefused) {
+  Load(CODE(int80));
+  ExpectException(Run(), SIGSEGV, SI_KERNEL, 0);
+  EXPECT_EQ(regs_.rip, kCode + 5);
 }
 
 TEST_P(PlatformTest, VsyscallIsASystemCall) {
@@ -317,8 +324,6 @@ TEST_P(PlatformTest, UnmapIsSeenByOtherThreads) {
   EXPECT_TRUE(faulted);
   EXPECT_EQ(*data, seen);  // nothing was written after Apply returned
 }
-
-INSTANTIATE_FOR_ALL_PLATFORMS();
 
 }  // namespace
 }  // namespace platform

@@ -259,7 +259,5 @@ TEST_P(PlatformTest, InfoIsSane) {
   EXPECT_GT(as_->vma_budget(), 1000u);
 }
 
-INSTANTIATE_FOR_ALL_PLATFORMS();
-
 }  // namespace
 }  // namespace platform

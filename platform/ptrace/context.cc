@@ -37,6 +37,17 @@ std::optional<uint64_t> VsyscallNumber(uint64_t rip) {
   }
 }
 
+// Whether `syscall` leaves rip in rcx, as it does but on processors with FRED.
+bool SyscallSetsRcx() {
+  static const bool sets = [] {
+    uint64_t rcx = 0;
+    long ret = SYS_gettid;
+    asm volatile("syscall" : "+a"(ret), "+c"(rcx) : : "r11", "memory");
+    return rcx != 0;
+  }();
+  return sets;
+}
+
 }  // namespace
 
 Result<void> PtraceContext::EnterStub(const std::shared_ptr<stub::StubProcess>& stub) {
@@ -105,6 +116,15 @@ std::optional<Event> PtraceContext::Interpret(int status, Registers& regs) {
   if (signo != kSyscallStop) return InterpretSignal(signo, regs);
   last_fault_.repeats = -1;
   if (!thread_->GetRegisters(regs)) return Dead(*thread_->stub());
+  if (SyscallSetsRcx() && regs.rcx != regs.rip) {
+    // int $0x80 and the like: the numbers of another ABI, which the kernel does
+    // not have. As on a Linux without it. (Should a guest fake rcx, it fools
+    // itself.)
+    regs.rip -= 2;
+    regs.rax = regs.orig_rax;
+    regs.orig_rax = kNoSyscall;
+    return ExceptionEvent{SIGSEGV, SI_KERNEL, UserAddr(0)};
+  }
   return SyscallEvent{};
 }
 

@@ -17,8 +17,8 @@ constexpr uint64_t kStringOperand = 8;
 struct Reader {
   std::span<const uint8_t> bytes;
   size_t next = 0;
-  // 0x90, a no-op, beyond what could be read.
-  uint8_t Take() { return next < bytes.size() ? bytes[next++] : 0x90; }
+  // Beyond what could be read: no opcode, no memory operand.
+  uint8_t Take() { return next < bytes.size() ? bytes[next++] : 0xff; }
 };
 
 bool Near(uint64_t addr, uint64_t base, uint64_t size) { return addr - base < size; }

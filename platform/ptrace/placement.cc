@@ -147,7 +147,7 @@ bool Placement::Tick() {
 void Placement::Rebalance() {
   // Contexts that are inside at this moment: partners that wait for each other in
   // the sentry never are at once.
-  std::array<int, kMaxCpus>& inside = inside_;
+  int* const inside = inside_.data();
   for (int cpu : cpus_) inside[cpu] = 0;
   int free_running = 0;
   Runner* candidate = nullptr;

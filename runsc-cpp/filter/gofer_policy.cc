@@ -1,6 +1,8 @@
-#include <sched.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "runsc-cpp/filter/policy.h"
@@ -8,70 +10,64 @@
 namespace runsc {
 namespace {
 
+constexpr uint32_t kOpenAlways = O_NOFOLLOW | O_CLOEXEC;
+
 constexpr FilterRule kPolicy[] = {
     // --- Walks on descriptors: the jail is all that paths can reach ---
-    Allow(__NR_openat, "one component at a time, below a directory's descriptor"),
-    Allow(__NR_openat2, "the same, with RESOLVE_* where the host has it"),
-    Allow(__NR_newfstatat, "attributes"),
-    Allow(__NR_fstat, "attributes"),
-    Allow(__NR_statx, "attributes, birth time included"),
+    Allow(__NR_openat, "one component at a time, below a directory's descriptor",
+          Masked(2, kOpenAlways, kOpenAlways)),
+    Allow(__NR_statx, "attributes, by descriptor or descriptor and component", Masked(2, AT_SYMLINK_NOFOLLOW, AT_SYMLINK_NOFOLLOW)),
     Allow(__NR_readlinkat, "the target of a link; never followed here"),
     Allow(__NR_getdents64, "directory listings"),
-    Allow(__NR_lseek, "where a directory listing goes on"),
-    Allow(__NR_statfs, "statfs of a guest"),
-    Allow(__NR_fstatfs, "statfs; which files are of a pseudo file system"),
+    Allow(__NR_lseek, "where a directory listing goes on", EqualsInt(2, 0 /* SEEK_SET */)),
+    Allow(__NR_fstatfs, "statfs of a guest; which files are of a pseudo file system"),
     Allow(__NR_fgetxattr, "extended attributes"),
     Allow(__NR_flistxattr, "extended attributes"),
-    Allow(__NR_fsetxattr, "extended attributes of a writable volume"),
-    Allow(__NR_fremovexattr, "the same"),
+    Allow(__NR_fsync, "fsync of a guest"),
+    Allow(__NR_fcntl, "a mount's root becomes a node's descriptor", EqualsInt(1, F_DUPFD_CLOEXEC)),
     Allow(__NR_close, "descriptors leave the table"),
-    Allow(__NR_fcntl, "glibc's fdopendir and our duplicates"),
 
-    // --- Writable volumes; a read-only export refuses before it gets here ---
-    Allow(__NR_mkdirat, "writable volumes"),
-    Allow(__NR_mknodat, "fifos and sockets of writable volumes"),
-    Allow(__NR_symlinkat, "writable volumes"),
-    Allow(__NR_linkat, "writable volumes"),
-    Allow(__NR_unlinkat, "writable volumes"),
-    Allow(__NR_renameat2, "writable volumes"),
-    Allow(__NR_fchmod, "writable volumes"),
-    Allow(__NR_fchmodat, "writable volumes"),
-    Allow(__NR_fchownat, "writable volumes"),
-    Allow(__NR_fchown, "writable volumes"),
-    Allow(__NR_utimensat, "writable volumes"),
-    Allow(__NR_ftruncate, "writable volumes"),
-    Allow(__NR_fsync, "writable volumes"),
-    Allow(__NR_fdatasync, "writable volumes"),
+    // --- Writable volumes; a read-only mount refuses all of these itself ---
+    Allow(__NR_mkdirat, "Mkdir"),
+    Allow(__NR_symlinkat, "Symlink"),
+    Allow(__NR_unlinkat, "Unlink, and undoing a half-made file"),
+    Allow(__NR_mknodat, "Mknod of a fifo", Masked(2, S_IFMT, S_IFIFO)),
+    Allow(__NR_mknodat, "Mknod of a socket's node", Masked(2, S_IFMT, S_IFSOCK)),
+    Allow(__NR_linkat, "Link"),
+    Allow(__NR_renameat2, "Rename"),
+    Allow(__NR_fchown, "owners"),
+    Allow(__NR_fchownat, "owners", Masked(4, AT_SYMLINK_NOFOLLOW, AT_SYMLINK_NOFOLLOW)),
+    Allow(__NR_fchmod, "modes"),
+    Refuse(452 /* fchmodat2 */, "tried first for modes; newer than the libseccomp that compiles this"),
+    Allow(__NR_utimensat, "times"),
+    Allow(__NR_ftruncate, "sizes"),
+    Allow(__NR_fsetxattr, "user.* attributes"),
+    Allow(__NR_fremovexattr, "user.* attributes"),
 
     // --- The connection ---
-    Allow(__NR_sendmsg, "a donated descriptor"),
-    Allow(__NR_recvmsg, "the end of the connection"),
-    Allow(__NR_recvfrom, "the same"),
-    Allow(__NR_poll, "the same"),
-    Allow(__NR_ppoll, "the same"),
-    Allow(__NR_futex, "requests, and locks"),
+    Allow(__NR_futex, "turns of a channel, and locks"),
+    Allow(__NR_sendmsg, "a donated descriptor", EqualsInt(2, MSG_NOSIGNAL)),
+    Allow(__NR_poll, "the main thread waits for the client's end", EqualsInt(1, 1)),
+    Allow(__NR_restart_syscall, "that poll, after SIGSTOP and SIGCONT"),
+    Allow(__NR_shutdown, "a channel dropped for nonsense", EqualsInt(1, SHUT_RDWR)),
+    Allow(__NR_sched_setaffinity, "a channel's thread follows its client's CPU", EqualsInt(0, 0)),
     Allow(__NR_write, "the log"),
 
     // --- glibc ---
-    Allow(__NR_mmap, "heap; never executable", Masked(2, PROT_EXEC, 0)),
-    Allow(__NR_mprotect, "heap; never executable", Masked(2, PROT_EXEC, 0)),
-    Allow(__NR_munmap, "heap"),
+    Allow(__NR_mmap, "malloc; never executable", Masked(2, PROT_EXEC, 0),
+          Masked(3, MAP_PRIVATE | MAP_ANONYMOUS, MAP_PRIVATE | MAP_ANONYMOUS)),
+    Allow(__NR_mprotect, "malloc grows an arena; never executable", Masked(2, PROT_EXEC, 0)),
+    Allow(__NR_munmap, "malloc"),
     Allow(__NR_mremap, "realloc of large blocks"),
-    Allow(__NR_madvise, "heap trimming"),
-    Allow(__NR_brk, "heap"),
-    Allow(__NR_rt_sigprocmask, "glibc, in abort() and at a thread's end"),
-    Allow(__NR_rt_sigreturn, "return from a signal handler"),
-    Allow(__NR_rt_sigaction, "abort()"),
-    Allow(__NR_gettid, "abort()"),
+    Allow(__NR_madvise, "malloc trims; the stack of a thread that ends"),
+    Allow(__NR_brk, "malloc"),
+    Allow(__NR_clock_gettime, "when the host's vDSO can't answer"),
+    Allow(__NR_rt_sigprocmask, "abort(), and a thread's end"),
     Allow(__NR_getpid, "abort()"),
-    Allow(__NR_tgkill, "abort()"),
+    Allow(__NR_gettid, "abort()"),
+    Allow(__NR_tgkill, "abort()", EqualsInt(2, SIGABRT)),
     Allow(__NR_exit, "end of a thread"),
     Allow(__NR_exit_group, "end of the process"),
-    Allow(__NR_rseq, "end of a thread"),
-    Allow(__NR_set_robust_list, "start of a thread"),
-    Allow(__NR_sched_yield, "spinning on a request"),
-    Allow(__NR_restart_syscall, "the host restarts an interrupted wait by it"),
-    Allow(__NR_clock_gettime, "when the host's vDSO can't answer"),
 };
 
 }  // namespace

@@ -99,8 +99,8 @@ Result<RefPtr<Task>> Task::MakeChild(const CloneArgs& args) {
 }
 
 Result<int32_t> Task::InstallPidfd(const CloneArgs& args, Task& child) {
-  const int32_t fd = TRY(fds_->Install(PidFd::Create(child.group_, 0), CloseOnExec::kYes,
-                                       group_->soft_limit(RlimitKind::kNofile)));
+  const int32_t fd =
+      TRY(fds_->Install(PidFd::Create(child.group_, 0), CloseOnExec::kYes, group_->soft_limit(RlimitKind::kNofile)));
   if (UserOut<int32_t>(args.pidfd).Write(*mm_, fd).ok()) return fd;
   (void)fds_->Remove(fd);
   return Errno::kEFAULT;

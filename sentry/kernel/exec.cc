@@ -67,8 +67,8 @@ bool Task::BecomeOnlyThread() {
 void Task::SwitchProgram(RefPtr<MemoryManager> mm, LoadedProgram& program) {
   const RefPtr<Credentials> old_creds = creds_;
   const Credentials& creds = *program.credentials;
-  const bool changed = creds.euid != old_creds->euid || creds.egid != old_creds->egid ||
-                       creds.euid != creds.uid || creds.egid != creds.gid;
+  const bool changed = creds.euid != old_creds->euid || creds.egid != old_creds->egid || creds.euid != creds.uid ||
+                       creds.egid != creds.gid;
   if (program.secure || changed) {
     mm->dumpable.store(0, std::memory_order_relaxed);
     parent_death_signal.store(0, std::memory_order_relaxed);

@@ -50,6 +50,12 @@ Result<int32_t> FdTable::Install(RefPtr<FileDescription> file, CloseOnExec cloex
   return fd;
 }
 
+Result<void> FdTable::CheckRoom(uint64_t limit) {
+  MutexLock lock(mu_);
+  TRY(FindFree(0, limit));
+  return Ok();
+}
+
 Result<std::pair<int32_t, int32_t>> FdTable::InstallPair(RefPtr<FileDescription> a, RefPtr<FileDescription> b,
                                                          CloseOnExec cloexec, uint64_t limit) {
   MutexLock lock(mu_);
@@ -134,6 +140,22 @@ std::vector<std::pair<int32_t, RefPtr<FileDescription>>> FdTable::List() const {
     if (slots_[fd].file) list.emplace_back(static_cast<int32_t>(fd), slots_[fd].file);
   }
   return list;
+}
+
+std::vector<int32_t> FdTable::Numbers() const {
+  std::vector<int32_t> numbers;
+  base::MutexLock lock(mu_);
+  for (size_t fd = 0; fd < slots_.size(); ++fd) {
+    if (slots_[fd].file) numbers.push_back(static_cast<int32_t>(fd));
+  }
+  return numbers;
+}
+
+std::optional<uint32_t> FdTable::Access(int32_t fd) const {
+  base::MutexLock lock(mu_);
+  if (fd < 0 || static_cast<size_t>(fd) >= slots_.size() || !slots_[fd].file) return std::nullopt;
+  const FileDescription& file = *slots_[fd].file;
+  return (file.readable() ? abi::kMayRead : 0) | (file.writable() ? abi::kMayWrite : 0);
 }
 
 }  // namespace sentry

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,9 @@ class FdTable final : public base::RefCounted {
 
   // The lowest free number >= min_fd and < limit (RLIMIT_NOFILE): EMFILE.
   Result<int32_t> Install(RefPtr<FileDescription> file, CloseOnExec cloexec, uint64_t limit, int32_t min_fd = 0);
+  // EMFILE if Install would fail now: for calls that must not act in vain
+  // (open with O_CREAT, accept), as Linux's get_unused_fd before the act.
+  Result<void> CheckRoom(uint64_t limit);
   // Two at once or none (pipe, socketpair).
   Result<std::pair<int32_t, int32_t>> InstallPair(RefPtr<FileDescription> a, RefPtr<FileDescription> b,
                                                   CloseOnExec cloexec, uint64_t limit);
@@ -46,6 +50,10 @@ class FdTable final : public base::RefCounted {
 
   // clone without CLONE_FILES.
   RefPtr<FdTable> Fork() const;
+  // What is open, ascending, without a reference to any file (/proc/PID/fd).
+  std::vector<int32_t> Numbers() const;
+  // kMayRead | kMayWrite as it is open; nothing: not open.
+  std::optional<uint32_t> Access(int32_t fd) const;
   // Open descriptors in ascending order (/proc/PID/fd).
   std::vector<std::pair<int32_t, RefPtr<FileDescription>>> List() const;
 

@@ -79,9 +79,13 @@ Result<RefPtr<ThreadGroup>> Kernel::StartProcess(InitProcess init) {
   process.terminal = init.controlling_terminal;
   process.exit_signal = abi::kSigChld;
   TRY(pids_->AddProcess(std::move(process), nullptr));
-  if (group->tgid() == 1) group->is_init_.store(true, std::memory_order_relaxed);
+  if (group->tgid() == 1) {
+    group->is_init_.store(true, std::memory_order_relaxed);
+    group->unkillable_.store(options_.init_ignores_signals, std::memory_order_relaxed);
+  }
   // Closing is the task's business from here on.
   task->SetFds(std::move(init.fds));
+  if (init.before_start) init.before_start(*task);
   if (Result<void> started = task->Start(); !started.ok()) {
     task->RunAbandoned();
     return started.error();

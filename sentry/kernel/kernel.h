@@ -41,11 +41,13 @@ class Kernel {
     platform::Platform* platform = nullptr;
     MemoryFile* memory_file = nullptr;
     SyscallDispatcher* dispatcher = nullptr;
-    RefPtr<Mappable> vdso;      // for LoadRequest (loader/vdso.h)
-    uint64_t vdso_size = 0;
-    int cpu_count = 1;          // what the guest sees
+    int cpu_count = 1;  // what the guest sees
     UtsName uts;
-    size_t max_tasks = 8192;    // in the whole sandbox: EAGAIN of clone beyond it
+    // As in a pid namespace, the guest's pid 1 ignores signals that it has no
+    // handler for, SIGKILL included, unless the runtime or a terminal sends them.
+    // `do` turns it off: its command is to act as it does outside.
+    bool init_ignores_signals = true;
+    size_t max_tasks = 8192;  // in the whole sandbox: EAGAIN of clone beyond it
   };
   explicit Kernel(Options options);
   ~Kernel();
@@ -60,6 +62,8 @@ class Kernel {
     uint32_t umask = 022;
     std::vector<std::pair<RlimitKind, Rlimit>> limits;
     RefPtr<base::RefCounted> controlling_terminal;  // may be null
+    // Called with the new task, numbered but not running yet (its terminal).
+    std::function<void(Task&)> before_start;
   };
   // Makes pid 1 (or the next pid, for exec) and starts it. Errors of execve come
   // back (ENOENT, EACCES, ENOEXEC, ...).
@@ -73,6 +77,7 @@ class Kernel {
   MemoryFile& memory_file() const { return *options_.memory_file; }
   SyscallDispatcher& dispatcher() const { return *options_.dispatcher; }
   int cpu_count() const { return options_.cpu_count; }
+  size_t max_tasks() const { return options_.max_tasks; }
   // What execve maps as [vdso]; made at start. Null: none could be made.
   const RefPtr<Mappable>& vdso() const { return vdso_; }
   uint64_t vdso_size() const { return vdso_size_; }

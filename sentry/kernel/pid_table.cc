@@ -263,6 +263,12 @@ const void* PidTable::terminal(const ThreadGroup& group) const {
   return group.family_->process_group->session->terminal.get();
 }
 
+RefPtr<base::RefCounted> PidTable::terminal_ref(const ThreadGroup& group) const {
+  MutexLock lock(mu_);
+  if (!group.family_->process_group) return nullptr;
+  return group.family_->process_group->session->terminal;
+}
+
 void PidTable::SetTerminal(ThreadGroup& group, RefPtr<base::RefCounted> terminal) {
   MutexLock lock(mu_);  // the old one is let go after it
   if (group.family_->process_group) std::swap(group.family_->process_group->session->terminal, terminal);

@@ -23,9 +23,9 @@ class PidTable {
   // --- Birth ---
   struct NewProcess {
     RefPtr<Task> leader;
-    Task* parent = nullptr;         // the thread that is the parent; null: none
-    bool sibling = false;           // CLONE_PARENT: a child of the parent's parent
-    bool new_session = false;       // else the parent's process group
+    Task* parent = nullptr;             // the thread that is the parent; null: none
+    bool sibling = false;               // CLONE_PARENT: a child of the parent's parent
+    bool new_session = false;           // else the parent's process group
     RefPtr<base::RefCounted> terminal;  // of the new session
     int32_t exit_signal = 0;
   };
@@ -80,6 +80,7 @@ class PidTable {
   bool Orphaned(const ThreadGroup& group) const;  // its process group
   Result<void> CheckProcessGroup(int32_t pgid, int32_t session) const;
   const void* terminal(const ThreadGroup& group) const;
+  RefPtr<base::RefCounted> terminal_ref(const ThreadGroup& group) const;
   void SetTerminal(ThreadGroup& group, RefPtr<base::RefCounted> terminal);
 
   // --- For Kernel: host threads that wait ---

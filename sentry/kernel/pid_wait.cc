@@ -87,9 +87,9 @@ Result<Task::WaitOutcome> PidTable::TryWait(Task& caller, const Task::WaitArgs& 
     reaped = ReleaseLocked(*found);
   }
   const ThreadGroup::CpuTimes below = reaped->children_cpu_times();
-  parent.FoldChildTimes({.user_ns = out.times.user_ns + below.user_ns,
-                         .system_ns = out.times.system_ns + below.system_ns},
-                        std::max(out.max_rss, reaped->children_max_rss()));
+  parent.FoldChildTimes(
+      {.user_ns = out.times.user_ns + below.user_ns, .system_ns = out.times.system_ns + below.system_ns},
+      std::max(out.max_rss, reaped->children_max_rss()));
   return out;
 }
 

@@ -21,11 +21,16 @@ constexpr uint64_t kErrorPresent = 1, kErrorWrite = 2, kErrorUser = 4, kErrorFet
 uint64_t TrapOf(const platform::ExceptionEvent& e) {
   constexpr int kTrapBrkpt = 1;  // si_code TRAP_BRKPT
   switch (e.signo) {
-    case abi::kSigFpe: return kTrapDivide;
-    case abi::kSigTrap: return e.code == kTrapBrkpt || e.code == abi::kSiKernel ? kTrapBreakpoint : kTrapDebug;
-    case abi::kSigIll: return kTrapInvalidOpcode;
-    case abi::kSigBus: return kTrapAlignment;
-    default: return kTrapProtection;
+    case abi::kSigFpe:
+      return kTrapDivide;
+    case abi::kSigTrap:
+      return e.code == kTrapBrkpt || e.code == abi::kSiKernel ? kTrapBreakpoint : kTrapDebug;
+    case abi::kSigIll:
+      return kTrapInvalidOpcode;
+    case abi::kSigBus:
+      return kTrapAlignment;
+    default:
+      return kTrapProtection;
   }
 }
 
@@ -53,7 +58,8 @@ RunState Task::Step(RunUser) {
   SwitchCpuMode(CpuMode::kSystem);
   impl_->in_guest.store(false, std::memory_order_relaxed);
 
-  if (std::holds_alternative<platform::SyscallEvent>(event)) [[likely]] return RunSyscall{};
+  if (std::holds_alternative<platform::SyscallEvent>(event)) [[likely]]
+    return RunSyscall{};
   if (const auto* fault = std::get_if<platform::FaultEvent>(&event)) return HandleFault(*fault);
   if (const auto* exception = std::get_if<platform::ExceptionEvent>(&event)) {
     HandleException(*exception);
@@ -115,7 +121,8 @@ RunState Task::AfterSyscall(const SyscallResult& result) {
     next_state_.reset();
     return next;
   }
-  if (interrupted() || saved_mask_ || impl_->restart) [[unlikely]] return RunInterrupted{};
+  if (interrupted() || saved_mask_ || impl_->restart) [[unlikely]]
+    return RunInterrupted{};
   return RunUser{};
 }
 

@@ -18,18 +18,18 @@ namespace sentry {
 
 class Task;
 
-struct RunUser {};        // run guest code until an event
-struct RunSyscall {};     // dispatch the call in the registers
-struct RunInterrupted {}; // deliver signals, obey stops, then go to user code
-struct RunStopped {};     // group-stopped: waits for SIGCONT or SIGKILL
+struct RunUser {};         // run guest code until an event
+struct RunSyscall {};      // dispatch the call in the registers
+struct RunInterrupted {};  // deliver signals, obey stops, then go to user code
+struct RunStopped {};      // group-stopped: waits for SIGCONT or SIGKILL
 // clone(CLONE_VFORK): waits until the child execs or exits; then the call
 // returns `child_tid`.
 struct RunVforkWait {
   base::RefPtr<Task> child;
   int32_t child_tid;
 };
-struct RunExit {};        // leaves: releases what it holds, tells parent and tracer
-struct RunDead {};        // its thread ends; a leader may wait as a zombie
+struct RunExit {};  // leaves: releases what it holds, tells parent and tracer
+struct RunDead {};  // its thread ends; a leader may wait as a zombie
 
 using RunState = std::variant<RunUser, RunSyscall, RunInterrupted, RunStopped, RunVforkWait, RunExit, RunDead>;
 

@@ -21,16 +21,16 @@ using base::Result;
 // the guest. Linux's ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND and
 // ERESTART_RESTARTBLOCK.
 enum class Restart : uint8_t {
-  kSys,      // restart if no handler runs or it has SA_RESTART; else EINTR
-  kNoIntr,   // restart in any case
-  kNoHand,   // restart only if no handler runs; else EINTR
-  kBlock,    // go on by restart_syscall(2) with Task::restart_block; EINTR if a handler runs
+  kSys,     // restart if no handler runs or it has SA_RESTART; else EINTR
+  kNoIntr,  // restart in any case
+  kNoHand,  // restart only if no handler runs; else EINTR
+  kBlock,   // go on by restart_syscall(2) with Task::restart_block; EINTR if a handler runs
 };
 
 class SyscallError {
  public:
-  SyscallError(Errno e) : v_(e) {}      // NOLINT: implicit by design
-  SyscallError(Restart r) : v_(r) {}    // NOLINT
+  SyscallError(Errno e) : v_(e) {}    // NOLINT: implicit by design
+  SyscallError(Restart r) : v_(r) {}  // NOLINT
   const Errno* errno_if() const { return std::get_if<Errno>(&v_); }
   const Restart* restart_if() const { return std::get_if<Restart>(&v_); }
 
@@ -42,11 +42,12 @@ class SyscallError {
 template <typename T>
 class [[nodiscard]] Interruptible {
  public:
-  Interruptible(Errno e) : v_(SyscallError(e)) {}          // NOLINT
-  Interruptible(Restart r) : v_(SyscallError(r)) {}        // NOLINT
-  Interruptible(SyscallError e) : v_(e) {}                 // NOLINT
-  Interruptible(T value) : v_(std::move(value)) {}         // NOLINT
-  Interruptible(Result<T> r) : v_(r.ok() ? decltype(v_)(std::move(r).value()) : decltype(v_)(SyscallError(r.error()))) {}  // NOLINT
+  Interruptible(Errno e) : v_(SyscallError(e)) {}    // NOLINT
+  Interruptible(Restart r) : v_(SyscallError(r)) {}  // NOLINT
+  Interruptible(SyscallError e) : v_(e) {}           // NOLINT
+  Interruptible(T value) : v_(std::move(value)) {}   // NOLINT
+  Interruptible(Result<T> r)
+      : v_(r.ok() ? decltype(v_)(std::move(r).value()) : decltype(v_)(SyscallError(r.error()))) {}  // NOLINT
   bool ok() const { return v_.index() == 0; }
   SyscallError error() const { return *std::get_if<1>(&v_); }
   bool interrupted() const { return !ok() && error().restart_if() != nullptr; }
@@ -62,22 +63,21 @@ struct NoReturn {};
 
 class [[nodiscard]] SyscallResult {
  public:
-  SyscallResult(uint64_t value) : v_(value) {}               // NOLINT: implicit by design
-  SyscallResult(int64_t value) : v_(static_cast<uint64_t>(value)) {}  // NOLINT
+  SyscallResult(uint64_t value) : v_(value) {}                                          // NOLINT: implicit by design
+  SyscallResult(int64_t value) : v_(static_cast<uint64_t>(value)) {}                    // NOLINT
   SyscallResult(int value) : v_(static_cast<uint64_t>(static_cast<int64_t>(value))) {}  // NOLINT
-  SyscallResult(uint32_t value) : v_(static_cast<uint64_t>(value)) {}  // NOLINT
-  SyscallResult(Errno e) : v_(SyscallError(e)) {}            // NOLINT
-  SyscallResult(Restart r) : v_(SyscallError(r)) {}          // NOLINT
-  SyscallResult(SyscallError e) : v_(e) {}                   // NOLINT
-  SyscallResult(NoReturn n) : v_(n) {}                       // NOLINT
-  SyscallResult(const Result<void>& r) : v_(r.ok() ? decltype(v_)(uint64_t{0}) : decltype(v_)(SyscallError(r.error()))) {}  // NOLINT
+  SyscallResult(uint32_t value) : v_(static_cast<uint64_t>(value)) {}                   // NOLINT
+  SyscallResult(Errno e) : v_(SyscallError(e)) {}                                       // NOLINT
+  SyscallResult(Restart r) : v_(SyscallError(r)) {}                                     // NOLINT
+  SyscallResult(SyscallError e) : v_(e) {}                                              // NOLINT
+  SyscallResult(NoReturn n) : v_(n) {}                                                  // NOLINT
+  SyscallResult(const Result<void>& r)
+      : v_(r.ok() ? decltype(v_)(uint64_t{0}) : decltype(v_)(SyscallError(r.error()))) {}  // NOLINT
   template <typename T>
-    requires std::is_integral_v<T>
-  SyscallResult(const Result<T>& r)  // NOLINT
+  requires std::is_integral_v<T> SyscallResult(const Result<T>& r)  // NOLINT
       : v_(r.ok() ? decltype(v_)(static_cast<uint64_t>(r.value())) : decltype(v_)(SyscallError(r.error()))) {}
   template <typename T>
-    requires std::is_integral_v<T>
-  SyscallResult(Interruptible<T> r)  // NOLINT
+  requires std::is_integral_v<T> SyscallResult(Interruptible<T> r)  // NOLINT
       : v_(r.ok() ? decltype(v_)(static_cast<uint64_t>(r.value())) : decltype(v_)(r.error())) {}
 
   const uint64_t* value_if() const { return std::get_if<uint64_t>(&v_); }

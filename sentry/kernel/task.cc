@@ -22,11 +22,17 @@ namespace {
 constexpr size_t kStackSize = 256 << 10;
 constexpr size_t kNameMaxBytes = 15;
 
+uint64_t NextSerial() {
+  static std::atomic<uint64_t> next{1};  // only ever counted up
+  return next.fetch_add(1, std::memory_order_relaxed);
+}
+
 }  // namespace
 
 Task::Task(RefPtr<ThreadGroup> group, std::unique_ptr<platform::Context> context)
     : group_(std::move(group)),
       start_time_ns_(BoottimeNow()),
+      serial_(NextSerial()),
       context_(std::move(context)),
       impl_(std::make_unique<Impl>()) {}
 

@@ -40,7 +40,7 @@ class Task final : public base::RefCounted, public JobControl {
   ThreadGroup& group() const { return *group_; }
   int32_t tid() const { return tid_.load(std::memory_order_relaxed); }
   bool is_leader() const { return tid() == group_->tgid(); }
-  std::string name() const;             // comm, at most 15 bytes
+  std::string name() const;  // comm, at most 15 bytes
   void SetName(std::string_view name);
 
   // --- What it works with (own thread; others go through the copies below) ---
@@ -69,12 +69,12 @@ class Task final : public base::RefCounted, public JobControl {
   // Clears the wake flag; then look at the condition; then Sleep.
   void PrepareToSleep() { wake_word_.store(kMaySleep, std::memory_order_seq_cst); }
   WakeReason Sleep(Deadline deadline);
-  void Wake();       // any thread, any lock: ends a Sleep with kEvent
-  void Interrupt();  // any thread: ends a Sleep or guest code soon; signals are looked at
+  void Wake();               // any thread, any lock: ends a Sleep with kEvent
+  void Interrupt();          // any thread: ends a Sleep or guest code soon; signals are looked at
   bool interrupted() const;  // a deliverable signal, a stop or an exit waits
 
   // --- Signals ---
-  Result<void> SendSignal(const SigInfo& info);     // to this thread (tgkill)
+  Result<void> SendSignal(const SigInfo& info);  // to this thread (tgkill)
   // A fault of its own: blocked or ignored ones kill (Linux's force_sig).
   void ForceSignal(const SigInfo& info);
   SignalSet blocked() const;
@@ -84,8 +84,6 @@ class Task final : public base::RefCounted, public JobControl {
   // one comes back with the signal frame, or at the call's end.
   void SetTemporaryMask(SignalSet mask);
   SignalSet pending() const;  // own and shared
-  // sigaction(2); what is pending of a signal that becomes ignored is dropped.
-  abi::SigAction SetAction(int signo, const abi::SigAction& action);
   // sigtimedwait, signalfd: takes one of `set`.
   std::optional<SigInfo> DequeueSignal(SignalSet set);
   base::WaitQueue& signal_events() { return signal_events_; }  // notified at each new signal
@@ -97,9 +95,9 @@ class Task final : public base::RefCounted, public JobControl {
 
   // --- Life ---
   struct CloneArgs {
-    uint64_t flags = 0;         // CLONE_*
+    uint64_t flags = 0;  // CLONE_*
     int32_t exit_signal = 0;
-    UserAddr stack = {};        // 0: the parent's
+    UserAddr stack = {};  // 0: the parent's
     UserAddr tls = {};
     UserAddr parent_tid = {}, child_tid = {}, pidfd = {};
   };
@@ -147,8 +145,10 @@ class Task final : public base::RefCounted, public JobControl {
   // sched_setaffinity(2): kept for sched_getaffinity; the host schedules.
   std::atomic<uint64_t> cpu_affinity{UINT64_MAX};
   std::atomic<int32_t> sched_policy{0};  // SCHED_*
-  std::atomic<char> state{'R'};  // as /proc/PID/stat says: R S D T Z
+  std::atomic<char> state{'R'};          // as /proc/PID/stat says: R S D T Z
   int64_t start_time_ns() const { return start_time_ns_; }
+  // A number that no other task ever has (tids are used again).
+  uint64_t serial() const { return serial_; }
 
   // --- JobControl ---
   int32_t tgid() const override { return group_->tgid(); }
@@ -243,7 +243,6 @@ class Task final : public base::RefCounted, public JobControl {
   bool FinishExit();
   void CloseTable(RefPtr<FdTable> table);
 
-
   // One function a run state (run_loop.cc).
   RunState Step(RunUser);
   RunState Step(RunSyscall);
@@ -256,6 +255,7 @@ class Task final : public base::RefCounted, public JobControl {
   // Changes only when execve takes the leader's place.
   std::atomic<int32_t> tid_{0};
   const int64_t start_time_ns_;
+  const uint64_t serial_;
   arch::Registers regs_ = {};
   std::unique_ptr<platform::Context> context_;
   std::optional<RunState> next_state_;

@@ -73,9 +73,12 @@ Interruptible<int> SleepUntil(Task& task, Deadline deadline) {
   while (true) {
     task.PrepareToSleep();
     switch (task.Sleep(deadline)) {
-      case Task::WakeReason::kEvent: continue;
-      case Task::WakeReason::kInterrupted: return Restart::kSys;
-      case Task::WakeReason::kTimeout: return 0;
+      case Task::WakeReason::kEvent:
+        continue;
+      case Task::WakeReason::kInterrupted:
+        return Restart::kSys;
+      case Task::WakeReason::kTimeout:
+        return 0;
     }
   }
 }

@@ -39,8 +39,23 @@ struct Rlimit {
   uint64_t hard = UINT64_MAX;
 };
 enum class RlimitKind : uint8_t {
-  kCpu = 0, kFsize = 1, kData = 2, kStack = 3, kCore = 4, kRss = 5, kNproc = 6, kNofile = 7, kMemlock = 8, kAs = 9,
-  kLocks = 10, kSigpending = 11, kMsgqueue = 12, kNice = 13, kRtprio = 14, kRttime = 15, kCount = 16,
+  kCpu = 0,
+  kFsize = 1,
+  kData = 2,
+  kStack = 3,
+  kCore = 4,
+  kRss = 5,
+  kNproc = 6,
+  kNofile = 7,
+  kMemlock = 8,
+  kAs = 9,
+  kLocks = 10,
+  kSigpending = 11,
+  kMsgqueue = 12,
+  kNice = 13,
+  kRtprio = 14,
+  kRttime = 15,
+  kCount = 16,
 };
 
 class ThreadGroup final : public base::RefCounted {
@@ -64,6 +79,8 @@ class ThreadGroup final : public base::RefCounted {
   Result<void> SendSignal(const SigInfo& info);
   RefPtr<SignalActions> actions() const;
   void SetActions(RefPtr<SignalActions> actions);
+  // sigaction(2): the old action. What is ignored now is pending no more.
+  abi::SigAction ExchangeAction(int signo, const abi::SigAction& action);
   SignalSet shared_pending() const;
 
   // --- End ---
@@ -91,9 +108,9 @@ class ThreadGroup final : public base::RefCounted {
   };
   CpuTimes cpu_times() const;           // living and dead threads
   CpuTimes children_cpu_times() const;  // waited-for
-  uint64_t max_rss() const;           // bytes
+  uint64_t max_rss() const;             // bytes
   uint64_t children_max_rss() const { return children_max_rss_.load(std::memory_order_relaxed); }
-  MmLimits mm_limits() const;         // what of the limits mm enforces
+  MmLimits mm_limits() const;                               // what of the limits mm enforces
   int64_t start_time_ns() const { return start_time_ns_; }  // CLOCK_BOOTTIME
 
   // --- prctl, proc ---
@@ -151,8 +168,11 @@ class ThreadGroup final : public base::RefCounted {
   // Lets interrupted tasks and fatal sleeps see the end without the lock.
   std::atomic<bool> exiting_{false};
   std::atomic<bool> ended_{false};
-  // The guest's init: signals without a handler do not reach it.
+  // The guest's init: with it all processes end.
   std::atomic<bool> is_init_{false};
+  // Linux's SIGNAL_UNKILLABLE: signals of the guest's without a handler do not
+  // reach it.
+  std::atomic<bool> unkillable_{false};
 
   // Limits and sums only; taken last.
   mutable base::RankedMutex<base::LockRank::kLeaf> mu_;

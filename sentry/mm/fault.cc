@@ -152,7 +152,7 @@ FaultStatus MemoryManager::Impl::AllocateAnon(Vma& vma, const FaultRequest& rq, 
 
 FaultStatus MemoryManager::Impl::BreakCow(const Vma& vma, const FaultRequest& rq, Trash& trash) {
   const uint64_t page = PageRoundDown(rq.addr);
-  const auto part_of = [&](uint64_t unit) {
+  const auto part_of = [&](uint64_t unit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     const uint64_t from = std::max(vma.range.start.value, page / unit * unit);
     const uint64_t to = std::min(vma.range.end.value, page / unit * unit + unit);
     for (const Pages::Piece& p : pages.PiecesIn(from, to)) {

@@ -35,7 +35,7 @@ Result<void> MemoryManager::Impl::Advise(VmaSet::Iterator it, UserRange part, in
   if ((advice == abi::kMadvCold || advice == abi::kMadvPageOut) && vma.locked) return Errno::kEINVAL;
   const bool own_memory = vma.anonymous() && !vma.shared;
   if (advice == abi::kMadvWipeOnFork && !own_memory) return Errno::kEINVAL;
-  const auto set = [&](bool Vma::*flag, bool value) -> Result<void> {
+  const auto set = [&](bool Vma::*flag, bool value) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) -> Result<void> {
     if (vma.*flag == value) return base::Ok();
     TRY(Isolate(part));
     vmas.Find(part.start.value)->*flag = value;
@@ -184,7 +184,8 @@ Result<void> MemoryManager::Mincore(UserAddr addr, uint64_t length, std::vector<
   if (!addr.page_aligned()) return Errno::kEINVAL;
   const auto size = CheckedPageRoundUp(length);
   const auto range = size ? MakeUserRange(addr, *size) : std::nullopt;
-  if (!range) return Errno::kENOMEM;
+  // A guest may have more address space than we have memory for a byte a page.
+  if (!range || range->size() > kMaxMincore) return Errno::kENOMEM;
   out.assign(range->size() / kPageSize, 0);
   Impl& m = *impl_;
   base::MutexLock lock(m.mu);

@@ -99,7 +99,7 @@ std::vector<VmaInfo> MemoryManager::Vmas() const {
 
 MmUsage MemoryManager::usage() const {
   base::MutexLock lock(impl_->mu);
-  const Impl::Totals& t = impl_->totals;
+  const Impl::Totals t = impl_->totals;
   MmUsage u;
   u.virtual_bytes = t.all;
   u.resident_anon = impl_->pages.bytes(RunKind::kPrivate);

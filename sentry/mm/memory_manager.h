@@ -117,7 +117,9 @@ class MemoryManager final : public base::RefCounted, public UserMemory, public M
   void SetBrkStart(UserAddr addr);
   Result<void> Madvise(UserAddr addr, uint64_t length, int advice);
   Result<void> Msync(UserAddr addr, uint64_t length, int flags);
-  // One byte a page into `out` (size = pages).
+  // One byte a page into `out` (size = pages). At most kMaxMincore at once: the
+  // caller goes on piece by piece, as Linux does.
+  static constexpr uint64_t kMaxMincore = uint64_t{1} << 30;
   Result<void> Mincore(UserAddr addr, uint64_t length, std::vector<uint8_t>& out);
   Result<void> Mlock(UserAddr addr, uint64_t length, bool on_fault);
   Result<void> Munlock(UserAddr addr, uint64_t length);

@@ -47,7 +47,7 @@ void MemoryManager::Impl::SplitAt(uint64_t addr) {
 
 Result<void> MemoryManager::Impl::Isolate(UserRange range) {
   if (vmas.size() + 2 > kMaxVmas) {
-    const auto cuts = [&](uint64_t addr) {
+    const auto cuts = [&](uint64_t addr) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
       const Vma* v = vmas.Find(addr);
       return v != nullptr && v->range.start.value < addr;
     };

@@ -149,8 +149,8 @@ Interruptible<size_t> PipeToFile(Task& task, const VfsContext& ctx, PipeEnd& in,
   while (done < count) {
     // Linux waits for the first byte only.
     const Wait wait_in = done > 0 ? Wait::kNever : wait;
-    auto chunk = BlockForIo(task, in, base::kReadableEvents, wait_in,
-                            [&] { return PeekPipe(ctx, in.pipe(), count - done); });
+    auto chunk =
+        BlockForIo(task, in, base::kReadableEvents, wait_in, [&] { return PeekPipe(ctx, in.pipe(), count - done); });
     if (!chunk.ok()) return done > 0 ? Interruptible<size_t>(done) : Interruptible<size_t>(chunk.error());
     if (chunk.value().empty()) break;
     KernelIoSource source(chunk.value());
@@ -188,8 +188,8 @@ Interruptible<size_t> FileToPipe(Task& task, const VfsContext& ctx, FileDescript
 
 // From a file without offsets (socket, terminal) into a pipe, once: what is
 // there, after the pipe has room for it.
-Interruptible<size_t> StreamToPipe(Task& task, const VfsContext& ctx, FileDescription& in, PipeEnd& out,
-                                   uint64_t count, Wait wait) {
+Interruptible<size_t> StreamToPipe(Task& task, const VfsContext& ctx, FileDescription& in, PipeEnd& out, uint64_t count,
+                                   Wait wait) {
   TRY(WaitForRoom(task, out, wait));
   Buffer buf(std::min<size_t>(count, kPipeBuf));
   const bool socket = in.kind() == Socket::Kind();

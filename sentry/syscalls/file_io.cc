@@ -49,9 +49,8 @@ Interruptible<size_t> WriteFile(Task& task, const VfsContext& ctx, FileDescripti
                                 std::optional<uint64_t> offset, Wait wait) {
   size_t done = 0;
   while (true) {
-    auto n = BlockForIo(task, file, base::kWritableEvents, wait, [&] {
-      return offset ? file.WriteAt(ctx, src, *offset + done) : file.Write(ctx, src);
-    });
+    auto n = BlockForIo(task, file, base::kWritableEvents, wait,
+                        [&] { return offset ? file.WriteAt(ctx, src, *offset + done) : file.Write(ctx, src); });
     if (!n.ok()) {
       const SyscallError error = n.error();
       const Errno* const e = error.errno_if();

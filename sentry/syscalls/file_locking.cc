@@ -76,7 +76,8 @@ SyscallResult TestRangeLock(Task& task, FileDescription& file, uint32_t command,
     lock.type = found->type == LockType::kRead ? abi::kFRdLck : abi::kFWrLck;
     lock.whence = abi::kSeekSet;
     lock.start = static_cast<int64_t>(found->range.start);
-    lock.len = found->range.last == LockRange::kMax ? 0 : static_cast<int64_t>(found->range.last - found->range.start + 1);
+    lock.len =
+        found->range.last == LockRange::kMax ? 0 : static_cast<int64_t>(found->range.last - found->range.start + 1);
     lock.pid = found->owner.pid;
   }
   return UserOut<abi::Flock>(arg).Write(task.mm(), lock);

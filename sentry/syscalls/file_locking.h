@@ -9,8 +9,7 @@ namespace sentry {
 // F_GETLK, F_OFD_GETLK.
 SyscallResult TestRangeLock(Task& task, FileDescription& file, uint32_t command, UserAddr arg);
 // F_SETLK, F_SETLKW and the OFD forms of `file`, which stood at `fd`.
-SyscallResult SetRangeLock(Task& task, int32_t fd, const RefPtr<FileDescription>& file, uint32_t command,
-                           UserAddr arg);
+SyscallResult SetRangeLock(Task& task, int32_t fd, const RefPtr<FileDescription>& file, uint32_t command, UserAddr arg);
 
 }  // namespace sentry
 

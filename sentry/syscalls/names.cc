@@ -36,16 +36,13 @@ SyscallResult SysLinkat(Task& task, DirFd old_dir, UserPath old_path, DirFd new_
   const bool empty_path = (flags & abi::kAtEmptyPath) != 0;
   // Whoever was handed a descriptor must not thereby be able to name the file.
   if (empty_path && !task.creds().Has(Capability::kDacReadSearch)) return Errno::kENOENT;
-  const PathArg old_arg =
-      TRY(ReadPathArg(task, old_dir, old_path, empty_path ? EmptyPath::kAllowed : EmptyPath::kNo));
+  const PathArg old_arg = TRY(ReadPathArg(task, old_dir, old_path, empty_path ? EmptyPath::kAllowed : EmptyPath::kNo));
   const PathArg new_arg = TRY(ReadPathArg(task, new_dir, new_path));
   const WalkFlags walk{.follow = (flags & abi::kAtSymlinkFollow) != 0, .empty_path = empty_path};
   return MakeLink(task.vfs_context(), old_arg.start, old_arg.text, new_arg.start, new_arg.text, walk);
 }
 
-SyscallResult SysSymlink(Task& task, UserPath target, UserPath path) {
-  return SysSymlinkat(task, target, kCwd, path);
-}
+SyscallResult SysSymlink(Task& task, UserPath target, UserPath path) { return SysSymlinkat(task, target, kCwd, path); }
 
 SyscallResult SysSymlinkat(Task& task, UserPath target, DirFd dir, UserPath path) {
   const std::string text = TRY(target.Read(task.mm()));

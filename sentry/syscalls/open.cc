@@ -13,10 +13,10 @@ namespace sentry {
 namespace {
 
 constexpr uint32_t kTmpFileBit = abi::kOTmpFile & ~abi::kODirectory;
-constexpr uint32_t kValidOpenFlags =
-    abi::kOAccMode | abi::kOCreat | abi::kOExcl | abi::kONoCtty | abi::kOTrunc | abi::kOAppend | abi::kONonBlock |
-    abi::kODSync | abi::kOSync | abi::kOAsync | abi::kODirect | abi::kOLargeFile | abi::kODirectory |
-    abi::kONoFollow | abi::kONoAtime | abi::kOCloExec | abi::kOPath | kTmpFileBit;
+constexpr uint32_t kValidOpenFlags = abi::kOAccMode | abi::kOCreat | abi::kOExcl | abi::kONoCtty | abi::kOTrunc |
+                                     abi::kOAppend | abi::kONonBlock | abi::kODSync | abi::kOSync | abi::kOAsync |
+                                     abi::kODirect | abi::kOLargeFile | abi::kODirectory | abi::kONoFollow |
+                                     abi::kONoAtime | abi::kOCloExec | abi::kOPath | kTmpFileBit;
 constexpr uint32_t kPathFlags = abi::kODirectory | abi::kONoFollow | abi::kOPath | abi::kOCloExec;
 
 // struct open_how (man 2 openat2).
@@ -78,6 +78,7 @@ Interruptible<int> WaitForFifo(Task& task, const RefPtr<FileDescription>& file) 
 SyscallResult OpenAt(Task& task, DirFd dir, UserPath path, const RawHow& raw) {
   const OpenHow how = TRY(ToHow(raw));
   const PathArg arg = TRY(ReadPathArg(task, dir, path));
+  TRY(task.fds().CheckRoom(NofileLimit(task)));
   RefPtr<FileDescription> file = TRY(Open(task.vfs_context(), arg.start, arg.text, how));
   if (FifoOpenPending(file)) TRY(WaitForFifo(task, file));
   return InstallFd(task, std::move(file), ToCloseOnExec(how.flags));
@@ -120,9 +121,7 @@ SyscallResult SysCloseRange(Task& task, uint32_t first, uint32_t last, uint32_t 
   return 0;
 }
 
-SyscallResult SysDup(Task& task, Fd fd) {
-  return InstallFd(task, TRY(task.fds().Get(fd.value)), CloseOnExec::kNo);
-}
+SyscallResult SysDup(Task& task, Fd fd) { return InstallFd(task, TRY(task.fds().Get(fd.value)), CloseOnExec::kNo); }
 
 namespace {
 

@@ -2,6 +2,7 @@
 
 #include "sentry/kernel/block.h"
 #include "sentry/syscalls/poll.h"
+#include "sentry/usermem/user_ptr.h"
 
 namespace sentry {
 namespace {
@@ -9,7 +10,7 @@ namespace {
 size_t Scan(std::vector<PollEntry>& entries) {
   size_t count = 0;
   for (PollEntry& e : entries) {
-    e.ready = e.file->Readiness(e.wanted);
+    e.ready = e.file->Readiness(e.wanted) & e.wanted;
     if (e.ready != 0) ++count;
   }
   return count;

@@ -66,7 +66,8 @@ SyscallResult AppendFrom(Task& task, FileDescription& file, Iov iov, std::option
   if (!inode || !inode->is_regular()) return WriteFrom(task, file, std::move(iov), offset, rwf);
   const VfsContext ctx = task.vfs_context();
   const RefPtr<FileDescription> end = TRY(inode->Open(ctx, file.path(), abi::kOWrOnly | abi::kOAppend));
-  const SyscallResult result = WriteFrom(task, *end, std::move(iov), 0, rwf | (file.flags() & abi::kODSync ? kRwfDSync : 0));
+  const SyscallResult result =
+      WriteFrom(task, *end, std::move(iov), 0, rwf | (file.flags() & abi::kODSync ? kRwfDSync : 0));
   if (result.value_if() != nullptr && !offset) TRY(file.Seek(ctx, 0, abi::kSeekEnd));
   return result;
 }

@@ -13,8 +13,7 @@ namespace {
 
 constexpr int32_t kMaxFds = 1 << 20;  // fs.nr_open: no descriptor is above
 constexpr size_t kWordBits = 64;
-constexpr uint32_t kReadEvents =
-    abi::kPollRdNorm | abi::kPollRdBand | abi::kPollIn | abi::kPollHup | abi::kPollErr;
+constexpr uint32_t kReadEvents = abi::kPollRdNorm | abi::kPollRdBand | abi::kPollIn | abi::kPollHup | abi::kPollErr;
 constexpr uint32_t kWriteEvents = abi::kPollWrBand | abi::kPollWrNorm | abi::kPollOut | abi::kPollErr;
 constexpr uint32_t kExceptEvents = abi::kPollPri;
 constexpr std::array<uint32_t, 3> kEvents = {kReadEvents, kWriteEvents, kExceptEvents};

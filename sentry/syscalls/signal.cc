@@ -92,7 +92,7 @@ SyscallResult SysRtSigaction(Task& task, SignalNumber signal, UserIn<abi::SigAct
   abi::SigAction before;
   if (action) {
     fresh.mask = fresh.mask & ~abi::kUnblockable;
-    before = task.SetAction(signal.value, fresh);
+    before = task.group().ExchangeAction(signal.value, fresh);
   } else {
     before = task.group().actions()->Get(signal.value);
   }

@@ -141,7 +141,8 @@ SyscallResult SysReadlinkat(Task& task, DirFd dir, UserPath path, UserAddr buf, 
   if (size <= 0) return Errno::kEINVAL;
   // "" reads a link that was opened with O_PATH | O_NOFOLLOW.
   const PathArg arg = TRY(ReadPathArg(task, dir, path, EmptyPath::kAllowed));
-  const std::string target = TRY(ReadLink(task.vfs_context(), arg.start, arg.text, {.follow = false, .empty_path = true}));
+  const std::string target =
+      TRY(ReadLink(task.vfs_context(), arg.start, arg.text, {.follow = false, .empty_path = true}));
   const size_t n = std::min<size_t>(target.size(), static_cast<size_t>(size));
   TRY(CopyOutFull(task.mm(), buf, std::as_bytes(std::span(target.data(), n))));
   return n;

@@ -35,8 +35,7 @@ Result<void> MayMakeNode(const VfsContext& ctx, uint32_t mode, uint64_t rdev) {
   return device && !whiteout && !ctx.creds->Has(Capability::kMknod) ? Errno::kEPERM : Ok();
 }
 
-Result<Path> MakeNodeAt(const VfsContext& ctx, const Path& start, std::string_view path, uint32_t mode,
-                        uint64_t rdev) {
+Result<Path> MakeNodeAt(const VfsContext& ctx, const Path& start, std::string_view path, uint32_t mode, uint64_t rdev) {
   return CreateAt(ctx, start, path, NewKind::kOther,
                   [&](const ParentWalk& walk, Dentry& dir, const Dentry& child) -> Result<RefPtr<Inode>> {
                     TRY(MayCreate(ctx, dir, child));
@@ -52,8 +51,7 @@ Result<void> MayLink(const VfsContext& ctx, Inode& inode) {
   const Attributes attributes = TRY(inode.GetAttributes(ctx));
   if (OwnerOrCapable(*ctx.creds, attributes)) return Ok();
   constexpr uint32_t kSetGidExec = abi::kSIsGid | 0010;
-  if (!inode.is_regular() || (attributes.mode & abi::kSIsUid) != 0 ||
-      (attributes.mode & kSetGidExec) == kSetGidExec) {
+  if (!inode.is_regular() || (attributes.mode & abi::kSIsUid) != 0 || (attributes.mode & kSetGidExec) == kSetGidExec) {
     return Errno::kEPERM;
   }
   return inode.CheckPermission(ctx, abi::kMayRead | abi::kMayWrite).ok() ? Ok() : Errno::kEPERM;

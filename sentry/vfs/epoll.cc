@@ -11,8 +11,8 @@ namespace sentry {
 namespace {
 
 constexpr uint32_t kPrivateBits = kEpollExclusive | kEpollWakeup | kEpollOneShot | kEpollEt;
-constexpr uint32_t kExclusiveOk = base::kEventIn | base::kEventOut | base::kEventErr | base::kEventHup | kEpollWakeup |
-                                  kEpollEt | kEpollExclusive;
+constexpr uint32_t kExclusiveOk =
+    base::kEventIn | base::kEventOut | base::kEventErr | base::kEventHup | kEpollWakeup | kEpollEt | kEpollExclusive;
 constexpr int kMaxNesting = 5;
 
 // Serialises epoll_ctl of epolls in epolls, so that two calls can't close a

@@ -1,9 +1,9 @@
 #include "gtest/gtest.h"
+#include "sentry/vfs/dentry.h"
 #include "sentry/vfs/epoll.h"
 #include "sentry/vfs/file_locks.h"
-#include "sentry/vfs/simple_inode.h"
-#include "sentry/vfs/dentry.h"
 #include "sentry/vfs/mount.h"
+#include "sentry/vfs/simple_inode.h"
 
 namespace sentry {
 namespace {

@@ -13,8 +13,7 @@ int32_t NextMountId() {
   return next.fetch_add(1, std::memory_order_relaxed);
 }
 
-constexpr uint32_t kPerMount =
-    abi::kMsRdOnly | abi::kMsNoSuid | abi::kMsNoDev | abi::kMsNoExec | abi::kMsNoAtime;
+constexpr uint32_t kPerMount = abi::kMsRdOnly | abi::kMsNoSuid | abi::kMsNoDev | abi::kMsNoExec | abi::kMsNoAtime;
 // A guest can't make a namespace hold more (ENOSPC; Linux's mount-max is 100,000).
 constexpr size_t kMaxMounts = 10000;
 
@@ -96,9 +95,7 @@ bool MountNamespace::IsMountpoint(const Dentry& dentry) const {
   return std::any_of(by_place_.begin(), by_place_.end(), [&](const auto& e) { return e.first.second == &dentry; });
 }
 
-Path MountNamespace::Mountpoint(const Mount& mount) const {
-  return mount.place();
-}
+Path MountNamespace::Mountpoint(const Mount& mount) const { return mount.place(); }
 
 // Through whatever is mounted on `at`.
 Path MountNamespace::TopLocked(Path at) const {
@@ -111,7 +108,8 @@ Path MountNamespace::TopLocked(Path at) const {
 }
 
 RefPtr<Mount> MountNamespace::FindLocked(const Path& mount_root) const {
-  if (!mount_root.mount || !mount_root.mount->attached_ || mount_root.dentry != mount_root.mount->root()) return nullptr;
+  if (!mount_root.mount || !mount_root.mount->attached_ || mount_root.dentry != mount_root.mount->root())
+    return nullptr;
   auto it = std::find(mounts_.begin(), mounts_.end(), mount_root.mount);
   return it == mounts_.end() ? nullptr : *it;
 }

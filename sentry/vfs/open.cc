@@ -63,8 +63,7 @@ Result<RefPtr<FileDescription>> OpenInode(const VfsContext& ctx, const Path& pat
   if ((flags & abi::kOPath) != 0) return RefPtr<FileDescription>(MakeRef<FileDescription>(path, flags));
   Inode& inode = *path.dentry->inode_ptr();
   const uint32_t type = inode.type();
-  const bool special =
-      type == abi::kSIfIfo || type == abi::kSIfChr || type == abi::kSIfBlk || type == abi::kSIfSock;
+  const bool special = type == abi::kSIfIfo || type == abi::kSIfChr || type == abi::kSIfBlk || type == abi::kSIfSock;
   const bool writes = WantsWrite(flags) && !special;
   if (writes) {
     TRY(inode.GetWriteAccess());
@@ -228,8 +227,7 @@ Result<RefPtr<FileDescription>> OpenTemporary(const VfsContext& ctx, const Path&
   const CreateArgs args = TRY(PrepareCreate(ctx, *dir.dentry, abi::kSIfReg | (how.mode & abi::kPermMask), 0));
   RefPtr<Inode> inode = TRY(parent.CreateTemporary(ctx, args));
   const Attributes attributes = TRY(inode->GetAttributes(ctx));
-  const Path place(dir.mount,
-                   Dentry::NewUnhashed(dir.dentry, "#" + std::to_string(attributes.ino), std::move(inode)));
+  const Path place(dir.mount, Dentry::NewUnhashed(dir.dentry, "#" + std::to_string(attributes.ino), std::move(inode)));
   TRY(MayOpen(ctx, place, 0, how.flags));
   return OpenInode(ctx, place, how.flags & ~(abi::kOTmpFile & ~abi::kODirectory) & ~abi::kOExcl);
 }

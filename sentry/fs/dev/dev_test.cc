@@ -4,10 +4,14 @@
 
 #include <string>
 
+#include <sys/mman.h>
+
 #include "sentry/abi/fs.h"
+#include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/vfs/dentry.h"
 #include "sentry/vfs/file_description.h"
 #include "sentry/vfs/mount.h"
+#include "sentry/vfs/operations.h"
 #include "sentry/vfs/simple_inode.h"
 #include "sentry/vfs/special_files.h"
 
@@ -58,6 +62,35 @@ TEST_F(DevTest, ZeroAndFull) {
   auto full = OpenDevice(7);
   EXPECT_EQ(Read(*full, 4).value(), std::string(4, '\0'));
   EXPECT_TRUE(Write(*full, "abc").Is(Errno::kENOSPC));
+}
+
+TEST_F(DevTest, FreshDev) {
+  MemoryFile::Options options;
+  options.small_fd.reset(memfd_create("m", 0));
+  auto memory = MemoryFile::Create(std::move(options)).value();
+  {
+    RefPtr<TmpfsFileSystem> fs = TmpfsFileSystem::Create(*memory);
+    auto mounts = MakeRef<MountNamespace>(MakeRef<Mount>(fs, Dentry::NewRoot(fs->NewRoot()), MountFlags{}));
+    ctx_.creds->effective = CapabilitySet::All();
+    ctx_.root = ctx_.cwd = mounts->root();
+    ctx_.mounts = mounts.get();
+    ctx_.umask = 0;
+    ASSERT_TRUE(PopulateDev(ctx_, ctx_.root).ok());
+    OpenHow how;
+    how.flags = abi::kORdWr;
+    auto null = Open(ctx_, ctx_.root, "/null", how);
+    ASSERT_TRUE(null.ok());
+    EXPECT_EQ(Read(**null, 5).value(), "");
+    EXPECT_EQ(GetAttributes(ctx_, (*null)->path()).value().mode, abi::kSIfChr | 0666u);
+    WalkFlags no_follow;
+    no_follow.follow = false;
+    EXPECT_EQ(ReadLink(ctx_, ctx_.root, "/ptmx", no_follow).value(), "pts/ptmx");
+    const Path shm = ResolvePath(ctx_, ctx_.root, "/shm").value();
+    EXPECT_EQ(GetAttributes(ctx_, shm).value().mode, abi::kSIfDir | 01777u);
+    null = Errno::kENOENT;
+    ctx_.root = ctx_.cwd = Path();
+  }
+  DentryCache::Purge(nullptr);
 }
 
 TEST_F(DevTest, Random) {

@@ -33,7 +33,7 @@ void LineDiscipline::SetTermios(const abi::Termios2& termios) {
     line_.clear();
   } else if (!was && canonical() && !ready_.empty()) {
     // What is unread counts as one line.
-    ready_.back() |= kEndsLine;
+    ready_.back() |= kEndsLine | (ready_.back() == 0 ? kIsEof : 0);
     ready_lines_ = 1;
   }
   if (was != canonical()) erasing_ = literal_next_ = false;
@@ -84,20 +84,23 @@ void LineDiscipline::ReceiveChar(uint8_t c) {
     return;
   }
   if (ReceiveControl(c)) return;
+  bool was_return = false;
   if (c == '\r') {
     if (IFlag(abi::kIgnCr)) return;
-    if (IFlag(abi::kICrNl)) c = '\n';
+    was_return = IFlag(abi::kICrNl);
+    if (was_return) c = '\n';
   } else if (c == '\n' && IFlag(abi::kINlCr)) {
     c = '\r';
   }
   if (canonical() && ReceiveCanonical(c)) return;
-  ReceiveText(c);
+  ReceiveText(c, was_return);
 }
 
 bool LineDiscipline::ReceiveControl(uint8_t c) {
   if (IFlag(abi::kIXOn)) {
     if (IsCc(abi::kVStart, c)) {
       StartOutput();
+      FlushEchoes();
       return true;
     }
     if (IsCc(abi::kVStop, c)) {
@@ -113,7 +116,10 @@ bool LineDiscipline::ReceiveControl(uint8_t c) {
       return true;
     }
   }
-  if (stopped_ && IFlag(abi::kIXOn) && IFlag(abi::kIXAny)) StartOutput();
+  if (stopped_ && IFlag(abi::kIXOn) && IFlag(abi::kIXAny)) {
+    StartOutput();
+    FlushEchoes();
+  }
   return false;
 }
 
@@ -128,7 +134,11 @@ void LineDiscipline::SignalFromChar(int signo, uint8_t c) {
     pending_ = std::move(pending);
   }
   if (IFlag(abi::kIXOn)) StartOutput();
-  if (LFlag(abi::kEcho)) EchoChar(c);
+  if (LFlag(abi::kEcho)) {
+    EchoChar(c);
+  } else {
+    FlushEchoes();
+  }
 }
 
 bool LineDiscipline::ReceiveCanonical(uint8_t c) {
@@ -172,14 +182,15 @@ bool LineDiscipline::ReceiveCanonical(uint8_t c) {
   return false;
 }
 
-void LineDiscipline::ReceiveText(uint8_t c) {
+// A newline that is text is echoed as ^J, unless it was a return.
+void LineDiscipline::ReceiveText(uint8_t c, bool was_return) {
   if (InputFull()) {  // an edit line without end: what does not fit is lost
     if (IFlag(abi::kIMaxBel)) EchoRaw('\a');
     return;
   }
   if (LFlag(abi::kEcho)) {
     FinishErasing();
-    if (c == '\n') {
+    if (was_return) {
       EchoRaw('\n');
     } else {
       NoteLineStart();
@@ -357,7 +368,6 @@ void LineDiscipline::StopOutput() {
 void LineDiscipline::StartOutput() {
   if (!std::exchange(stopped_, false)) return;
   effects_.packet = (effects_.packet & ~abi::kPktStop) | abi::kPktStart;
-  FlushEchoes();
 }
 
 void LineDiscipline::NoteLineStart() {
@@ -366,8 +376,7 @@ void LineDiscipline::NoteLineStart() {
 
 void LineDiscipline::EchoChar(uint8_t c) {
   if (LFlag(abi::kEchoCtl) && IsControl(c) && c != '\t') {
-    EchoRaw('^');
-    EchoRaw(c ^ 0100);
+    AddEcho(kEchoControl | c);
   } else {
     EchoRaw(c);
   }
@@ -392,6 +401,13 @@ void LineDiscipline::FlushEchoes() {
         PutRaw('\b');
         if (column_ > 0) --column_;
       }
+    } else if (op & kEchoControl) {  // not subject to OPOST
+      PutRaw('^');
+      PutRaw(static_cast<uint8_t>(op) ^ 0100);
+      column_ += 2;
+    } else if (op == 0xff) {
+      PutRaw(0xff);
+      ++column_;
     } else {
       PutOutput(static_cast<uint8_t>(op));
     }

@@ -74,6 +74,7 @@ class LineDiscipline {
   static constexpr uint32_t kEchoLineStart = 0x100;  // here the edit line begins
   static constexpr uint32_t kEchoEraseTab = 0x200;   // go back over a tab, kAfterTab and columns above
   static constexpr uint32_t kAfterTab = 0x400;
+  static constexpr uint32_t kEchoControl = 0x800;  // with a control character: ^X
   static constexpr int kColumnsShift = 16;
   static constexpr size_t kEchoMax = 4096;
 
@@ -89,7 +90,7 @@ class LineDiscipline {
   void ReceiveChar(uint8_t c);
   bool ReceiveControl(uint8_t c);    // flow control and signals; true: done with it
   bool ReceiveCanonical(uint8_t c);  // editing and line ends; true: done with it
-  void ReceiveText(uint8_t c);
+  void ReceiveText(uint8_t c, bool was_return = false);
   void SignalFromChar(int signo, uint8_t c);
   void EndLine(uint8_t c, uint16_t marks);
 

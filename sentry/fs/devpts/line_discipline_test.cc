@@ -152,6 +152,21 @@ TEST_F(LineDisciplineTest, FlowControl) {
   EXPECT_TRUE(line_.CanTransmit());
 }
 
+TEST_F(LineDisciplineTest, AStoppedTerminalEchoesWhenItGoesOn) {
+  Type(
+      "\x13"
+      "ab");
+  EXPECT_EQ(Screen(), "");
+  Type("\x11");
+  EXPECT_EQ(Screen(), "ab");
+}
+
+TEST_F(LineDisciplineTest, NewlineThatIsTextIsEchoedAsControl) {
+  Type("\x16\n\n");
+  EXPECT_EQ(Screen(), "^\b^J\r\n");
+  EXPECT_EQ(Read(), "\n\n");
+}
+
 TEST_F(LineDisciplineTest, InputMapping) {
   Change(&abi::Termios2::iflag, abi::kICrNl, abi::kIgnCr | abi::kINlCr | abi::kIStrip);
   Change(&abi::Termios2::lflag, abi::kICanon | abi::kEcho, 0);

@@ -15,6 +15,8 @@
 #include "sentry/vfs/file_description.h"
 #include "sentry/vfs/mount.h"
 #include "sentry/vfs/operations.h"
+#include "sentry/vfs/simple_inode.h"
+#include "sentry/vfs/special_files.h"
 
 namespace sentry {
 namespace {
@@ -234,6 +236,38 @@ TEST_F(TtyTest, ControllingTerminalThroughDevTty) {
   EXPECT_EQ(signals_.sent.size(), 2u);
   EXPECT_FALSE(job_.terminal_);
   EXPECT_TRUE(slave_->Ioctl(ctx_, abi::kTiocNoTty, 0).Is(Errno::kENOTTY));
+}
+
+TEST_F(TtyTest, DevTty) {
+  Attributes a;
+  a.mode = abi::kSIfChr | 0666;
+  a.rdev = abi::MakeDev(5, 0);
+  RefPtr<Inode> inode = MakeRef<SimpleInode>(InternalFileSystem(InternalFs::kAnonInode), a);
+  const Path path = InternalPath(InternalFs::kAnonInode, inode, "tty");
+  EXPECT_TRUE(SpecialFiles::Open(ctx_, path, abi::kSIfChr, a.rdev, abi::kORdWr).Is(Errno::kENXIO));
+  ASSERT_TRUE(MakeControlling(ctx_, slave_).ok());
+  slave_.reset();
+  auto tty = SpecialFiles::Open(ctx_, path, abi::kSIfChr, a.rdev, abi::kORdWr);
+  ASSERT_TRUE(tty.ok());
+  ASSERT_TRUE(Write(**tty, "x").ok());
+  EXPECT_EQ(Read(*master_), "x");
+}
+
+TEST_F(TtyTest, PeerAndDirectory) {
+  auto second = OpenAt("/ptmx", abi::kORdWr);
+  ASSERT_TRUE(second.ok());
+  auto peer = OpenPtyPeer(ctx_, *second, abi::kORdWr | abi::kONoCtty);  // no unlock needed
+  ASSERT_TRUE(peer.ok());
+  EXPECT_TRUE(OpenPtyPeer(ctx_, *peer, abi::kORdWr).Is(Errno::kENOTTY));
+  struct Names final : DirSink {
+    bool Add(std::string_view name, uint64_t, uint32_t, int64_t) override {
+      all += std::string(name) + " ";
+      return true;
+    }
+    std::string all;
+  } names;
+  ASSERT_TRUE(OpenAt("/", 0).value()->IterateDir(ctx_, names).ok());
+  EXPECT_EQ(names.all, ". .. ptmx 0 1 ");
 }
 
 TEST_F(TtyTest, OpeningASlaveMakesItControlling) {

@@ -11,6 +11,10 @@ GoferFileSystem::FileKey GoferFileSystem::KeyOf(const fsgofer::Attr& attr) {
   return {abi::MakeDev(attr.dev_major, attr.dev_minor), attr.ino};
 }
 
+uint64_t GoferFileSystem::DeviceFor(uint64_t host_device) const {
+  return host_device == root_host_device_ ? device() : host_device;
+}
+
 Result<RefPtr<Dentry>> GoferFileSystem::Mount(const GoferOptions& options, RefPtr<FileSystem>* fs) {
   RefPtr<GoferFileSystem> gofer = MakeRef<GoferFileSystem>(options);
   const fsgofer::NodeAttr root = TRY(options.client->Attach(options.mount));
@@ -47,7 +51,10 @@ RefPtr<Inode> GoferFileSystem::InodeFor(const fsgofer::NodeAttr& node, std::opti
   RefPtr<GoferInode> existing, other;  // the last reference may go here, so outside of the lock
   {
     base::MutexLock lock(mu_);
-    if (root_ == 0) root_ = node.node;
+    if (root_ == 0) {
+      root_ = node.node;
+      root_host_device_ = KeyOf(node.attr).device;
+    }
     const auto it = inodes_.find(KeyOf(node.attr));
     // Found but dying: its destructor waits for mu_ to take itself out, unless
     // we have put another in its place.

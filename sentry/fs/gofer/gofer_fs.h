@@ -47,6 +47,7 @@ class GoferFileSystem final : public FileSystem {
 
   fsgofer::Client& client() const { return *options_.client; }
   bool exclusive() const { return options_.caching == GoferCaching::kExclusive; }
+  Attributes ToAttributes(const fsgofer::Attr& attr) const;
   Result<abi::Statfs> StatFs(const VfsContext& ctx) override;
 
   // The inode of a node that a reply named. Takes over the reply's reference.
@@ -73,10 +74,14 @@ class GoferFileSystem final : public FileSystem {
   struct FileKeyHash {
     size_t operator()(const FileKey& k) const { return k.ino * 0x9e3779b97f4a7c15ull ^ k.device; }
   };
+  // st_dev: our own for the root's host device; of mounts below it, the host's,
+  // so that (st_dev, st_ino) names one file.
+  uint64_t DeviceFor(uint64_t host_device) const;
   static FileKey KeyOf(const fsgofer::Attr& attr);
 
   const GoferOptions options_;
-  fsgofer::NodeId root_ = 0;
+  fsgofer::NodeId root_ = 0;       // both set by the first InodeFor
+  uint64_t root_host_device_ = 0;
   // Rank kGoferClient: never held over a message.
   base::RankedMutex<base::LockRank::kGoferClient> mu_;
   std::vector<fsgofer::NodeId> released_ ABSL_GUARDED_BY(mu_);

@@ -20,7 +20,7 @@ fsgofer::MakeOptions ToMakeOptions(const CreateArgs& args) {
 
 }  // namespace
 
-Attributes ToAttributes(const fsgofer::Attr& attr, uint64_t device) {
+Attributes GoferFileSystem::ToAttributes(const fsgofer::Attr& attr) const {
   Attributes a;
   a.ino = attr.ino;
   a.mode = attr.mode;
@@ -31,7 +31,7 @@ Attributes ToAttributes(const fsgofer::Attr& attr, uint64_t device) {
   a.size = attr.size;
   a.blocks = attr.blocks;
   a.blksize = attr.block_size;
-  a.dev = device;
+  a.dev = DeviceFor(abi::MakeDev(attr.dev_major, attr.dev_minor));
   a.atime = ToTimespec(attr.atime);
   a.mtime = ToTimespec(attr.mtime);
   a.ctime = ToTimespec(attr.ctime);
@@ -47,7 +47,7 @@ GoferInode::GoferInode(RefPtr<GoferFileSystem> fs, const fsgofer::NodeAttr& node
       type_(node.attr.mode & abi::kSIfMt),
       host_device_(abi::MakeDev(node.attr.dev_major, node.attr.dev_minor)),
       host_ino_(node.attr.ino),
-      attributes_(ToAttributes(node.attr, fs_->device())),
+      attributes_(fs_->ToAttributes(node.attr)),
       link_target_(std::move(link_target)) {}
 
 GoferInode::~GoferInode() { fs_->ForgetInode(*this); }
@@ -59,7 +59,7 @@ Result<Attributes> GoferInode::GetAttributes(const VfsContext&) {
   }
   const fsgofer::Attr attr = TRY(fs_->client().GetAttr(node_));
   base::MutexLock lock(mu_);
-  attributes_ = ToAttributes(attr, fs_->device());
+  attributes_ = fs_->ToAttributes(attr);
   stale_ = false;
   return attributes_;
 }
@@ -73,7 +73,7 @@ Result<void> GoferInode::Send(fsgofer::SetAttrRequest& request) {
   request.node = node_;
   const fsgofer::Attr attr = TRY(fs_->client().SetAttr(request));
   base::MutexLock lock(mu_);
-  attributes_ = ToAttributes(attr, fs_->device());
+  attributes_ = fs_->ToAttributes(attr);
   stale_ = false;
   return Ok();
 }

@@ -12,8 +12,6 @@ namespace sentry {
 
 enum class DonatedAccess : uint8_t { kRead, kReadWrite };
 
-Attributes ToAttributes(const fsgofer::Attr& attr, uint64_t device);
-
 class GoferInode final : public Inode {
  public:
   GoferInode(RefPtr<GoferFileSystem> fs, const fsgofer::NodeAttr& node, std::optional<std::string> link_target);

@@ -16,9 +16,8 @@ Result<RefPtr<FileDescription>> OpenFifo(const VfsContext& ctx, const Path& path
   const uint32_t access = flags & abi::kOAccMode;
   if (access == abi::kOAccMode) return Errno::kEINVAL;
   const bool needs_reader = access == abi::kOWrOnly && (flags & abi::kONonBlock) != 0 && pipe->is_fifo();
-  const Pipe::OpenState state =
-      TRY(pipe->OpenEnds(access != abi::kOWrOnly, access != abi::kORdOnly,
-                         needs_reader ? Pipe::NeedReader::kYes : Pipe::NeedReader::kNo));
+  const Pipe::OpenState state = TRY(pipe->OpenEnds(access != abi::kOWrOnly, access != abi::kORdOnly,
+                                                   needs_reader ? Pipe::NeedReader::kYes : Pipe::NeedReader::kNo));
   return RefPtr<FileDescription>(MakeRef<PipeEnd>(path, flags, std::move(pipe), state));
 }
 

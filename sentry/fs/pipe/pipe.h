@@ -20,10 +20,10 @@
 
 namespace sentry {
 
-inline constexpr size_t kPipeBuf = kPageSize;              // PIPE_BUF
-inline constexpr uint32_t kPipeDefaultSlots = 16;          // 64 KiB
-inline constexpr size_t kPipeMaxSize = 1 << 20;            // /proc/sys/fs/pipe-max-size
-inline constexpr int64_t kPipeUserPagesSoft = 16384;       // /proc/sys/fs/pipe-user-pages-soft
+inline constexpr size_t kPipeBuf = kPageSize;         // PIPE_BUF
+inline constexpr uint32_t kPipeDefaultSlots = 16;     // 64 KiB
+inline constexpr size_t kPipeMaxSize = 1 << 20;       // /proc/sys/fs/pipe-max-size
+inline constexpr int64_t kPipeUserPagesSoft = 16384;  // /proc/sys/fs/pipe-user-pages-soft
 
 // A page of data; shared only by tee(2).
 struct PipePage final : base::RefCounted {

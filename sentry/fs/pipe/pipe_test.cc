@@ -175,7 +175,7 @@ TEST_F(PipeTest, TeeSharesAndSpliceMoves) {
   EXPECT_TRUE(Pipe::Tee(pipe(), pipe(), 10).Is(Errno::kEINVAL));
   Write("hello world").value();
   EXPECT_EQ(*Pipe::Tee(pipe(), to, 5), 5u);
-  Write("!").value();                      // behind what is shared
+  Write("!").value();                           // behind what is shared
   EXPECT_EQ(*Write(other.write_end, "?"), 1u);  // must not overwrite it
   EXPECT_EQ(Read(other.read_end, 99), "hello?");
   EXPECT_EQ(*Pipe::Splice(pipe(), to, 6), 6u);
@@ -194,8 +194,10 @@ TEST_F(PipeTest, TwoThreads) {
       size_t done = 0;
       while (done < block.size()) {
         const Result<size_t> n = Write(std::string_view(block).substr(done));
-        if (n.ok()) done += *n;
-        else std::this_thread::yield();
+        if (n.ok())
+          done += *n;
+        else
+          std::this_thread::yield();
       }
     }
     pipe_.write_end.reset();

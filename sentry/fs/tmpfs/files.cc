@@ -82,8 +82,7 @@ class DirectoryDescription final : public FileDescription {
       set_position(Directory::kFirstCookie);
     }
     for (;;) {
-      const std::vector<Directory::Entry> batch =
-          directory().EntriesFrom(static_cast<uint64_t>(position()), kBatch);
+      const std::vector<Directory::Entry> batch = directory().EntriesFrom(static_cast<uint64_t>(position()), kBatch);
       if (batch.empty()) return Ok();
       for (const Directory::Entry& entry : batch) {
         const int64_t next = static_cast<int64_t>(entry.cookie) + 1;

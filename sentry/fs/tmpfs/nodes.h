@@ -99,7 +99,7 @@ class Directory final : public Node {
   Result<void> Add(std::string_view name, RefPtr<Node> node);
   bool CloseIfEmpty();
 
-  std::map<uint64_t, Child> entries_ ABSL_GUARDED_BY(mu_);                 // by cookie
+  std::map<uint64_t, Child> entries_ ABSL_GUARDED_BY(mu_);                     // by cookie
   std::unordered_map<std::string_view, uint64_t> names_ ABSL_GUARDED_BY(mu_);  // views of entries_' names
   uint64_t next_cookie_ ABSL_GUARDED_BY(mu_) = kFirstCookie;
   uint32_t subdirectories_ ABSL_GUARDED_BY(mu_) = 0;

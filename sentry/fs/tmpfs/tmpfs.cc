@@ -158,8 +158,7 @@ Result<RefPtr<FileDescription>> TmpfsFileSystem::NewMemfd(const VfsContext& ctx,
   const CreateArgs args{
       .mode = abi::kSIfReg | (no_exec ? 0666u : 0777u), .uid = ctx.creds->fsuid, .gid = ctx.creds->fsgid};
   RefPtr<Inode> inode = NewUnnamed(*this, args, seals);
-  const Path path =
-      InternalPath(InternalFs::kMemfd, std::move(inode), absl::StrFormat("/memfd:%s (deleted)", name));
+  const Path path = InternalPath(InternalFs::kMemfd, std::move(inode), absl::StrFormat("/memfd:%s (deleted)", name));
   return tmpfs::NewRegularDescription(path, abi::kORdWr | abi::kOLargeFile);
 }
 

@@ -138,8 +138,8 @@ TEST(Tmpfs, TemporaryFilesCanBeLinkedOnce) {
   ASSERT_TRUE(MakeLink(t->ctx, file->path(), "", t->ctx.cwd, "/now", WalkFlags{.empty_path = true}).ok());
   EXPECT_EQ(t->Read("/now"), "tmp");
   ASSERT_TRUE(Unlink(t->ctx, t->ctx.cwd, "/now").ok());
-  EXPECT_TRUE(MakeLink(t->ctx, file->path(), "", t->ctx.cwd, "/again", WalkFlags{.empty_path = true})
-                  .Is(Errno::kENOENT));
+  EXPECT_TRUE(
+      MakeLink(t->ctx, file->path(), "", t->ctx.cwd, "/again", WalkFlags{.empty_path = true}).Is(Errno::kENOENT));
 }
 
 TEST(Tmpfs, MemfdSeals) {

@@ -100,9 +100,12 @@ Interruptible<int> FutexTable::Wait(Task& task, UserAddr addr, FutexScope scope,
     break;
   }
   switch (impl_->SleepOn(waiter, deadline)) {
-    case Task::WakeReason::kEvent: return 0;
-    case Task::WakeReason::kTimeout: return Errno::kETIMEDOUT;
-    case Task::WakeReason::kInterrupted: return Restart::kSys;
+    case Task::WakeReason::kEvent:
+      return 0;
+    case Task::WakeReason::kTimeout:
+      return Errno::kETIMEDOUT;
+    case Task::WakeReason::kInterrupted:
+      return Restart::kSys;
   }
   return 0;
 }
@@ -154,6 +157,8 @@ Result<int> FutexTable::Requeue(MemoryManager& mm, UserAddr addr, UserAddr addr2
           if (woken < wake) {
             source.WakeWaiter(*w);
             ++woken;
+          } else if (from.key == to.key) {
+            ++moved;  // to where it is already
           } else {
             source.Unlink(*w);
             w->key = to.key;
@@ -184,12 +189,23 @@ Result<uint32_t> ApplyWakeOp(MemoryManager& mm, UserAddr addr, uint32_t op) {
   while (true) {
     uint32_t fresh;
     switch (operation & 7) {
-      case 0: fresh = arg; break;
-      case 1: fresh = old + arg; break;
-      case 2: fresh = old | arg; break;
-      case 3: fresh = old & ~arg; break;
-      case 4: fresh = old ^ arg; break;
-      default: return Errno::kENOSYS;
+      case 0:
+        fresh = arg;
+        break;
+      case 1:
+        fresh = old + arg;
+        break;
+      case 2:
+        fresh = old | arg;
+        break;
+      case 3:
+        fresh = old & ~arg;
+        break;
+      case 4:
+        fresh = old ^ arg;
+        break;
+      default:
+        return Errno::kENOSYS;
     }
     const uint32_t found = TRY(mm.CompareExchangeU32(addr, old, fresh));
     if (found == old) return old;
@@ -201,13 +217,20 @@ Result<bool> CompareWakeOp(uint32_t old_word, uint32_t op) {
   const int32_t old = static_cast<int32_t>(old_word);
   const int32_t arg = SignExtend12(op & 0xfff);
   switch ((op >> 24) & 15) {
-    case 0: return old == arg;
-    case 1: return old != arg;
-    case 2: return old < arg;
-    case 3: return old <= arg;
-    case 4: return old > arg;
-    case 5: return old >= arg;
-    default: return Errno::kENOSYS;
+    case 0:
+      return old == arg;
+    case 1:
+      return old != arg;
+    case 2:
+      return old < arg;
+    case 3:
+      return old <= arg;
+    case 4:
+      return old > arg;
+    case 5:
+      return old >= arg;
+    default:
+      return Errno::kENOSYS;
   }
 }
 

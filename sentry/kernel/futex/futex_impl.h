@@ -55,7 +55,7 @@ struct FutexBucket {
   base::RankedMutex<base::LockRank::kFutexBucket> mu;
   FutexWaiter* head ABSL_GUARDED_BY(mu) = nullptr;
   FutexWaiter* tail ABSL_GUARDED_BY(mu) = nullptr;
-  std::atomic<uint64_t> wakes{0};    // wake-ups and requeues that passed here
+  std::atomic<uint64_t> wakes{0};     // wake-ups and requeues that passed here
   std::atomic<uint64_t> arrivals{0};  // waiters that came: what CMP_REQUEUE compares against
   std::atomic<uint32_t> waiters{0};
 };

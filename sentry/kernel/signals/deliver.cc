@@ -50,7 +50,7 @@ Task::NextStep Task::Consider(const SigInfo& info, bool from_runtime) {
     }
     return Delivery{.info = info, .action = action};
   }
-  if (group_->is_init_.load(std::memory_order_relaxed) && !from_runtime) return std::monostate();
+  if (group_->unkillable_.load(std::memory_order_relaxed) && !from_runtime) return std::monostate();
   switch (DefaultActionOf(signo)) {
     case DefaultAction::kIgnore:
     case DefaultAction::kContinue:

@@ -158,8 +158,8 @@ SyscallResult Task::ReturnFromSignal() {
   const UserAddr addr(regs_.rsp - 8);
   RtSigFrame frame;
   arch::FpState fp;
-  Result<void> read = CopyInFull(*mm_, addr, std::as_writable_bytes(std::span(&frame, 1)).first(
-                                                 offsetof(RtSigFrame, info)));
+  Result<void> read =
+      CopyInFull(*mm_, addr, std::as_writable_bytes(std::span(&frame, 1)).first(offsetof(RtSigFrame, info)));
   if (read.ok()) read = ReadFpFrame(*mm_, UserAddr(frame.uc.mcontext.fpstate), fp);
   if (!read.ok()) {
     ForceSignal({.signo = abi::kSigSegv, .code = abi::kSiKernel});

@@ -41,7 +41,7 @@ bool ThreadGroup::IgnoredLocked(int signo, const Task& target, Origin origin) co
   // A blocked signal waits: its action may change before it is unblocked.
   if (target.blocked().Has(signo)) return false;
   const uint64_t handler = actions_->Get(signo).handler;
-  if (handler == abi::kSigDfl && is_init_.load(std::memory_order_relaxed) && origin == Origin::kGuest) return true;
+  if (handler == abi::kSigDfl && unkillable_.load(std::memory_order_relaxed) && origin == Origin::kGuest) return true;
   return actions_->IsIgnored(signo);
 }
 
@@ -138,6 +138,16 @@ void ThreadGroup::StartStopLocked(int signo) {
     ++exit_->stop_waiting;
     task->Interrupt();
   }
+}
+
+abi::SigAction ThreadGroup::ExchangeAction(int signo, const abi::SigAction& action) {
+  MutexLock lock(signal_mu_);
+  const abi::SigAction old = actions_->Exchange(signo, action);
+  if (actions_->IsIgnored(signo)) {
+    shared_pending_.Discard(Only(signo));
+    for (const RefPtr<Task>& task : tasks_) task->pending_.Discard(Only(signo));
+  }
+  return old;
 }
 
 // --- Task's side -------------------------------------------------------------

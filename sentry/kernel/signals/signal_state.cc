@@ -108,7 +108,8 @@ SignalSet SignalActions::caught() const {
 bool PendingSignals::Enqueue(const SigInfo& info, size_t limit) {
   const int signo = info.signo;
   if (signo < abi::kSigRtMin) {
-    if (set_.Has(signo)) return false;
+    // Each timer has a signal of its own, for its own count of overruns.
+    if (set_.Has(signo) && info.code != abi::kSiTimer) return false;
   } else if (queue_.size() >= limit) {
     return false;
   }

@@ -26,7 +26,7 @@ class SignalActions final : public base::RefCounted {
  public:
   abi::SigAction Get(int signo) const;
   abi::SigAction Exchange(int signo, const abi::SigAction& action);  // the old one
-  bool IsIgnored(int signo) const;                                    // SIG_IGN, or SIG_DFL of an ignored signal
+  bool IsIgnored(int signo) const;                                   // SIG_IGN, or SIG_DFL of an ignored signal
   RefPtr<SignalActions> Fork() const;
   void ResetForExec();  // handlers -> SIG_DFL, SIG_IGN stays
   SignalSet ignored() const;

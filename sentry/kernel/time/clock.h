@@ -24,7 +24,7 @@ using Deadline = std::optional<int64_t>;
 base::Result<int64_t> TimespecToNs(const abi::Timespec& ts);
 abi::Timespec NsToTimespec(int64_t ns);
 // An absolute time of `clock_realtime` or monotonic as a Deadline.
-Deadline DeadlineAfter(int64_t ns);              // relative, saturating
+Deadline DeadlineAfter(int64_t ns);  // relative, saturating
 Deadline DeadlineAtRealtime(int64_t realtime_ns);
 
 }  // namespace sentry

@@ -47,8 +47,8 @@ class PosixTimers {
   // A SI_TIMER signal leaves its queue: fills in the overrun count and lets the
   // timer queue its next one. False: the timer is gone, the signal is void.
   bool OnSignalTaken(abi::SigInfo& info);
-  void DeleteAll();      // execve: timer_create's, not setitimer's
-  void Shutdown();       // exit: all of them
+  void DeleteAll();  // execve: timer_create's, not setitimer's
+  void Shutdown();   // exit: all of them
   void CpuLimitChanged();
 
  private:
@@ -57,14 +57,15 @@ class PosixTimers {
     int64_t expires = 0;  // in CPU time; 0: off
     int64_t interval = 0;
   };
-  int64_t CpuTime(int which) const;
+  base::Result<Interval> SetCpuItimer(int32_t which, Interval value);
+  base::Result<Interval> GetCpuItimer(int32_t which);
   void Fire(int32_t id, uint64_t generation);
   void FireReal(uint64_t generation);
   void CheckCpu(uint64_t generation);
   void ArmTimer(int32_t id, Timer& timer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ArmReal() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void ArmCpu() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void SendToGroup(int signo, int code);
+  void ArmCpu(int64_t user_ns, int64_t total_ns, size_t threads) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SendToGroup(int signo);
 
   Kernel& kernel_;
   ThreadGroup& group_;

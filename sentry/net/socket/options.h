@@ -42,8 +42,8 @@ class SocketOptions {
   std::atomic<int32_t> receive_buffer_{212992};
   std::atomic<int32_t> receive_low_water_{1};
   std::atomic<int32_t> priority_{0};
-  std::atomic<uint64_t> flags_{0};  // bit n: the boolean option n is on
-  std::atomic<uint64_t> linger_{0};  // struct linger as an integer
+  std::atomic<uint64_t> flags_{0};           // bit n: the boolean option n is on
+  std::atomic<uint64_t> linger_{0};          // struct linger as an integer
   std::atomic<int64_t> receive_timeout_{0};  // ns; 0: none
   std::atomic<int64_t> send_timeout_{0};
 };

@@ -30,9 +30,9 @@ struct ControlData {
 };
 
 struct ReceiveResult {
-  size_t bytes = 0;       // with MSG_TRUNC asked for: the datagram's full length
-  uint32_t flags = 0;     // MSG_TRUNC, MSG_EOR, MSG_CTRUNC
-  SocketAddress from;     // empty if unnamed or connected
+  size_t bytes = 0;    // with MSG_TRUNC asked for: the datagram's full length
+  uint32_t flags = 0;  // MSG_TRUNC, MSG_EOR, MSG_CTRUNC
+  SocketAddress from;  // empty if unnamed or connected
   ControlData control;
 };
 
@@ -40,7 +40,7 @@ class Socket : public FileDescription {
  public:
   using FileDescription::FileDescription;
 
-  virtual int domain() const = 0;    // AF_UNIX, ...
+  virtual int domain() const = 0;       // AF_UNIX, ...
   virtual int socket_type() const = 0;  // SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET
   virtual int protocol() const { return 0; }
 

@@ -162,8 +162,7 @@ TEST_F(ConnectTest, Options) {
   const int64_t tv[2] = {2, 500'000}, bad[2] = {1, 1'000'000};
   EXPECT_TRUE(s->SetOption(ctx_, abi::kSolSocket, abi::kSoRcvTimeoOld, std::as_bytes(std::span(tv))).ok());
   EXPECT_EQ(s->receive_timeout_ns(), 2'500'000'000);
-  EXPECT_TRUE(
-      s->SetOption(ctx_, abi::kSolSocket, abi::kSoSndTimeoOld, std::as_bytes(std::span(bad))).Is(Errno::kEDOM));
+  EXPECT_TRUE(s->SetOption(ctx_, abi::kSolSocket, abi::kSoSndTimeoOld, std::as_bytes(std::span(bad))).Is(Errno::kEDOM));
   EXPECT_EQ(s->GetOption(ctx_, abi::kSolSocket, abi::kSoRcvTimeoOld, 8)->size(), 8u);
 }
 

@@ -53,9 +53,10 @@ Result<void> UnixEndpoint::Shutdown(int how) {
   }
   constexpr base::EventMask kChanged = kIn | kOut | base::kEventRdHup;
   wait_queue_.Notify(kChanged | (mode == kBothShut ? base::kEventHup : 0));
+  if ((mode & kReceiveShut) != 0) NotifyWriteWaiters();  // theirs is EPIPE or ECONNREFUSED now
   if (!other || is_datagram()) return Ok();
-  const uint8_t theirs = static_cast<uint8_t>(((mode & kReceiveShut) != 0 ? kSendShut : 0) |
-                                              ((mode & kSendShut) != 0 ? kReceiveShut : 0));
+  const uint8_t theirs =
+      static_cast<uint8_t>(((mode & kReceiveShut) != 0 ? kSendShut : 0) | ((mode & kSendShut) != 0 ? kReceiveShut : 0));
   {
     base::MutexLock lock(other->mu_);
     other->shutdown_ |= theirs;

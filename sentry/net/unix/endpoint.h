@@ -58,7 +58,7 @@ class UnixEndpoint final : public base::RefCounted {
   base::EventMask Readiness(base::EventMask mask);
   bool listening() const;
   int32_t TakeError();  // SO_ERROR
-  struct Identity {  // SO_PEERCRED, SO_PEERGROUPS; no creds: unknown
+  struct Identity {     // SO_PEERCRED, SO_PEERGROUPS; no creds: unknown
     int32_t pid = 0;
     RefPtr<Credentials> creds;
   };
@@ -120,8 +120,7 @@ class UnixEndpoint final : public base::RefCounted {
   std::unique_ptr<UnixMessage> ConsumeStream(UnixMessage& message, size_t n);
 
   // datagram.cc
-  Result<size_t> SendDatagram(const VfsContext& ctx, IoSource& src, std::span<const std::byte> to,
-                              ControlData control);
+  Result<size_t> SendDatagram(const VfsContext& ctx, IoSource& src, std::span<const std::byte> to, ControlData control);
   Result<void> DeliverDatagram(const VfsContext& ctx, UnixEndpoint& other, std::unique_ptr<UnixMessage>& message);
   Errno PeerIsDead(const UnixEndpoint& other);
   Result<ReceiveResult> ReceiveDatagram(IoSink& dst, uint32_t flags, Blocking blocking, Want want);
@@ -157,7 +156,7 @@ class UnixEndpoint final : public base::RefCounted {
   bool bound_ ABSL_GUARDED_BY(mu_) = false;
   UnixName name_ ABSL_GUARDED_BY(mu_);
   RefPtr<UnixBinding> binding_on_path_ ABSL_GUARDED_BY(mu_);
-  Path path_ ABSL_GUARDED_BY(mu_);  // keeps the inode that we are attached to
+  Path path_ ABSL_GUARDED_BY(mu_);                  // keeps the inode that we are attached to
   RefPtr<UnixEndpoint> peer_ ABSL_GUARDED_BY(mu_);  // until Release
   Identity peer_identity_ ABSL_GUARDED_BY(mu_);
   Queue queue_ ABSL_GUARDED_BY(mu_);

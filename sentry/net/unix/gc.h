@@ -22,7 +22,7 @@ class UnixGc {
   static Files Copy(const Files& files);
 
   // Drops the messages of sockets that only such messages hold. Called when a
-  // socket is gone; free when no socket is in flight. No lock is held.
+  // socket is gone, or a limit is met; free when no socket is in flight. No lock is held.
   static void Collect();
 
   static size_t files_in_flight();

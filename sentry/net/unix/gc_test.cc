@@ -1,5 +1,8 @@
 #include "sentry/net/unix/gc.h"
 
+#include <atomic>
+#include <thread>
+
 #include "sentry/net/unix/test_util.h"
 
 namespace sentry {
@@ -113,6 +116,41 @@ TEST_F(GcTest, ALongChainDoesNotOverflowTheStack) {
   }
   carried.reset();
   EXPECT_EQ(gone_, 1);
+}
+
+TEST_F(GcTest, CollectsUnderTraffic) {
+  auto [a, b] = Pair(abi::kSockStream);
+  const S to = a, from = b;
+  std::atomic<bool> done{false};
+  // One thread passes live sockets on, and each must arrive alive.
+  std::thread sender([&] {
+    for (int i = 0; i < 300; ++i) {
+      auto [c, d] = Pair(abi::kSockStream);
+      Send(d, "inside", "", With({d})).value();
+      while (!Send(to, "x", "", With({c})).ok()) std::this_thread::yield();
+    }
+    done = true;
+  });
+  // The other makes garbage, so that collections run all the time.
+  std::thread littering([&] {
+    while (!done) {
+      auto [c, d] = Pair(abi::kSockStream);
+      Send(c, "x", "", With({c, d})).value();
+    }
+  });
+  for (int received = 0; received < 300;) {
+    Result<Got> got = Receive(from, 1);
+    if (!got.ok()) continue;
+    ASSERT_EQ(got->result.control.files.size(), 1u);
+    const S live(static_cast<Socket*>(got->result.control.files[0].get()));
+    got->result.control.files.clear();
+    EXPECT_EQ(Text(live), "inside");
+    ++received;
+  }
+  sender.join();
+  littering.join();
+  UnixGc::Collect();
+  { auto last = Pair(abi::kSockStream); }
 }
 
 TEST_F(GcTest, Bounds) {

@@ -12,9 +12,9 @@
 namespace sentry {
 namespace {
 
-constexpr size_t kSkBuff = 256, kSharedInfo = 320;                   // aligned sizes of Linux's structs
-constexpr size_t kMaxHead = kPageSize - kSharedInfo;                 // SKB_MAX_HEAD(0)
-constexpr size_t kMaxAlloc = 4 * kPageSize - kSharedInfo;            // SKB_MAX_ALLOC
+constexpr size_t kSkBuff = 256, kSharedInfo = 320;         // aligned sizes of Linux's structs
+constexpr size_t kMaxHead = kPageSize - kSharedInfo;       // SKB_MAX_HEAD(0)
+constexpr size_t kMaxAlloc = 4 * kPageSize - kSharedInfo;  // SKB_MAX_ALLOC
 
 size_t Charge(size_t head, size_t paged) {
   return kSkBuff + std::bit_ceil(std::max<size_t>(head + kSharedInfo, 512)) + PageRoundUp(paged);
@@ -69,7 +69,10 @@ UnixMessage::~UnixMessage() {
 }
 
 Result<void> UnixMessage::AttachFiles(const Credentials& creds, Files files) {
-  TRY(UnixGc::Attach(creds, files));
+  if (!UnixGc::Attach(creds, files).ok()) {
+    UnixGc::Collect();  // some may be garbage that no socket's end has collected
+    TRY(UnixGc::Attach(creds, files));
+  }
   files_ = std::move(files);
   files_uid_ = creds.uid;
   return Ok();

@@ -186,8 +186,10 @@ TEST_F(StreamTest, TwoThreads) {
       size_t done = 0;
       while (done < block.size()) {
         const Result<size_t> n = Send(a_, std::string_view(block).substr(done));
-        if (n.ok()) done += *n;
-        else std::this_thread::yield();
+        if (n.ok())
+          done += *n;
+        else
+          std::this_thread::yield();
       }
     }
     a_.reset();

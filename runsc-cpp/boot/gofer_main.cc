@@ -1,0 +1,30 @@
+#include <vector>
+
+#include "base/log.h"
+#include "fsgofer/server/server.h"
+#include "runsc-cpp/boot/boot.h"
+#include "runsc-cpp/boot/rights.h"
+#include "runsc-cpp/filter/filter.h"
+#include "runsc-cpp/sandbox/launch.h"
+
+namespace runsc {
+
+int GoferMain() {
+  SetProcessName("runsc-gofer");
+  const absl::StatusOr<SandboxConfig> config = ReadConfig(kConfigFd);
+  if (!config.ok()) return 1;
+  base::SetLogConfig({.fd = static_cast<int>(config->log_fd),
+                      .level = static_cast<base::LogLevel>(config->log_level),
+                      .process = "gofer"});
+  fsgofer::ServerOptions options;
+  options.mounts.push_back({.host_path = config->root, .readonly = true});
+  for (const VolumeConfig& volume : config->volumes) {
+    options.mounts.push_back({.host_path = volume.host_path, .readonly = volume.read_only});
+  }
+  options.connection.memory = base::UniqueFd(static_cast<int>(config->gofer_memory_fd));
+  for (const uint32_t fd : config->gofer_sockets) options.connection.sockets.emplace_back(static_cast<int>(fd));
+  options.install_filter = [] { return InstallFilter(GoferFilter()); };
+  return fsgofer::ServerMain(std::move(options));
+}
+
+}  // namespace runsc

@@ -1,0 +1,61 @@
+#include "runsc-cpp/cmd/do_flags.h"
+
+#include <gtest/gtest.h>
+
+namespace runsc {
+namespace {
+
+absl::StatusOr<DoFlags> Parse(std::vector<std::string> words) {
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  return ParseDoFlags(static_cast<int>(argv.size()), argv.data());
+}
+
+TEST(ParseDoFlags, CommandKeepsItsOwnFlags) {
+  const auto flags = Parse({"--strace", "ls", "-l", "--strace"});
+  ASSERT_TRUE(flags.ok());
+  EXPECT_TRUE(flags->strace);
+  EXPECT_EQ(flags->command, (std::vector<std::string>{"ls", "-l", "--strace"}));
+}
+
+TEST(ParseDoFlags, DoubleDashEndsFlags) {
+  const auto flags = Parse({"--cwd=/tmp", "--", "--odd"});
+  ASSERT_TRUE(flags.ok());
+  EXPECT_EQ(flags->cwd, "/tmp");
+  EXPECT_EQ(flags->command, std::vector<std::string>{"--odd"});
+}
+
+TEST(ParseDoFlags, ErrorsNameTheFlagAndItsValue) {
+  for (const auto& [words, part] : std::vector<std::pair<std::vector<std::string>, std::string>>{
+           {{"--memory", "lots", "x"}, "--memory: \"lots\""},
+           {{"--memory", "1K", "x"}, "16M"},
+           {{"--volume", "/a", "x"}, "HOST:GUEST"},
+           {{"--cwd", "tmp", "x"}, "absolute"},
+           {{"--env", "=x", "x"}, "NAME=VALUE"},
+           {{"--platform", "hvm", "x"}, "platforms"},
+           {{"--bogus", "x"}, "unknown flag --bogus"},
+           {{"--memory"}, "wants a value"},
+           {{}, "no command"}}) {
+    const auto flags = Parse(words);
+    ASSERT_FALSE(flags.ok());
+    EXPECT_NE(flags.status().message().find(part), absl::string_view::npos) << flags.status();
+  }
+}
+
+TEST(ParseBytes, Units) {
+  EXPECT_EQ(*ParseBytes("16777216"), 16u << 20);
+  EXPECT_EQ(*ParseBytes("64M"), 64u << 20);
+  EXPECT_EQ(*ParseBytes("2g"), uint64_t{2} << 30);
+  EXPECT_FALSE(ParseBytes("99999999999999999999G").ok());
+  EXPECT_FALSE(ParseBytes("").ok());
+  EXPECT_FALSE(ParseBytes("-1").ok());
+}
+
+TEST(ParseVolume, Forms) {
+  EXPECT_FALSE(ParseVolume("/a:/b")->read_only);
+  EXPECT_TRUE(ParseVolume("/a:/b:ro")->read_only);
+  for (const char* bad : {"/a", "/a:b", ":/b", "/a:/b:no", "/a:/b:ro:x"}) EXPECT_FALSE(ParseVolume(bad).ok()) << bad;
+}
+
+}  // namespace
+}  // namespace runsc

@@ -1,0 +1,138 @@
+// Open files of the overlay: each operation finds the layer that holds the file
+// now, so a description opened before a copy-up sees what is written after it.
+#include <memory>
+#include <utility>
+
+#include "sentry/fs/overlay/nodes.h"
+#include "sentry/vfs/dentry.h"
+#include "sentry/vfs/file_description.h"
+#include "sentry/vfs/mount.h"
+
+namespace sentry::overlay {
+namespace {
+
+class RegularDescription final : public FileDescription {
+ public:
+  using FileDescription::FileDescription;
+
+  bool seekable() const override { return true; }
+  Result<size_t> ReadAt(const VfsContext& ctx, IoSink& dst, uint64_t offset) override {
+    if (dst.remaining() == 0) return size_t{0};
+    return TRY(Real(ctx))->ReadAt(ctx, dst, offset);
+  }
+  Result<size_t> WriteAt(const VfsContext& ctx, IoSource& src, uint64_t offset) override {
+    if (src.remaining() == 0) return size_t{0};
+    TRY(node().EnsureUpper());
+    return TRY(Real(ctx))->WriteAt(ctx, src, offset);
+  }
+  Result<uint64_t> SeekDataHole(const VfsContext& ctx, uint64_t offset, int whence) override {
+    return TRY(Real(ctx))->SeekDataHole(ctx, offset, whence);
+  }
+  Result<void> Fallocate(const VfsContext& ctx, int mode, uint64_t offset, uint64_t length) override {
+    constexpr int kPunchHole = 2, kZeroRange = 16;
+    TRY(node().EnsureUpper());
+    TRY(TRY(Real(ctx))->Fallocate(ctx, mode, offset, length));
+    if ((mode & (kPunchHole | kZeroRange)) != 0) {
+      node().InvalidateAll(PageRoundDown(offset), length + kPageSize, MappingSpace::Copies::kKeep);
+    }
+    return Ok();
+  }
+  Result<void> Sync(const VfsContext& ctx) override {
+    if (node().upper() == nullptr) return Ok();
+    return TRY(Real(ctx))->Sync(ctx);
+  }
+  Result<uint64_t> Ioctl(const VfsContext& ctx, uint32_t request, uint64_t arg) override {
+    return TRY(Real(ctx))->Ioctl(ctx, request, arg);
+  }
+  Result<RefPtr<Mappable>> MapTarget() override { return RefPtr<Mappable>(inode()); }
+
+ private:
+  Node& node() const { return static_cast<Node&>(*dentry().inode_ptr()); }
+
+  Result<RefPtr<FileDescription>> Real(const VfsContext& ctx) {
+    const bool upper = node().upper() != nullptr;
+    {
+      base::MutexLock lock(real_mu_);
+      if (real_.file && (real_.of_upper || !upper)) return Synced(real_.file);
+    }
+    Node::RealFile fresh = TRY(node().OpenReal(ctx));
+    base::MutexLock lock(real_mu_);
+    // What stood there goes with `fresh`, behind the lock.
+    if (!real_.file || !real_.of_upper) std::swap(real_, fresh);
+    return Synced(real_.file);
+  }
+  // Status flags are this description's: F_SETFL never reaches the layer's own.
+  RefPtr<FileDescription> Synced(const RefPtr<FileDescription>& real) const {
+    constexpr uint32_t kPassed = abi::kOAppend | abi::kONoAtime;
+    uint32_t wanted = flags() & kPassed;
+    if (path().mount->flags().no_atime) wanted |= abi::kONoAtime;
+    if ((real->flags() & kPassed) != wanted) real->SetStatusFlags(wanted);
+    return real;
+  }
+
+  base::RankedMutex<base::LockRank::kLeaf> real_mu_;
+  Node::RealFile real_ ABSL_GUARDED_BY(real_mu_);
+};
+
+class DirectoryDescription final : public FileDescription {
+ public:
+  using FileDescription::FileDescription;
+
+  bool seekable() const override { return true; }
+  Result<size_t> ReadAt(const VfsContext&, IoSink&, uint64_t) override { return Errno::kEISDIR; }
+  Result<int64_t> Seek(const VfsContext& ctx, int64_t offset, int whence) override {
+    if (whence != abi::kSeekSet && whence != abi::kSeekCur) return Errno::kEINVAL;
+    return FileDescription::Seek(ctx, offset, whence);
+  }
+  // Offsets count the entries of a list made at the beginning; names that come
+  // or go later are seen after a rewind.
+  Result<void> IterateDir(const VfsContext& ctx, DirSink& sink) override {
+    std::shared_ptr<const List> fresh;
+    if (NeedsList()) fresh = std::make_shared<const List>(TRY(directory().Merged(ctx)));
+    base::MutexLock lock(position_mu_);
+    if (fresh) list_ = fresh;
+    return Give(ctx, sink);
+  }
+
+ private:
+  using List = std::vector<Directory::Entry>;
+  static constexpr int64_t kFirst = 2;
+
+  Directory& directory() const { return static_cast<Directory&>(*dentry().inode_ptr()); }
+  bool NeedsList() {
+    base::MutexLock lock(position_mu_);
+    return position() == 0 || !list_;
+  }
+  Result<void> Give(const VfsContext& ctx, DirSink& sink) ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_) {
+    if (position() == 0) {
+      if (!sink.Add(".", directory().ino(), abi::kSIfDir, 1)) return Ok();
+      set_position(1);
+    }
+    if (position() == 1) {
+      const RefPtr<Inode> parent = dentry().parent()->inode();
+      const uint64_t ino = parent ? TRY(parent->GetAttributes(ctx)).ino : directory().ino();
+      if (!sink.Add("..", ino, abi::kSIfDir, kFirst)) return Ok();
+      set_position(kFirst);
+    }
+    while (position() - kFirst < static_cast<int64_t>(list_->size())) {
+      const Directory::Entry& entry = (*list_)[static_cast<size_t>(position() - kFirst)];
+      if (!sink.Add(entry.name, entry.ino, entry.type, position() + 1)) return Ok();
+      set_position(position() + 1);
+    }
+    return Ok();
+  }
+
+  std::shared_ptr<const List> list_ ABSL_GUARDED_BY(position_mu_);
+};
+
+}  // namespace
+
+RefPtr<FileDescription> NewFileDescription(const Path& path, uint32_t flags) {
+  return MakeRef<RegularDescription>(path, flags);
+}
+
+RefPtr<FileDescription> NewDirectoryDescription(const Path& path, uint32_t flags) {
+  return MakeRef<DirectoryDescription>(path, flags);
+}
+
+}  // namespace sentry::overlay
