@@ -35,7 +35,7 @@ SyscallResult Task::Execve(const Path& start, std::string path, WalkFlags flags,
 bool Task::BecomeOnlyThread() {
   ThreadGroup& group = *group_;
   {
-    MutexLock lock(group.signal_mu());
+    MutexLock lock(group.signal_mu_);
     // Another thread's execve or exit came first and ends this one.
     if (killed() || group.exit_->exec_task) return false;
     if (group.exit_->present > 1) {
@@ -50,7 +50,7 @@ bool Task::BecomeOnlyThread() {
   while (true) {
     PrepareToSleep();
     {
-      MutexLock lock(group.signal_mu());
+      MutexLock lock(group.signal_mu_);
       const bool dying = killed();
       if (dying || group.exit_->present == 1) {
         group.exit_->exec_task = nullptr;

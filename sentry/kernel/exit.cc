@@ -47,7 +47,7 @@ bool Task::StartExit() {
   int32_t stopped = 0;
   bool last;
   {
-    MutexLock lock(group.signal_mu());
+    MutexLock lock(group.signal_mu_);
     impl_->exiting = true;
     last = --exit.live == 0;
     // exit(2) of the leader makes the status, unless the group's end had one.
@@ -95,17 +95,19 @@ void Task::ReleaseResources() {
 bool Task::FinishExit() {
   ThreadGroup& group = *group_;
   RefPtr<Task> self(this);  // the lists' references go below
+  // Asked for once: execve takes the number away as soon as we are done.
+  const bool leader = is_leader();
   bool all_done;
   {
-    MutexLock lock(group.signal_mu());
+    MutexLock lock(group.signal_mu_);
     all_done = --group.exit_->present == 0;
-    if (!is_leader()) {
+    if (!leader) {
       group.FoldTimes(cpu_times());
       std::erase_if(group.tasks_, [this](const RefPtr<Task>& task) { return task.get() == this; });
     }
     if (group.exit_->exec_task) group.exit_->exec_task->Wake();
   }
-  if (!is_leader()) kernel().pids().RemoveThread(*this);
+  if (!leader) kernel().pids().RemoveThread(*this);
   return all_done;
 }
 

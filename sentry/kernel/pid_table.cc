@@ -81,7 +81,7 @@ Result<void> PidTable::AddProcess(NewProcess process, Task* cloner) {
   if (tasks_ >= max_tasks_) return Errno::kEAGAIN;
   const int32_t id = TRY(AllocateLocked());
   if (cloner) {
-    MutexLock signal_lock(cloner->group().signal_mu());
+    MutexLock signal_lock(cloner->group_->signal_mu_);
     // Linux restarts a clone that a signal overtook, so that the signal goes to
     // the process as it was: a Ctrl-C hits parent and child, or the parent alone.
     if (cloner->RecalculateInterruptedLocked()) return Errno::kEINTR;
@@ -120,9 +120,9 @@ Result<void> PidTable::AddThread(RefPtr<Task> task, Task& cloner) {
   const int32_t id = TRY(AllocateLocked());
   task->tid_.store(id, std::memory_order_relaxed);
   {
-    MutexLock signal_lock(cloner.group().signal_mu());
+    MutexLock signal_lock(cloner.group_->signal_mu_);
     if (cloner.RecalculateInterruptedLocked()) return Errno::kEINTR;
-    cloner.group().AddTask(task);
+    cloner.group_->AddTask(task);
   }
   entries_[id].task = std::move(task);
   ++tasks_;

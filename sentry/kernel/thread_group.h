@@ -124,7 +124,7 @@ class ThreadGroup final : public base::RefCounted {
   // One execve at a time (rank kExec).
   base::RankedMutex<base::LockRank::kExec>& exec_mu() { return exec_mu_; }
   // Guards both pending queues and masks of the group's tasks.
-  base::RankedMutex<base::LockRank::kSignal>& signal_mu() const { return signal_mu_; }
+  base::RankedMutex<base::LockRank::kSignal>& signal_mu() const ABSL_LOCK_RETURNED(signal_mu_) { return signal_mu_; }
 
  private:
   friend class Kernel;

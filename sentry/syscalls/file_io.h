@@ -21,6 +21,12 @@ enum class Wait : uint8_t {
 // When a wait for `mask` ends by itself: only sockets have such times.
 Deadline IoDeadline(FileDescription& file, base::EventMask mask);
 
+// EINTR of a file, which never sleeps, is a signal that it has sent itself: a
+// terminal's SIGTTIN or SIGTTOU. The call restarts once that was dealt with.
+inline bool IsInterruption(const SyscallError& error) {
+  return error.errno_if() != nullptr && *error.errno_if() == Errno::kEINTR;
+}
+
 // Calls `attempt` until it says something else than EAGAIN. As Linux's
 // sock_intr_errno: a wait with a time-out is not restarted.
 template <typename Attempt>
@@ -30,6 +36,7 @@ auto BlockForIo(Task& task, FileDescription& file, base::EventMask mask, Wait wa
   const Deadline deadline = queue == nullptr ? Deadline() : IoDeadline(file, mask);
   auto result = BlockUntil(task, queue, mask, deadline, std::move(attempt));
   if (deadline && result.interrupted()) return Errno::kEINTR;
+  if (!result.ok() && IsInterruption(result.error())) return Restart::kSys;
   return result;
 }
 

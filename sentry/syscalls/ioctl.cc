@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sentry/syscalls/file_args.h"
+#include "sentry/syscalls/file_io.h"
 #include "sentry/syscalls/handlers.h"
 
 namespace sentry {
@@ -65,7 +66,9 @@ SyscallResult SysIoctl(Task& task, Fd fd, uint32_t request, uint64_t arg) {
   }
   VfsContext ctx = task.vfs_context();
   ctx.memory = &task.mm();
-  return file->Ioctl(ctx, request, arg);
+  const Result<uint64_t> done = file->Ioctl(ctx, request, arg);
+  if (!done.ok() && IsInterruption(done.error())) return Restart::kSys;
+  return done;
 }
 
 }  // namespace sentry

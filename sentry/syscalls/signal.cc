@@ -18,7 +18,8 @@ SigInfo UserInfo(Task& task, int32_t signo, int32_t code) {
   SigInfo info;
   info.signo = signo;
   info.code = code;
-  info.u.kill = {.pid = task.tgid(), .uid = task.creds().uid, .value = 0};
+  info.u.kill.pid = task.tgid();
+  info.u.kill.uid = task.creds().uid;
   return info;
 }
 

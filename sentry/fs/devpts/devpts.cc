@@ -131,7 +131,9 @@ class SlaveFile final : public TtyFile {
       : TtyFile(std::move(path), flags, std::move(tty), Tty::End::kSlave) {}
   ~SlaveFile() override { tty()->SlaveClosed(); }
   Result<size_t> Read(const VfsContext& ctx, IoSink& dst) override { return tty()->SlaveRead(ctx, dst, nonblocking()); }
-  Result<size_t> Write(const VfsContext& ctx, IoSource& src) override { return tty()->SlaveWrite(ctx, src); }
+  Result<size_t> Write(const VfsContext& ctx, IoSource& src) override {
+    return tty()->SlaveWrite(ctx, src, nonblocking());
+  }
 };
 
 class MasterFile final : public TtyFile {

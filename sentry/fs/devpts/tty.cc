@@ -201,6 +201,12 @@ Result<void> Tty::CheckBackground(const VfsContext& ctx, int signo) {
   return Errno::kEINTR;
 }
 
+Result<void> Tty::CheckBackgroundIo(const VfsContext& ctx, int signo, bool nonblocking) {
+  const Result<void> checked = CheckBackground(ctx, signo);
+  if (checked.Is(Errno::kEINTR) && !nonblocking) return Errno::kEAGAIN;
+  return checked;
+}
+
 // --- Data ---
 
 Result<size_t> Tty::MasterRead(IoSink& dst) {
@@ -292,7 +298,7 @@ Result<size_t> Tty::SlaveRead(const VfsContext& ctx, IoSink& dst, bool nonblocki
     base::MutexLock lock(mu_);
     if (!master_open_) return size_t{0};
   }
-  TRY(CheckBackground(ctx, kSigTtin));
+  TRY(CheckBackgroundIo(ctx, kSigTtin, nonblocking));
   if (dst.remaining() == 0) return size_t{0};
   uint8_t buf[kChunk];
   size_t n = 0;
@@ -326,14 +332,14 @@ Result<size_t> Tty::SlaveRead(const VfsContext& ctx, IoSink& dst, bool nonblocki
   return dst.Write(std::as_bytes(std::span(buf)).first(n));
 }
 
-Result<size_t> Tty::SlaveWrite(const VfsContext& ctx, IoSource& src) {
+Result<size_t> Tty::SlaveWrite(const VfsContext& ctx, IoSource& src, bool nonblocking) {
   bool stop_background;
   {
     base::MutexLock lock(mu_);
     if (!master_open_) return Errno::kEIO;
     stop_background = line_.termios().lflag & abi::kToStop;
   }
-  if (stop_background) TRY(CheckBackground(ctx, kSigTtou));
+  if (stop_background) TRY(CheckBackgroundIo(ctx, kSigTtou, nonblocking));
   size_t total = 0;
   uint8_t buf[kChunk];
   while (src.remaining() > 0) {

@@ -35,12 +35,13 @@ class Tty final : public ControllingTerminal {
   // open(2) without O_NOCTTY by a session leader that has no terminal.
   void MaybeBecomeControlling(const VfsContext& ctx);
 
-  // --- Data. EAGAIN: not now. EINTR: a job control signal is on its way to the
-  // caller; the call is to be restarted when it goes on. ---
+  // --- Data. EAGAIN: not now, or (blocking callers) a job control signal is on
+  // its way to the caller, which ends its wait and restarts the call. EINTR: the
+  // same for a caller that does not wait, and for Ioctl. ---
   Result<size_t> MasterRead(IoSink& dst);
   Result<size_t> MasterWrite(IoSource& src);
   Result<size_t> SlaveRead(const VfsContext& ctx, IoSink& dst, bool nonblocking);
-  Result<size_t> SlaveWrite(const VfsContext& ctx, IoSource& src);
+  Result<size_t> SlaveWrite(const VfsContext& ctx, IoSource& src, bool nonblocking);
   base::EventMask Readiness(End end, base::EventMask mask);
   base::WaitQueue& queue(End end) { return end == End::kMaster ? master_queue_ : slave_queue_; }
 
@@ -68,6 +69,7 @@ class Tty final : public ControllingTerminal {
   void NotifyBoth();
   bool IsControllingOf(const VfsContext& ctx) const;
   Result<void> CheckBackground(const VfsContext& ctx, int signo);
+  Result<void> CheckBackgroundIo(const VfsContext& ctx, int signo, bool nonblocking);
   // How many bytes make a read return; VTIME may lower it.
   size_t ReadMinimum(size_t wanted) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Whether a read goes on now, though less than the minimum is there; sets a

@@ -189,7 +189,7 @@ TEST_F(TtyTest, InterruptGoesToTheForegroundGroup) {
 TEST_F(TtyTest, BackgroundReadersStop) {
   ASSERT_TRUE(MakeControlling(ctx_, slave_).ok());
   job_.pgid_ = 30;
-  EXPECT_EQ(Read(*slave_), "EINTR");
+  EXPECT_EQ(Read(*slave_), "EAGAIN");
   EXPECT_EQ(signals_.sent.back(), std::make_tuple(10, 30, kSigTtin));
   job_.ignored_ = {kSigTtin};
   EXPECT_EQ(Read(*slave_), "EIO");
@@ -212,6 +212,8 @@ TEST_F(TtyTest, ToStop) {
   t.lflag |= abi::kToStop;
   ASSERT_TRUE(IoctlPut(*slave_, abi::kTcSetS, t).ok());
   job_.pgid_ = 30;
+  EXPECT_TRUE(Write(*slave_, "x").Is(Errno::kEAGAIN));
+  slave_->SetStatusFlags(abi::kONonBlock);
   EXPECT_TRUE(Write(*slave_, "x").Is(Errno::kEINTR));
   EXPECT_EQ(signals_.sent.back(), std::make_tuple(10, 30, kSigTtou));
 }
