@@ -52,6 +52,8 @@ bool Task::StartExit() {
     last = --exit.live == 0;
     // exit(2) of the leader makes the status, unless the group's end had one.
     if (is_leader() && !group.exiting_.load(std::memory_order_relaxed)) exit.status = {.code = impl_->exit_code};
+    // All have left one by one: from here on nothing changes the status.
+    if (last) group.exiting_.store(true, std::memory_order_seq_cst);
     if (impl_->stop_pending) {
       impl_->stop_pending = false;
       if (--exit.stop_waiting == 0 && !last) {

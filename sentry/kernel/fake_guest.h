@@ -74,7 +74,10 @@ class FakeGuest final : public platform::Platform, public SyscallDispatcher {
     kernel = std::make_unique<Kernel>(std::move(options));
     WriteProgram();
   }
-  ~FakeGuest() override { kernel->Shutdown(); }
+  ~FakeGuest() override {
+    kernel->Shutdown();
+    kernel.reset();  // before the memory it maps
+  }
 
   const platform::PlatformInfo& info() const override { return info_; }
   platform::Result<std::unique_ptr<platform::AddressSpace>> NewAddressSpace() override {

@@ -108,7 +108,7 @@ class Inode : public Mappable {
 
   // --- Opening ---
   // `path` names this inode (through any mount); flags are open(2)'s, without
-  // O_CREAT, O_EXCL. O_TRUNC was done by SetAttr before. Fifos, sockets and
+  // O_CREAT, O_EXCL, O_TRUNC: a truncation is a SetAttr that follows. Fifos, sockets and
   // device nodes of any file system are opened by vfs itself through
   // SpecialFiles (special_files.h), not here.
   virtual Result<RefPtr<FileDescription>> Open(const VfsContext& ctx, const Path& path, uint32_t flags) = 0;

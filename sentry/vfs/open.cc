@@ -153,7 +153,7 @@ Result<RefPtr<FileDescription>> DoOpen(const VfsContext& ctx, const OpenTarget& 
     truncate = true;
   }
   TRY(MayOpen(ctx, target.path, mask, flags));
-  RefPtr<FileDescription> file = TRY(OpenInode(ctx, target.path, flags & ~(abi::kOCreat | abi::kOExcl)));
+  RefPtr<FileDescription> file = TRY(OpenInode(ctx, target.path, flags & ~(abi::kOCreat | abi::kOExcl | abi::kOTrunc)));
   if (truncate) TRY(TruncateAtOpen(ctx, target.path));
   return file;
 }

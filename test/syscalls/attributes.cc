@@ -2,7 +2,7 @@
 #include <sys/time.h>
 #include <utime.h>
 
-#include "harness/test.h"
+#include "test/syscalls/harness/test.h"
 
 TOUCHES("chmod", "fchmod", "fchmodat", "chown", "fchown", "lchown", "fchownat", "utimensat", "utime", "utimes",
         "futimesat", "truncate", "ftruncate", "fallocate", "fsync", "fdatasync", "umask", "sync")

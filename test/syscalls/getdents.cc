@@ -4,7 +4,7 @@
 #include <map>
 #include <set>
 
-#include "harness/test.h"
+#include "test/syscalls/harness/test.h"
 
 TOUCHES("getdents64", "getdents", "lseek")
 

@@ -1,7 +1,7 @@
 // open and openat: creation, flags, permissions.
 #include <sys/resource.h>
 
-#include "harness/test.h"
+#include "test/syscalls/harness/test.h"
 
 TOUCHES("open", "openat", "umask", "close", "openat2", "fcntl")
 

@@ -1,7 +1,7 @@
 // symlinks, and how a path is walked.
 #include <limits.h>
 
-#include "harness/test.h"
+#include "test/syscalls/harness/test.h"
 
 TOUCHES("symlink", "symlinkat", "readlink", "readlinkat", "chdir", "fchdir", "getcwd", "chroot")
 

@@ -1,7 +1,7 @@
 // read, write, lseek on regular files and special descriptors.
 #include <sys/resource.h>
 
-#include "harness/test.h"
+#include "test/syscalls/harness/test.h"
 
 TOUCHES("read", "write", "lseek", "close", "open", "creat")
 

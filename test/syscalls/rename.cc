@@ -1,5 +1,5 @@
 // rename, renameat, renameat2.
-#include "harness/test.h"
+#include "test/syscalls/harness/test.h"
 
 TOUCHES("rename", "renameat", "renameat2")
 

@@ -3,7 +3,7 @@
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
-#include "harness/test.h"
+#include "test/syscalls/harness/test.h"
 
 TOUCHES("stat", "lstat", "fstat", "newfstatat", "statx", "access", "faccessat", "faccessat2", "statfs", "fstatfs",
         "mknod", "mknodat")

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "harness/test.h"
+#include "test/syscalls/harness/test.h"
 
 TOUCHES("pread64", "pwrite64", "readv", "writev", "preadv", "pwritev", "preadv2", "pwritev2")
 

@@ -207,19 +207,26 @@ Result<void> Directory::Rename(const VfsContext& ctx, std::string_view old_name,
     TRY(to.EnsureUpperName(ctx, new_name, *other));
     return upper()->Rename(ctx, old_name, *node.upper(), *to.upper(), new_name, other->upper(), flags);
   }
-  if (other != nullptr && other->HasSeveralLowerNames(ctx)) TRY(other->EnsureUpper());
-  const bool lower_has = TRY(LowerHas(ctx, old_name));
-  if (other != nullptr) other->copy_mu().Lock();
-  // What stands there in the upper: the replaced file, a whiteout, or nothing.
-  const Result<RefPtr<Inode>> there = to.upper()->Lookup(ctx, new_name);
-  Result<void> result = upper()->Rename(ctx, old_name, *node.upper(), *to.upper(), new_name,
-                                        there.ok() ? there.value().get() : nullptr, 0);
-  if (result.ok() && lower_has) result = PutWhiteout(ctx, old_name);
-  if (result.ok() && other != nullptr) other->MarkNameless();
-  if (other != nullptr) other->copy_mu().Unlock();
-  TRY(result);
-  if (other != nullptr) other->NameGone(ctx);
+  if (other == nullptr) return MoveUpper(ctx, old_name, node, to, new_name);
+  if (other->HasSeveralLowerNames(ctx)) TRY(other->EnsureUpper());
+  {
+    base::MutexLock lock(other->copy_mu());
+    TRY(MoveUpper(ctx, old_name, node, to, new_name));
+    other->MarkNameless();
+  }
+  other->NameGone(ctx);
   return Ok();
+}
+
+// In the upper, over whatever stands there: the replaced file, a whiteout, or
+// nothing.
+Result<void> Directory::MoveUpper(const VfsContext& ctx, std::string_view old_name, Node& node, Directory& to,
+                                  std::string_view new_name) {
+  const bool lower_has = TRY(LowerHas(ctx, old_name));
+  const Result<RefPtr<Inode>> there = to.upper()->Lookup(ctx, new_name);
+  Inode* const replaced = there.ok() ? there.value().get() : nullptr;
+  TRY(upper()->Rename(ctx, old_name, *node.upper(), *to.upper(), new_name, replaced, 0));
+  return lower_has ? PutWhiteout(ctx, old_name) : Ok();
 }
 
 Result<std::vector<Directory::Entry>> Directory::Merged(const VfsContext& ctx) {

@@ -144,6 +144,8 @@ class Directory final : public Node {
   Result<RefPtr<Inode>> MakeChild(const VfsContext& ctx, std::string_view name, Make make);
   // Takes the name out of the upper directory, if it is there.
   Result<void> EraseUpper(const VfsContext& ctx, std::string_view name);
+  Result<void> MoveUpper(const VfsContext& ctx, std::string_view old_name, Node& node, Directory& to,
+                         std::string_view new_name);
   // ENOTEMPTY, or empties the upper part of its whiteouts.
   static Result<void> PrepareRemoval(const VfsContext& ctx, Directory& child);
   // Makes sure that the child's upper inode stands at `name`.

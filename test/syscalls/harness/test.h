@@ -32,12 +32,15 @@ namespace st {
 // ---- Registration ----
 
 struct Case {
+  const char* file;
   const char* area;
   const char* name;
   void (*fn)();
   bool full_only;  // runs only with --tier=full
   Case* next = nullptr;
-  Case(const char* a, const char* n, void (*f)(), bool full);
+  Case(const char* file_path, const char* a, const char* n, void (*f)(), bool full);
+  std::string Program() const;  // the file's name without folders and ".cc"
+  std::string Name() const { return std::string(area) + "." + name; }
 };
 
 // An entry point for exec tests: the binary called with argv[0] == "st-helper:NAME".
@@ -258,7 +261,7 @@ using st::Fd;
 
 #define TEST_IMPL(Area, Name, full)                                                   \
   static void Area##_##Name();                                                        \
-  static ::st::Case case_##Area##_##Name(#Area, #Name, &Area##_##Name, full);         \
+  static ::st::Case case_##Area##_##Name(__FILE__, #Area, #Name, &Area##_##Name, full);         \
   static void Area##_##Name()
 #define TEST(Area, Name) TEST_IMPL(Area, Name, false)
 #define TEST_FULL(Area, Name) TEST_IMPL(Area, Name, true)

@@ -1,5 +1,5 @@
 // The parts of test.h that cases call.
-#include "harness/test.h"
+#include "test/syscalls/harness/test.h"
 
 #include <grp.h>
 #include <poll.h>
@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "harness/state.h"
+#include "test/syscalls/harness/state.h"
 
 namespace st {
 
