@@ -125,7 +125,7 @@ std::optional<TaskSnapshot> KernelProcessView::Snapshot(int32_t tgid, int32_t ti
   for (int cpu = 0; cpu < kernel_.cpu_count(); ++cpu) {
     if ((task->cpu_affinity >> cpu) & 1) s.cpus.push_back(static_cast<uint32_t>(cpu));
   }
-  s.wchan = "0";
+  s.wchan.assign(1, '0');
   if (RefPtr<MemoryManager> mm = task->SharedMm()) {
     s.dumpable = mm->dumpable;
     s.memory = MakeRef<MmProcessMemory>(std::move(mm));

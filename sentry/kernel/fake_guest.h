@@ -15,9 +15,9 @@
 #include <utility>
 #include <vector>
 
+#include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/kernel/block.h"
 #include "sentry/kernel/kernel.h"
-#include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/mm/fake_platform.h"
 #include "sentry/vfs/test_tree.h"
 
@@ -65,8 +65,7 @@ class FakeContext final : public platform::Context {
 
 class FakeGuest final : public platform::Platform, public SyscallDispatcher {
  public:
-  FakeGuest()
-      : memory_(NewTestMemory()), fs_(TmpfsFileSystem::Create(*memory_)), tree_(fs_, fs_->NewRoot()) {
+  FakeGuest() : memory_(NewTestMemory()), fs_(TmpfsFileSystem::Create(*memory_)), tree_(fs_, fs_->NewRoot()) {
     Kernel::Options options;
     options.platform = this;
     options.dispatcher = this;

@@ -49,7 +49,7 @@ class [[nodiscard]] Interruptible {
   Interruptible(Result<T> r)
       : v_(r.ok() ? decltype(v_)(std::move(r).value()) : decltype(v_)(SyscallError(r.error()))) {}  // NOLINT
   bool ok() const { return v_.index() == 0; }
-  SyscallError error() const { return *std::get_if<1>(&v_); }
+  const SyscallError& error() const { return *std::get_if<1>(&v_); }
   bool interrupted() const { return !ok() && error().restart_if() != nullptr; }
   T& value() & { return *std::get_if<0>(&v_); }
   T&& value() && { return std::move(*std::get_if<0>(&v_)); }
