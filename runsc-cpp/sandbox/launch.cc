@@ -33,9 +33,10 @@ pid_t Fork(uint64_t flags) {
 }
 
 // Gives the process that is about to be executed exactly `fds`, numbered from
-// kFirstFd, besides 0, 1 and 2.
-void ArrangeDescriptors(const std::vector<int>& fds) {
+// kFirstFd, besides 0, 1 and 2. `self` is moved out of their way.
+void ArrangeDescriptors(const std::vector<int>& fds, int& self) {
   const int base = kFirstFd + static_cast<int>(fds.size());
+  self = fcntl(self, F_DUPFD_CLOEXEC, base);
   std::vector<int> high;
   for (const int fd : fds) high.push_back(fcntl(fd, F_DUPFD_CLOEXEC, base));
   for (size_t i = 0; i < high.size(); ++i) dup2(high[i], kFirstFd + static_cast<int>(i));
@@ -69,7 +70,7 @@ void ResetSignals() {
     if (unshare(CLONE_NEWNS) != 0) FailInChild(control, absl::ErrnoToStatus(errno, "gofer: unshare"));
     if (absl::Status s = MakeRootPrivate(); !s.ok()) FailInChild(control, s);
   }
-  ArrangeDescriptors(fds);
+  ArrangeDescriptors(fds, self);
   ExecSelf(self, "runsc-gofer", kGoferVerb);
 }
 
@@ -97,7 +98,7 @@ void ResetSignals() {
   absl::StatusOr<base::UniqueFd> config_fd = WriteConfig(config);
   if (!config_fd.ok()) FailInChild(control, config_fd.status());
   fds[0] = config_fd->get();
-  ArrangeDescriptors(fds);
+  ArrangeDescriptors(fds, self);
   ExecSelf(self, "runsc-sandbox", kSentryVerb);
 }
 
