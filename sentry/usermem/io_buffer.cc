@@ -83,6 +83,12 @@ Result<size_t> UserIoSource::Read(std::span<std::byte> bytes) {
   return n;
 }
 
+void UserIoSource::Skip(size_t n) {
+  const Result<size_t> skipped = Walk(iov_, index_, offset_, std::min(n, remaining_),
+                                      [](UserAddr, size_t, size_t want) { return Result<size_t>(want); });
+  remaining_ -= skipped.ok() ? *skipped : 0;
+}
+
 void UserIoSource::Rewind(size_t n) {
   remaining_ += n;
   while (n > 0) {

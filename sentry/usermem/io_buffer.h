@@ -35,6 +35,8 @@ class IoSource {
   virtual ~IoSource() = default;
   virtual size_t remaining() const = 0;
   virtual Result<size_t> Read(std::span<std::byte> bytes) = 0;
+  // Passes over `n` bytes without looking at them (/dev/null).
+  virtual void Skip(size_t n) = 0;
   // Takes back the last `n` bytes read (a write that the file took in part).
   virtual void Rewind(size_t n) = 0;
 };
@@ -69,6 +71,7 @@ class UserIoSource final : public IoSource {
   UserIoSource(UserMemory& mem, std::vector<UserIovec> iov);
   size_t remaining() const override { return remaining_; }
   Result<size_t> Read(std::span<std::byte> bytes) override;
+  void Skip(size_t n) override;
   void Rewind(size_t n) override;
 
  private:
@@ -95,6 +98,7 @@ class KernelIoSource final : public IoSource {
   explicit KernelIoSource(std::span<const std::byte> buf) : buf_(buf) {}
   size_t remaining() const override { return buf_.size() - pos_; }
   Result<size_t> Read(std::span<std::byte> bytes) override;
+  void Skip(size_t n) override { pos_ += n; }
   void Rewind(size_t n) override { pos_ -= n; }
 
  private:

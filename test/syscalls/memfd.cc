@@ -140,7 +140,7 @@ TEST(Advice, FadviseAndReadahead) {
   Fd fd(MUST(open(st::Tmp("f").c_str(), O_RDWR | O_CREAT, 0600)));
   EXPECT_RET(syscall(SYS_fadvise64, static_cast<int>(fd), 0, 0, POSIX_FADV_WILLNEED), 0);
   EXPECT_ERR(syscall(SYS_fadvise64, static_cast<int>(fd), 0, 0, 99), EINVAL);
-  EXPECT_ERR(syscall(SYS_fadvise64, static_cast<int>(fd), 0, -1, 0), EINVAL);
+  EXPECT_ERR(syscall(SYS_fadvise64, static_cast<int>(fd), 0, -1L, 0), EINVAL);
   EXPECT_ERR(syscall(SYS_fadvise64, st::BadFd(), 0, 0, 0), EBADF);
   st::Pipe p;
   EXPECT_ERR(syscall(SYS_fadvise64, static_cast<int>(p.r), 0, 0, 0), ESPIPE);

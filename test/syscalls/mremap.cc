@@ -53,7 +53,7 @@ TEST(Mremap, FixedMovesOverOldMapping) {
 TEST(Mremap, DontunmapLeavesEmptyPages) {
   char* p = Map(kPage);
   p[0] = 'd';
-  char* q = static_cast<char*>(MUST(mremap(p, kPage, kPage, MREMAP_MAYMOVE | 4 /*DONTUNMAP*/)));
+  char* q = static_cast<char*>(MUST(mremap(p, kPage, kPage, MREMAP_MAYMOVE | 4 /*DONTUNMAP*/, nullptr)));
   EXPECT_NE(p, q);
   EXPECT_EQ(q[0], 'd');
   EXPECT_EQ(p[0], 0);

@@ -30,7 +30,9 @@ class MemoryDeviceFile final : public FileDescription {
   // the random pool is worth nothing: the bytes are the host's.
   Result<size_t> Write(const VfsContext&, IoSource& src) override {
     if (device_ == MemoryDevice::kFull) return Errno::kENOSPC;
-    return src.remaining();
+    const size_t taken = src.remaining();
+    src.Skip(taken);
+    return taken;
   }
   Result<size_t> WriteAt(const VfsContext& ctx, IoSource& src, uint64_t) override { return Write(ctx, src); }
   bool seekable() const override { return true; }
