@@ -11,6 +11,7 @@ namespace runsc {
 
 int GoferMain() {
   SetProcessName("runsc-gofer");
+  SetUpMalloc();
   const absl::StatusOr<SandboxConfig> config = ReadConfig(kConfigFd);
   if (!config.ok()) return 1;
   base::SetLogConfig({.fd = static_cast<int>(config->log_fd),

@@ -1,6 +1,7 @@
 #include "runsc-cpp/boot/rights.h"
 
 #include <linux/capability.h>
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -8,6 +9,9 @@
 #include <cerrno>
 
 namespace runsc {
+namespace {
+constexpr int kHeaps = 4;
+}  // namespace
 
 absl::Status DropAllCapabilities() {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return absl::ErrnoToStatus(errno, "set no_new_privs");
@@ -20,6 +24,8 @@ absl::Status DropAllCapabilities() {
   if (syscall(SYS_capset, &header, none) != 0) return absl::ErrnoToStatus(errno, "drop capabilities");
   return absl::OkStatus();
 }
+
+void SetUpMalloc() { mallopt(M_ARENA_MAX, kHeaps); }
 
 void SetProcessName(const char* name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 

@@ -10,6 +10,10 @@ namespace runsc {
 // effective sets, and no_new_privs.
 absl::Status DropAllCapabilities();
 
+// Fixes how many heaps malloc uses: else glibc counts CPUs at some thread's
+// first allocation, by opening a file in /sys, which the filter forbids.
+void SetUpMalloc();
+
 // Names the process, as ps(1) shows it.
 void SetProcessName(const char* name);
 

@@ -233,6 +233,7 @@ class Sentry {
 
 int SentryMain() {
   SetProcessName("runsc-sandbox");
+  SetUpMalloc();
   absl::StatusOr<SandboxConfig> config = ReadConfig(kConfigFd);
   if (!config.ok()) return 125;
   close(kConfigFd);

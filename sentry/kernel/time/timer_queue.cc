@@ -52,8 +52,10 @@ void TimerQueue::Impl::StartThread() {
   sigfillset(&all);
   for (int sig : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS}) sigdelset(&all, sig);
   pthread_sigmask(SIG_SETMASK, &all, &old);
-  thread = std::thread([this] { Run(); });
-  pthread_setname_np(thread.native_handle(), "timers");
+  thread = std::thread([this] {
+    pthread_setname_np(pthread_self(), "timers");  // of another thread it would open a file
+    Run();
+  });
   pthread_sigmask(SIG_SETMASK, &old, nullptr);
 }
 
