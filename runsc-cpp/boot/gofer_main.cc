@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <vector>
 
 #include "base/log.h"
@@ -14,6 +16,7 @@ int GoferMain() {
   SetUpMalloc();
   const absl::StatusOr<SandboxConfig> config = ReadConfig(kConfigFd);
   if (!config.ok()) return 1;
+  close(kConfigFd);
   base::SetLogConfig({.fd = static_cast<int>(config->log_fd),
                       .level = static_cast<base::LogLevel>(config->log_level),
                       .process = "gofer"});

@@ -2,6 +2,8 @@
 
 #include <linux/capability.h>
 #include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -11,6 +13,15 @@
 namespace runsc {
 namespace {
 constexpr int kHeaps = 4;
+
+// Frees more than M_TRIM_THRESHOLD at the top of a thread's heap.
+void* ShrinkOneHeap(void*) {
+  void* volatile blocks[16];
+  for (auto& block : blocks) block = malloc(64 << 10);
+  for (auto& block : blocks) free(block);
+  return nullptr;
+}
+
 }  // namespace
 
 absl::Status DropAllCapabilities() {
@@ -25,7 +36,13 @@ absl::Status DropAllCapabilities() {
   return absl::OkStatus();
 }
 
-void SetUpMalloc() { mallopt(M_ARENA_MAX, kHeaps); }
+void SetUpMalloc() {
+  mallopt(M_ARENA_MAX, kHeaps);
+  // When a thread's heap first shrinks, glibc reads /proc/sys/vm/overcommit_memory
+  // and remembers the answer. Now, since the filter lets nobody open that later.
+  pthread_t thread;
+  if (pthread_create(&thread, nullptr, ShrinkOneHeap, nullptr) == 0) pthread_join(thread, nullptr);
+}
 
 void SetProcessName(const char* name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 

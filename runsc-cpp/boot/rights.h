@@ -10,8 +10,8 @@ namespace runsc {
 // effective sets, and no_new_privs.
 absl::Status DropAllCapabilities();
 
-// Fixes how many heaps malloc uses: else glibc counts CPUs at some thread's
-// first allocation, by opening a file in /sys, which the filter forbids.
+// For both processes, before their filters: has malloc ask the host now what it
+// would ask later. It fixes how many heaps there are (glibc would count CPUs).
 void SetUpMalloc();
 
 // Names the process, as ps(1) shows it.

@@ -159,6 +159,7 @@ class Sentry {
     Result<RefPtr<ThreadGroup>> group = kernel_->StartProcess(std::move(init));
     if (!group.ok()) Refuse(group.error());
     command_tgid_ = (*group)->tgid();
+    DeliverSignals();
     return *group;
   }
 
@@ -197,9 +198,20 @@ class Sentry {
     return creds;
   }
 
+  // One that comes before the command has started waits for it.
   void SignalCommand(int signo) {
+    if (signo < 1 || signo > 64) return;
+    waiting_signals_ |= uint64_t{1} << (signo - 1);
+    DeliverSignals();
+  }
+
+  void DeliverSignals() {
+    if (command_tgid_ == 0) return;
+    const uint64_t signals = waiting_signals_.exchange(0);
     const RefPtr<ThreadGroup> group = kernel_->FindGroup(command_tgid_);
-    if (group) (void)kernel_->SignalFromRuntime(*group, signo);  // it may be gone by now
+    for (int signo = 1; group && signo <= 64; ++signo) {  // it may be gone by now
+      if ((signals >> (signo - 1) & 1) != 0) (void)kernel_->SignalFromRuntime(*group, signo);
+    }
   }
 
   void Resize(uint32_t rows, uint32_t columns) {
@@ -227,6 +239,7 @@ class Sentry {
   FileSystems file_systems_;
   StandardStreams streams_;
   std::atomic<int32_t> command_tgid_{0};
+  std::atomic<uint64_t> waiting_signals_{0};  // bit n: signal n + 1
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "runsc-cpp/sandbox/launch.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -55,7 +56,13 @@ void ArrangeDescriptors(const std::vector<int>& fds, int& self) {
   _exit(125);
 }
 
+// For a child that has left the terminal's session. What the terminal sent to
+// all of its job before that is the supervisor's business: it gets dropped.
 void ResetSignals() {
+  for (const int signo : {SIGINT, SIGQUIT, SIGHUP}) {
+    signal(signo, SIG_IGN);
+    signal(signo, SIG_DFL);
+  }
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -77,12 +84,12 @@ void ResetSignals() {
 // Root gives its rights away in two steps, since inside a chroot a user
 // namespace can only be made once the root is a mount again.
 [[noreturn]] void SentryChild(int self, int control, SandboxConfig config, std::vector<int> fds) {
-  ResetSignals();
   setsid();
+  ResetSignals();
   if (absl::Status s = MakeRootPrivate(); !s.ok()) FailInChild(control, s);
   const base::UniqueFd large = HugePageFile();
   if (absl::Status s = EnterEmptyRoot(); !s.ok()) FailInChild(control, s);
-  if (geteuid() == 0 && unshare(CLONE_NEWUSER) != 0) {
+  if (geteuid() == 0 && (setgroups(0, nullptr) != 0 || unshare(CLONE_NEWUSER) != 0)) {
     FailInChild(control, absl::ErrnoToStatus(errno, "unshare the user namespace"));
   }
   SendControl(control, {ControlType::kNamespaceReady, 0, ""});
@@ -164,7 +171,11 @@ absl::StatusOr<Halves> MakeHalves() {
 }
 
 absl::StatusOr<pid_t> StartGofer(const SandboxConfig& config, const Halves& halves, int log_fd) {
-  SandboxConfig own = config;
+  // What the program is, is none of the gofer's business.
+  SandboxConfig own;
+  own.root = config.root;
+  own.volumes = config.volumes;
+  own.log_level = config.log_level;
   DescriptorPlan plan;
   plan.Add(-1);  // the configuration's place
   own.log_fd = plan.Add(log_fd);

@@ -30,6 +30,12 @@ void Complain(std::string_view text) {
   (void)!write(STDERR_FILENO, line.data(), line.size());
 }
 
+// The caller's wish, as by nohup(1): the command would have inherited it.
+bool IsIgnored(int signo) {
+  struct sigaction action;
+  return sigaction(signo, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 std::string StatusWords(int status) {
   if (WIFSIGNALED(status)) return absl::StrCat("was killed by signal ", WTERMSIG(status));
   return absl::StrCat("exited with status ", WEXITSTATUS(status));
@@ -60,6 +66,11 @@ class Supervisor {
   }
 
   bool Send(ControlType type, uint32_t value) { return SendControl(sandbox_.control.get(), {type, value, ""}); }
+
+  bool HasControl() const {
+    pollfd fd{sandbox_.control.get(), POLLIN, 0};
+    return poll(&fd, 1, 0) > 0;
+  }
 
   void OnControl() {
     const std::optional<ControlMessage> message = ReceiveControl(sandbox_.control.get());
@@ -96,7 +107,7 @@ class Supervisor {
         SendWindowSize();
       } else {
         for (const int forwarded : kForwarded) {
-          if (signo == forwarded) Send(ControlType::kSignal, static_cast<uint32_t>(signo));
+          if (signo == forwarded && !IsIgnored(signo)) Send(ControlType::kSignal, static_cast<uint32_t>(signo));
         }
       }
     }
@@ -106,8 +117,10 @@ class Supervisor {
     int status;
     if (!gofer_status_ && waitpid(sandbox_.gofer, &status, WNOHANG) == sandbox_.gofer) {
       gofer_status_ = status;
+      // It also ends because the sentry has: then the sentry's last words are here already.
+      while (!code_ && HasControl()) OnControl();
       // The sentry notices too and says so; this is for when it can't.
-      if (!code_ && !sentry_status_) EndBecause(absl::StrCat("the gofer ", StatusWords(status)));
+      if (!code_) EndBecause(absl::StrCat("the gofer ", StatusWords(status)));
     }
     if (!sentry_status_ && waitpid(sandbox_.sentry, &status, WNOHANG) == sandbox_.sentry) {
       sentry_status_ = status;

@@ -6,8 +6,8 @@
 
 #include "test/syscalls/harness/test.h"
 
-TOUCHES("clock_gettime", "clock_getres", "clock_settime", "clock_nanosleep", "nanosleep", "gettimeofday", "settimeofday",
-        "time", "times", "getrusage")
+TOUCHES("clock_gettime", "clock_getres", "clock_settime", "clock_nanosleep", "nanosleep", "gettimeofday",
+        "settimeofday", "time", "times", "getrusage")
 
 namespace {
 

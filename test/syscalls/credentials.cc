@@ -11,10 +11,6 @@ TOUCHES("getuid", "geteuid", "getgid", "getegid", "setuid", "setgid", "setreuid"
 
 namespace {
 
-void NeedRoot() {
-  if (geteuid() != 0) SKIP("needs root");
-}
-
 // Raw calls: glibc's own reach all threads by signals.
 long Resuid(long r, long e, long s) { return syscall(SYS_setresuid, r, e, s); }
 
@@ -45,7 +41,7 @@ TEST(Ids, CallsAgree) {
 }
 
 TEST(Ids, SetuidByRootSetsAll) {
-  NeedRoot();
+  st::NeedRoot();
   EXPECT_CHILD_OK([] {
     EXPECT_OK(syscall(SYS_setgid, 2000));
     EXPECT_EQ(getegid(), 2000u);
@@ -59,7 +55,7 @@ TEST(Ids, SetuidByRootSetsAll) {
 }
 
 TEST(Ids, SavedIdAllowsReturn) {
-  NeedRoot();
+  st::NeedRoot();
   EXPECT_CHILD_OK([] {
     EXPECT_OK(Resuid(-1, 1000, -1));
     EXPECT_EQ(geteuid(), 1000u);
@@ -69,7 +65,7 @@ TEST(Ids, SavedIdAllowsReturn) {
 }
 
 TEST(Ids, SetresuidRules) {
-  NeedRoot();
+  st::NeedRoot();
   EXPECT_CHILD_OK([] {
     EXPECT_OK(Resuid(1, 2, 3));
     Ids i = Get();
@@ -81,7 +77,7 @@ TEST(Ids, SetresuidRules) {
 }
 
 TEST(Ids, SetreuidSetsSaved) {
-  NeedRoot();
+  st::NeedRoot();
   EXPECT_CHILD_OK([] {
     EXPECT_OK(syscall(SYS_setreuid, 5, 6));
     Ids i = Get();
@@ -92,7 +88,7 @@ TEST(Ids, SetreuidSetsSaved) {
 }
 
 TEST(Ids, GroupForms) {
-  NeedRoot();
+  st::NeedRoot();
   EXPECT_CHILD_OK([] {
     EXPECT_OK(syscall(SYS_setregid, 10, 11));
     gid_t r, e, s;
@@ -108,7 +104,7 @@ TEST(Ids, GroupForms) {
 }
 
 TEST(Ids, FileSystemIds) {
-  NeedRoot();
+  st::NeedRoot();
   EXPECT_CHILD_OK([] {
     EXPECT_RET(syscall(SYS_setfsuid, 1234), 0);
     EXPECT_RET(syscall(SYS_setfsuid, -1), 1234);
@@ -121,7 +117,7 @@ TEST(Ids, FileSystemIds) {
 }
 
 TEST(Ids, FileAccessFollowsThem) {
-  NeedRoot();
+  st::NeedRoot();
   st::WriteFile(st::Tmp("f"), "secret", 0600);
   std::string f = st::Tmp("f");
   EXPECT_CHILD_OK([&] {
@@ -135,7 +131,7 @@ TEST(Ids, FileAccessFollowsThem) {
 }
 
 TEST(Groups, SetAndGet) {
-  NeedRoot();
+  st::NeedRoot();
   EXPECT_CHILD_OK([] {
     gid_t in[3] = {30, 10, 20}, out[4] = {};
     EXPECT_OK(syscall(SYS_setgroups, 3, in));
@@ -152,7 +148,7 @@ TEST(Groups, SetAndGet) {
 }
 
 TEST(Groups, MembershipGivesAccess) {
-  NeedRoot();
+  st::NeedRoot();
   st::WriteFile(st::Tmp("g"), "x", 0640);
   MUST(chown(st::Tmp("g").c_str(), 0, 555));
   std::string g = st::Tmp("g");
@@ -178,7 +174,7 @@ TEST(Capabilities, GetVersions) {
 }
 
 TEST(Capabilities, DropAndNoReturn) {
-  NeedRoot();
+  st::NeedRoot();
   EXPECT_CHILD_OK([] {
     Caps c;
     MUST(syscall(SYS_capget, &c.header, c.data));
@@ -201,7 +197,7 @@ TEST(Capabilities, DropAndNoReturn) {
 }
 
 TEST(Capabilities, LostWithRoot) {
-  NeedRoot();
+  st::NeedRoot();
   EXPECT_CHILD_OK([] {
     MUST(Resuid(1000, 1000, 1000));
     Caps c;
@@ -220,7 +216,7 @@ TEST(Capabilities, LostWithRoot) {
 }
 
 TEST(Capabilities, BoundingSetShrinks) {
-  NeedRoot();
+  st::NeedRoot();
   EXPECT_CHILD_OK([] {
     EXPECT_RET(prctl(PR_CAPBSET_READ, CAP_CHOWN), 1);
     EXPECT_OK(prctl(PR_CAPBSET_DROP, CAP_CHOWN));

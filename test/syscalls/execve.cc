@@ -72,7 +72,9 @@ HELPER(state) {  // what an exec keeps and what it resets
 }
 
 TEST(Execve, PassesArgumentsAndEnvironment) {
-  EXPECT_EQ(Output([] { Exec(st::SelfExe(), {"st-helper:print", "a", "", "b c"}, {"X=1", "Y=two"}); }),
+  EXPECT_EQ(Output([] {
+              Exec(st::SelfExe(), {"st-helper:print", "a", "", "b c"}, {"X=1", "Y=two"});
+            }),
             "[a][][b c]{X=1}{Y=two}");
 }
 
@@ -209,7 +211,7 @@ TEST(Execve, FromAThreadTakesOverThePid) {
 }
 
 TEST(Execve, SetUidBitGivesOwner) {
-  if (geteuid() != 0) SKIP("needs root");
+  st::NeedRoot();
   MUST(chmod(Tmp().c_str(), 0755));
   st::WriteFile(Tmp("suid"), st::ReadFile(st::SelfExe()), 0755);
   MUST(chown(Tmp("suid").c_str(), 1234, 1234));

@@ -1,7 +1,7 @@
 // fork, vfork, clone, clone3: what is shared and what is copied.
+#include <linux/sched.h>
 #include <sched.h>
 #include <sys/mman.h>
-#include <linux/sched.h>
 
 #include "test/syscalls/harness/test.h"
 
@@ -120,8 +120,8 @@ TEST(Vfork, ParentWaitsForExec) {
 HELPER(vfork_exit) { return 44; }
 
 TEST(Clone, FlagErrors) {
-  EXPECT_ERR(RawClone(CLONE_SIGHAND | SIGCHLD), EINVAL);             // without VM
-  EXPECT_ERR(RawClone(CLONE_THREAD | CLONE_VM | SIGCHLD), EINVAL);   // without SIGHAND
+  EXPECT_ERR(RawClone(CLONE_SIGHAND | SIGCHLD), EINVAL);            // without VM
+  EXPECT_ERR(RawClone(CLONE_THREAD | CLONE_VM | SIGCHLD), EINVAL);  // without SIGHAND
   EXPECT_ERR(RawClone(CLONE_FS | CLONE_NEWNS | SIGCHLD), EINVAL);
 }
 

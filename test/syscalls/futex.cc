@@ -1,7 +1,7 @@
 // futex: wait, wake, requeue, bitsets, priority inheritance, robust lists.
 #include <linux/futex.h>
-#include <sys/mman.h>
 #include <stddef.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "test/syscalls/harness/test.h"

@@ -169,7 +169,8 @@ TEST(JobControl, NewlyOrphanedStoppedGroupIsHungUp) {
 
 TEST(JobControl, ChldStopNotification) {
   static volatile sig_atomic_t n;
-  st::OnSignal(SIGCHLD, [](int) { n = n + 1; }, SA_NOCLDSTOP);
+  st::OnSignal(
+      SIGCHLD, [](int) { n = n + 1; }, SA_NOCLDSTOP);
   pid_t child = st::Spawn([] {
     raise(SIGSTOP);
     pause();

@@ -117,6 +117,7 @@ TEST(Mkdir, RelativeToFd) {
 }
 
 TEST(Mkdir, SetgidDirectoryPassesGroupOn) {
+  st::NeedRoot();
   MUST(mkdir(Tmp("g").c_str(), 0755));
   MUST(chown(Tmp("g").c_str(), 0, 1234));
   MUST(chmod(Tmp("g").c_str(), 02775));

@@ -18,10 +18,11 @@ std::string Dir(const char* name) {
 }
 
 void OwnNamespace() {
-  if (geteuid() != 0) SKIP("needs root");
+  st::NeedRoot();
   if (unshare(CLONE_NEWNS) != 0) SKIP("no mount namespaces here");
   // Not everywhere are there propagation types; where there are, nothing may leak out.
-  if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 && errno != EINVAL) SKIP("mounts can't be private");
+  if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 && errno != EINVAL)
+    SKIP("mounts can't be private");
 }
 
 TEST(Mount, TmpfsHidesAndUnmountShows) {
@@ -202,7 +203,7 @@ TEST(PivotRoot, Errors) {
 }
 
 TEST(Chroot, ConfinesLookups) {
-  if (geteuid() != 0) SKIP("needs root");
+  st::NeedRoot();
   std::string d = Dir("jail");
   st::WriteFile(d + "/inside", "in");
   st::WriteFile(Tmp("outside"), "out");

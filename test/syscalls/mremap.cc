@@ -154,7 +154,7 @@ TEST(Mlock, AllAndErrors) {
 }
 
 TEST(Mlock, LimitBindsTheUnprivileged) {
-  if (geteuid() != 0) SKIP("needs root");
+  st::NeedRoot();
   char* p = Map(16 * kPage);
   EXPECT_CHILD_OK([&] {
     struct rlimit r = {4 * kPage, 4 * kPage};
@@ -182,9 +182,9 @@ TEST(Msync, FlagsAndHoles) {
 
 TEST(Membarrier, QueryAndPrivate) {
   long commands = MUST(syscall(SYS_membarrier, 0, 0, 0));
-  EXPECT_TRUE(commands & 1);                            // GLOBAL
+  EXPECT_TRUE(commands & 1);  // GLOBAL
   EXPECT_OK(syscall(SYS_membarrier, 1, 0, 0));
-  if (commands & 8) {                                   // PRIVATE_EXPEDITED
+  if (commands & 8) {                                     // PRIVATE_EXPEDITED
     EXPECT_ERR(syscall(SYS_membarrier, 8, 0, 0), EPERM);  // not registered
     EXPECT_OK(syscall(SYS_membarrier, 16, 0, 0));
     EXPECT_OK(syscall(SYS_membarrier, 8, 0, 0));

@@ -132,6 +132,7 @@ TEST(Open, TooManyFilesIsEMFILE) {
 }
 
 TEST(Open, PermissionsForOthers) {
+  st::NeedRoot();
   st::WriteFile(Tmp("secret"), "s", 0600);
   st::WriteFile(Tmp("public"), "p", 0644);
   MUST(mkdir(Tmp("closed").c_str(), 0700));

@@ -72,7 +72,8 @@ TEST(Poll, WakesWhenDataComes) {
 
 TEST(Poll, SignalInterrupts) {
   pid_t child = st::Spawn([&] {
-    st::OnSignal(SIGUSR1, [](int) {}, SA_RESTART);
+    st::OnSignal(
+        SIGUSR1, [](int) {}, SA_RESTART);
     EXPECT_ERR(poll(nullptr, 0, 10000), EINTR);  // never restarted
   });
   st::WaitBlocked(child);

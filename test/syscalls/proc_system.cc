@@ -109,8 +109,8 @@ TEST(Dev, NumbersOfTheUsualDevices) {
   struct {
     const char* path;
     unsigned major, minor;
-  } devices[] = {{"/dev/null", 1, 3}, {"/dev/zero", 1, 5}, {"/dev/full", 1, 7}, {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9},
-                 {"/dev/tty", 5, 0}};
+  } devices[] = {{"/dev/null", 1, 3},   {"/dev/zero", 1, 5},    {"/dev/full", 1, 7},
+                 {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0}};
   for (auto& d : devices) {
     struct stat s = st::StatOf(d.path);
     EXPECT_TRUE(S_ISCHR(s.st_mode));

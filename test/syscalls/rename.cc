@@ -148,6 +148,7 @@ TEST(Renameat2, BadFlags) {
 }
 
 TEST(Rename, StickyDirectoryProtectsOthersFiles) {
+  st::NeedRoot();
   Dir("s");
   MUST(chmod(Tmp("s").c_str(), 01777));
   st::WriteFile(Tmp("s/f"), "");

@@ -288,7 +288,8 @@ TEST(Altstack, CatchesStackOverflow) {
                   static char stack[65536];
                   stack_t s = {stack, 0, sizeof stack};
                   MUST(sigaltstack(&s, nullptr));
-                  st::OnSignal(SIGSEGV, [](int) { _exit(17); }, SA_ONSTACK);
+                  st::OnSignal(
+                      SIGSEGV, [](int) { _exit(17); }, SA_ONSTACK);
                   volatile char here = 0;
                   for (volatile char* p = &here;; p -= 4096) *p = 1;
                 }),
@@ -319,7 +320,8 @@ TEST(SignalFrame, FaultInfo) {
   if (sigsetjmp(jump, 1) == 0) asm volatile("ud2");
   EXPECT_EQ(g_info.si_signo, SIGILL);
   EXPECT_EQ(g_info.si_code, ILL_ILLOPN);
-  if (sigsetjmp(jump, 1) == 0) asm volatile("xor %%edx, %%edx; mov $1, %%eax; xor %%ecx, %%ecx; div %%ecx" ::: "eax", "ecx", "edx");
+  if (sigsetjmp(jump, 1) == 0)
+    asm volatile("xor %%edx, %%edx; mov $1, %%eax; xor %%ecx, %%ecx; div %%ecx" ::: "eax", "ecx", "edx");
   EXPECT_EQ(g_info.si_signo, SIGFPE);
   EXPECT_EQ(g_info.si_code, FPE_INTDIV);
 }
@@ -334,7 +336,7 @@ TEST(SignalFrame, BlockedFaultKills) {
 }
 
 TEST(Signals, PermissionToKill) {
-  if (geteuid() != 0) SKIP("needs root");
+  st::NeedRoot();
   pid_t child = st::Spawn([] { pause(); });
   EXPECT_CHILD_OK([child] {
     st::DropToNobody();

@@ -77,7 +77,8 @@ TEST(Threads, BarrierMeetsAll) {
   static int serial = 0;
   {
     auto wait = [] {
-      if (pthread_barrier_wait(&barrier) == PTHREAD_BARRIER_SERIAL_THREAD) __atomic_add_fetch(&serial, 1, __ATOMIC_SEQ_CST);
+      if (pthread_barrier_wait(&barrier) == PTHREAD_BARRIER_SERIAL_THREAD)
+        __atomic_add_fetch(&serial, 1, __ATOMIC_SEQ_CST);
     };
     st::Thread a(wait), b(wait), c(wait), d(wait);
     wait();
@@ -112,7 +113,8 @@ TEST(Threads, SignalGoesToTheThread) {
 
 TEST(Threads, ProcessSignalFindsAnUnblockedThread) {
   static volatile pid_t handled;
-  st::OnSignal(SIGUSR1, [](int) { handled = st::GetTid(); }, SA_RESTART);
+  st::OnSignal(
+      SIGUSR1, [](int) { handled = st::GetTid(); }, SA_RESTART);
   st::Pipe p;
   st::Thread t([&] {
     char c;

@@ -18,7 +18,9 @@ Fd NewFile(const std::string& data, int flags = O_RDWR) {
   return Fd(MUST(open(Tmp("f").c_str(), flags)));
 }
 
-struct iovec Iov(void* p, size_t n) { return {p, n}; }
+struct iovec Iov(void* p, size_t n) {
+  return {p, n};
+}
 
 TEST(Pread, LeavesOffsetAlone) {
   Fd fd = NewFile("0123456789");

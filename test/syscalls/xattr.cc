@@ -88,7 +88,7 @@ TEST(Xattr, Errors) {
 }
 
 TEST(Xattr, NeedsPermission) {
-  if (geteuid() != 0) SKIP("needs root");
+  st::NeedRoot();
   std::string f = File();
   MUST(setxattr(f.c_str(), "user.a", "1", 1, 0));
   EXPECT_CHILD_OK([&] {

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import unittest
 
+import check_doc_lines
 import check_files
 import check_host_calls
 import check_includes
@@ -55,6 +56,18 @@ class HostCalls(unittest.TestCase):
         text = 'f.open(x); p->kill(y); std::fopen2(z); // open(x)\nputs("socket(1)"); /* fork()\n */ reopen(1); Open(2);'
         text += "\nPath::Path(Mount m) : mount(m) {}"
         self.assertEqual(list(check_host_calls.calls_in(text)), [])
+
+
+class DocLines(unittest.TestCase):
+    def test_nearest(self):
+        lines = ["a();", "b();", "a();"]
+        self.assertEqual(check_doc_lines.place_of("a()", lines, 4), 3)
+        self.assertEqual(check_doc_lines.place_of("a()", lines, 1), 1)
+        self.assertEqual(check_doc_lines.place_of("c()", lines, 1), 0)
+
+    def test_reference(self):
+        found = check_doc_lines.REFERENCE.findall("see `sentry/mm/a.cc:12 A::B(int)` and `sentry/mm/a.cc`")
+        self.assertEqual(found, [("sentry/mm/a.cc", "12", "A::B(int)")])
 
 
 class Files(unittest.TestCase):

@@ -138,8 +138,9 @@ int Main(int argc, char** argv) {
   if (!MakeRunDir()) return 2;
   Counts n = RunCases(cases.data(), cases.size(), o.run);
   RemoveTree(g_run_dir);
-  dprintf(1, o.run.json ? "{\"done\":true,\"passed\":%d,\"failed\":%d,\"skipped\":%d}\n"
-                        : "%d passed, %d failed, %d skipped\n",
+  dprintf(1,
+          o.run.json ? "{\"done\":true,\"passed\":%d,\"failed\":%d,\"skipped\":%d}\n"
+                     : "%d passed, %d failed, %d skipped\n",
           n.passed, n.failed, n.skipped);
   return n.failed ? 1 : 0;
 }

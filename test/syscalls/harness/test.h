@@ -61,9 +61,9 @@ struct TouchList {
 // ---- Reporting ----
 
 void Fail(const char* file, int line, const std::string& message);  // counts and prints; goes on
-[[noreturn]] void EndCase();                                         // leaves the calling process
-[[noreturn]] void Skip(const std::string& reason);                   // case process only
-int Failures();                                                      // of this case, over all its processes
+[[noreturn]] void EndCase();                                        // leaves the calling process
+[[noreturn]] void Skip(const std::string& reason);                  // case process only
+int Failures();                                                     // of this case, over all its processes
 const char* ErrnoName(int e);
 const char* SignalName(int sig);
 std::string StatusText(int status);  // "exited 1", "killed by SIGSEGV"
@@ -113,7 +113,9 @@ bool CheckSignaled(const char* expr, int status, int sig, const char* file, int 
 
 inline std::string Normal(const char* s) { return s ? s : "(null)"; }
 template <class T>
-const T& Normal(const T& v) { return v; }
+const T& Normal(const T& v) {
+  return v;
+}
 
 template <class A, class B, class Op>
 bool CheckCmp(const char* ea, const char* eb, const char* op, const A& a, const B& b, Op cmp, const char* file,
@@ -121,6 +123,12 @@ bool CheckCmp(const char* ea, const char* eb, const char* op, const A& a, const 
   if (cmp(a, b)) return true;
   Fail(file, line, std::string(ea) + " " + op + " " + eb + ": left " + Show(a) + ", right " + Show(b));
   return false;
+}
+
+// The value of a checking macro; a call, so that no compiler finds it unused.
+template <class T>
+T Value(T v) {
+  return v;
 }
 
 // ---- Descriptors, paths, files ----
@@ -167,12 +175,12 @@ struct SockPair {
 const std::string& Tmp();               // the case's own empty directory, removed after the case; mode 0755
 std::string Tmp(const std::string& n);  // a path in it
 void WriteFile(const std::string& path, const std::string& data, mode_t mode = 0644);  // MUSTs
-std::string ReadFile(const std::string& path);                                        // MUSTs; reads to EOF
-std::string ReadAll(int fd);                                                          // MUSTs; from the offset
-bool Exists(const std::string& path);                                                 // lstat
-struct stat StatOf(const std::string& path);                                          // MUSTs; lstat
-const char* SelfExe();                  // path of this binary, for exec tests
-std::string OuterTmp();                 // the directory that holds all cases' directories
+std::string ReadFile(const std::string& path);                                         // MUSTs; reads to EOF
+std::string ReadAll(int fd);                                                           // MUSTs; from the offset
+bool Exists(const std::string& path);                                                  // lstat
+struct stat StatOf(const std::string& path);                                           // MUSTs; lstat
+const char* SelfExe();   // path of this binary, for exec tests
+std::string OuterTmp();  // the directory that holds all cases' directories
 
 // ---- Processes, threads, time ----
 
@@ -213,7 +221,9 @@ bool WaitUntil(F cond, int ms = 5000) {
 
 void* MapShared(size_t bytes);  // shared anonymous memory, zero-filled; MUSTs
 template <class T>
-T* SharedValue() { return static_cast<T*>(MapShared(sizeof(T))); }
+T* SharedValue() {
+  return static_cast<T*>(MapShared(sizeof(T)));
+}
 
 // A joinable thread. Runs fn(); its tid is known once the constructor returns.
 class Thread {
@@ -221,11 +231,13 @@ class Thread {
   template <class F>
   explicit Thread(F fn) {
     auto* copy = new F(fn);
-    Start([](void* p) {
-      auto* f = static_cast<F*>(p);
-      (*f)();
-      delete f;
-    }, copy);
+    Start(
+        [](void* p) {
+          auto* f = static_cast<F*>(p);
+          (*f)();
+          delete f;
+        },
+        copy);
   }
   Thread(const Thread&) = delete;
   ~Thread() { Join(); }
@@ -249,57 +261,61 @@ void UnblockSignal(int sig);
 inline long PageSize() { return 4096; }
 char* BadAddr();  // one page that can't be read or written
 template <class T = void>
-T* Bad() { return reinterpret_cast<T*>(BadAddr()); }
+T* Bad() {
+  return reinterpret_cast<T*>(BadAddr());
+}
 inline int BadFd() { return 1000000; }
 
-// Becomes uid and gid 65534 with no extra groups (so, no capabilities). For children only.
+// Skips the case where it does not run as root.
+void NeedRoot();
+// Becomes uid and gid 65534 with no extra groups (so, no capabilities). For children only; needs root.
 void DropToNobody();
 
 }  // namespace st
 
 using st::Fd;
 
-#define TEST_IMPL(Area, Name, full)                                                   \
-  static void Area##_##Name();                                                        \
-  static ::st::Case case_##Area##_##Name(__FILE__, #Area, #Name, &Area##_##Name, full);         \
+#define TEST_IMPL(Area, Name, full)                                                     \
+  static void Area##_##Name();                                                          \
+  static ::st::Case case_##Area##_##Name(__FILE__, #Area, #Name, &Area##_##Name, full); \
   static void Area##_##Name()
 #define TEST(Area, Name) TEST_IMPL(Area, Name, false)
 #define TEST_FULL(Area, Name) TEST_IMPL(Area, Name, true)
 
-#define HELPER(name)                                            \
-  static int Helper_##name(int argc, char** argv);              \
-  static ::st::Helper helper_##name(#name, &Helper_##name);     \
+#define HELPER(name)                                        \
+  static int Helper_##name(int argc, char** argv);          \
+  static ::st::Helper helper_##name(#name, &Helper_##name); \
   static int Helper_##name([[maybe_unused]] int argc, [[maybe_unused]] char** argv)
 
-#define TOUCHES(...)                                            \
-  static const char* const kTouched[] = {__VA_ARGS__};          \
+#define TOUCHES(...)                                   \
+  static const char* const kTouched[] = {__VA_ARGS__}; \
   static ::st::TouchList touch_list(kTouched, sizeof(kTouched) / sizeof(kTouched[0]));
 
 // Evaluates a call once and returns its value; ends the case where it is -1 (or MAP_FAILED).
-#define MUST(call)                                                                      \
-  __extension__({                                                                       \
-    errno = 0;                                                                          \
-    auto st_v = (call);                                                                 \
-    int st_e = errno;                                                                   \
+#define MUST(call)                                                                            \
+  __extension__({                                                                             \
+    errno = 0;                                                                                \
+    auto st_v = (call);                                                                       \
+    int st_e = errno;                                                                         \
     if (!::st::CheckOk(#call, ::st::AsLong(st_v), st_e, __FILE__, __LINE__)) ::st::EndCase(); \
-    st_v;                                                                               \
+    ::st::Value(st_v);                                                                        \
   })
 
-#define ST_CALL(check, call, ...)                                                       \
-  __extension__({                                                                       \
-    errno = 0;                                                                          \
-    long st_v = ::st::AsLong(call);                                                     \
-    int st_e = errno;                                                                   \
-    check(#call, st_v, st_e, __VA_ARGS__, __FILE__, __LINE__);                          \
+#define ST_CALL(check, call, ...)                              \
+  __extension__({                                              \
+    errno = 0;                                                 \
+    long st_v = ::st::AsLong(call);                            \
+    int st_e = errno;                                          \
+    check(#call, st_v, st_e, __VA_ARGS__, __FILE__, __LINE__); \
   })
 // Yields the value of the call, as a long.
-#define EXPECT_OK(call)                                                                 \
-  __extension__({                                                                       \
-    errno = 0;                                                                          \
-    long st_v = ::st::AsLong(call);                                                     \
-    int st_e = errno;                                                                   \
-    ::st::CheckOk(#call, st_v, st_e, __FILE__, __LINE__);                               \
-    st_v;                                                                               \
+#define EXPECT_OK(call)                                   \
+  __extension__({                                         \
+    errno = 0;                                            \
+    long st_v = ::st::AsLong(call);                       \
+    int st_e = errno;                                     \
+    ::st::CheckOk(#call, st_v, st_e, __FILE__, __LINE__); \
+    ::st::Value(st_v);                                    \
   })
 #define EXPECT_ERR(call, want) ST_CALL(::st::CheckErr, call, want, #want)
 #define EXPECT_RET(call, want) ST_CALL(::st::CheckRet, call, ::st::AsLong(want))
@@ -309,9 +325,10 @@ using st::Fd;
 #define EXPECT_SIGNALED(status, sig) ::st::CheckSignaled(#status, status, sig, __FILE__, __LINE__)
 #define EXPECT_CHILD_OK(...) EXPECT_EXITED(::st::RunInChild(__VA_ARGS__), 0)
 
-#define ST_CMP(a, op, b)                                                                \
-  ::st::CheckCmp(#a, #b, #op, ::st::Normal(a), ::st::Normal(b),                         \
-                 [](const auto& x, const auto& y) { return x op y; }, __FILE__, __LINE__)
+#define ST_CMP(a, op, b)                                                                                            \
+  ::st::CheckCmp(                                                                                                   \
+      #a, #b, #op, ::st::Normal(a), ::st::Normal(b), [](const auto& x, const auto& y) { return x op y; }, __FILE__, \
+      __LINE__)
 #define EXPECT_EQ(a, b) ST_CMP(a, ==, b)
 #define EXPECT_NE(a, b) ST_CMP(a, !=, b)
 #define EXPECT_LT(a, b) ST_CMP(a, <, b)
@@ -319,7 +336,10 @@ using st::Fd;
 #define EXPECT_GT(a, b) ST_CMP(a, >, b)
 #define EXPECT_GE(a, b) ST_CMP(a, >=, b)
 
-#define ST_ASSERT(check) do { if (!(check)) ::st::EndCase(); } while (0)
+#define ST_ASSERT(check)           \
+  do {                             \
+    if (!(check)) ::st::EndCase(); \
+  } while (0)
 #define ASSERT_TRUE(e) ST_ASSERT(EXPECT_TRUE(e))
 #define ASSERT_EQ(a, b) ST_ASSERT(EXPECT_EQ(a, b))
 #define ASSERT_RET(call, want) ST_ASSERT(EXPECT_RET(call, want))

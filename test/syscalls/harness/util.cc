@@ -96,8 +96,8 @@ bool CheckTrue(const char* expr, bool v, bool want, const char* file, int line) 
 
 bool CheckExited(const char* expr, int status, int code, const char* file, int line) {
   if (WIFEXITED(status) && WEXITSTATUS(status) == code) return true;
-  Fail(file, line, std::string(expr).substr(0, 60) + ": " + StatusText(status) + ", expected exit " +
-                       std::to_string(code));
+  Fail(file, line,
+       std::string(expr).substr(0, 60) + ": " + StatusText(status) + ", expected exit " + std::to_string(code));
   return false;
 }
 
@@ -219,12 +219,14 @@ static char StateOf(pid_t pid, pid_t tid) {
 void WaitBlocked(pid_t pid, pid_t tid) {
   int e = errno;
   int asleep = 0;  // seen asleep twice, some time apart: not only a short sleep on the way
-  WaitUntil([&] {
-    char s = StateOf(pid, tid ? tid : pid);
-    asleep = s == 'S' || s == 'T' ? asleep + 1 : 0;
-    if (asleep) SleepMs(5);
-    return asleep >= 3;
-  }, 1000);
+  WaitUntil(
+      [&] {
+        char s = StateOf(pid, tid ? tid : pid);
+        asleep = s == 'S' || s == 'T' ? asleep + 1 : 0;
+        if (asleep) SleepMs(5);
+        return asleep >= 3;
+      },
+      1000);
   errno = e;
 }
 
@@ -293,6 +295,10 @@ char* BadAddr() {
   static char* p = nullptr;
   if (!p) p = static_cast<char*>(MUST(mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)));
   return p;
+}
+
+void NeedRoot() {
+  if (geteuid() != 0) Skip("needs root");
 }
 
 void DropToNobody() {
