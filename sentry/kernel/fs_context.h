@@ -10,7 +10,7 @@ namespace sentry {
 
 class FsContext final : public base::RefCounted {
  public:
-  FsContext(Path root, Path cwd, uint32_t umask) : root_(std::move(root)), cwd_(std::move(cwd)), umask_(umask) {}
+  FsContext(Path root, Path cwd, uint32_t umask);
   RefPtr<FsContext> Fork() const;
 
   Path root() const;
@@ -21,6 +21,7 @@ class FsContext final : public base::RefCounted {
   uint32_t SetUmask(uint32_t umask);  // the old one
 
  private:
+  ~FsContext() override;
   mutable base::RankedMutex<base::LockRank::kFsContext> mu_;
   Path root_ ABSL_GUARDED_BY(mu_);
   Path cwd_ ABSL_GUARDED_BY(mu_);

@@ -77,7 +77,9 @@ Interruptible<int> WaitForFifo(Task& task, const RefPtr<FileDescription>& file) 
 
 SyscallResult OpenAt(Task& task, DirFd dir, UserPath path, const RawHow& raw) {
   const OpenHow how = TRY(ToHow(raw));
-  const PathArg arg = TRY(ReadPathArg(task, dir, path));
+  PathArg arg = TRY(ReadPathArg(task, dir, path));
+  // RESOLVE_IN_ROOT: an absolute path begins there too.
+  if (how.resolve.in_root && dir.value != abi::kAtFdCwd) arg.start = TRY(task.fds().Get(dir.value))->path();
   TRY(task.fds().CheckRoom(NofileLimit(task)));
   RefPtr<FileDescription> file = TRY(Open(task.vfs_context(), arg.start, arg.text, how));
   if (FifoOpenPending(file)) TRY(WaitForFifo(task, file));

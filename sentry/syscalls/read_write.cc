@@ -34,6 +34,20 @@ Result<RefPtr<FileDescription>> Writable(Task& task, Fd fd) {
   return file;
 }
 
+// pwrite on what has no offsets: Linux says ESPIPE before it looks at the mode.
+Result<RefPtr<FileDescription>> WritableAt(Task& task, Fd fd) {
+  RefPtr<FileDescription> file = TRY(task.fds().GetNoPath(fd.value));
+  if (!file->seekable()) return Errno::kESPIPE;
+  if (!file->writable()) return Errno::kEBADF;
+  return file;
+}
+Result<RefPtr<FileDescription>> ReadableAt(Task& task, Fd fd) {
+  RefPtr<FileDescription> file = TRY(task.fds().GetNoPath(fd.value));
+  if (!file->seekable()) return Errno::kESPIPE;
+  if (!file->readable()) return Errno::kEBADF;
+  return file;
+}
+
 SyscallResult ReadTo(Task& task, FileDescription& file, Iov iov, std::optional<uint64_t> offset,
                      Wait wait = Wait::kByFile) {
   TRY(CheckRange(offset, iov));
@@ -97,13 +111,13 @@ SyscallResult SysWrite(Task& task, Fd fd, UserAddr buf, Size count) {
 
 SyscallResult SysPread64(Task& task, Fd fd, UserAddr buf, Size count, int64_t offset) {
   const std::optional<uint64_t> at = TRY(CheckOffset(offset));
-  const RefPtr<FileDescription> file = TRY(Readable(task, fd));
+  const RefPtr<FileDescription> file = TRY(ReadableAt(task, fd));
   return ReadTo(task, *file, TRY(ImportBuffer(buf, count.value)), at);
 }
 
 SyscallResult SysPwrite64(Task& task, Fd fd, UserAddr buf, Size count, int64_t offset) {
   const std::optional<uint64_t> at = TRY(CheckOffset(offset));
-  const RefPtr<FileDescription> file = TRY(Writable(task, fd));
+  const RefPtr<FileDescription> file = TRY(WritableAt(task, fd));
   return WriteFrom(task, *file, TRY(ImportBuffer(buf, count.value)), at);
 }
 
@@ -119,13 +133,13 @@ SyscallResult SysWritev(Task& task, Fd fd, UserAddr iov, uint64_t count) {
 
 SyscallResult SysPreadv(Task& task, Fd fd, UserAddr iov, uint64_t count, int64_t offset) {
   const std::optional<uint64_t> at = TRY(CheckOffset(offset));
-  const RefPtr<FileDescription> file = TRY(Readable(task, fd));
+  const RefPtr<FileDescription> file = TRY(ReadableAt(task, fd));
   return ReadTo(task, *file, TRY(ImportIovec(task, iov, count)), at);
 }
 
 SyscallResult SysPwritev(Task& task, Fd fd, UserAddr iov, uint64_t count, int64_t offset) {
   const std::optional<uint64_t> at = TRY(CheckOffset(offset));
-  const RefPtr<FileDescription> file = TRY(Writable(task, fd));
+  const RefPtr<FileDescription> file = TRY(WritableAt(task, fd));
   return WriteFrom(task, *file, TRY(ImportIovec(task, iov, count)), at);
 }
 

@@ -174,7 +174,7 @@ SyscallResult SysRtTgsigqueueinfo(Task& task, int32_t tgid, int32_t tid, SignalN
 
 SyscallResult SysRtSigsuspend(Task& task, UserIn<SignalSet> mask, Size size) {
   task.SetTemporaryMask(TRY(ReadSet(task, mask, size.value)));
-  TRY(SleepUntil(task, std::nullopt));
+  (void)SleepUntil(task, std::nullopt);  // only a signal ends it
   return Restart::kNoHand;
 }
 
@@ -244,7 +244,7 @@ SyscallResult SysPidfdSendSignal(Task& task, Fd fd, SignalNumber signal, UserAdd
 }
 
 SyscallResult SysPause(Task& task) {
-  TRY(SleepUntil(task, std::nullopt));
+  (void)SleepUntil(task, std::nullopt);  // only a signal ends it
   return Restart::kNoHand;
 }
 

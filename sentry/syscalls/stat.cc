@@ -197,6 +197,8 @@ class DirentSink final : public DirSink {
 SyscallResult GetDents(Task& task, Fd fd, UserAddr buf, uint32_t count, DirentLayout layout) {
   const RefPtr<FileDescription> file = TRY(task.fds().GetNoPath(fd.value));
   const VfsContext ctx = task.vfs_context();
+  const RefPtr<Inode> inode = file->inode();
+  if (inode && inode->is_dir() && file->dentry().unhashed()) return Errno::kENOENT;  // removed meanwhile
   const Result<int64_t> before = file->Seek(ctx, 0, abi::kSeekCur);
   DirentSink sink(layout, count);
   TRY(file->IterateDir(ctx, sink));

@@ -22,6 +22,7 @@ Result<Path> CreateAt(const VfsContext& ctx, const Path& start, std::string_view
   RefPtr<Dentry> child = TRY(LookupForChange(ctx, dir, walk.name));
   if (!child->negative()) return Errno::kEEXIST;
   if (walk.trailing_slash && kind != NewKind::kDirectory) return Errno::kENOENT;
+  if (!dir.inode_ptr()->may_create()) return Errno::kENOENT;
   TRY(WantWrite(walk.parent));
   RefPtr<Inode> inode = TRY(make(walk, dir, *child));
   child->Instantiate(std::move(inode));

@@ -61,6 +61,7 @@ void EpollCore::PushReady(Item& item) {
 
 Result<void> EpollCore::Add(FileDescription& file, int32_t fd, EpollEvent event) {
   if ((event.events & kEpollExclusive) != 0 && (event.events & ~kExclusiveOk) != 0) return Errno::kEINVAL;
+  event.events |= base::kEventErr | base::kEventHup;  // always told; an item without events is a spent one-shot
   RefPtr<Item> item;
   {
     base::MutexLock lock(mu_);
@@ -79,6 +80,7 @@ Result<void> EpollCore::Add(FileDescription& file, int32_t fd, EpollEvent event)
 }
 
 Result<void> EpollCore::Modify(FileDescription& file, int32_t fd, EpollEvent event) {
+  event.events |= base::kEventErr | base::kEventHup;
   RefPtr<Item> item;
   {
     base::MutexLock lock(mu_);

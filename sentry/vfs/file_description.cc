@@ -17,9 +17,12 @@ constexpr uint32_t kOnlyAtOpen = abi::kOCreat | abi::kOExcl | abi::kONoCtty | ab
 
 }  // namespace
 
-FileDescription::FileDescription(Path path, uint32_t flags) : path_(std::move(path)), flags_(flags & ~kOnlyAtOpen) {}
+FileDescription::FileDescription(Path path, uint32_t flags) : path_(std::move(path)), flags_(flags & ~kOnlyAtOpen) {
+  if (path_.mount) path_.mount->users.fetch_add(1, std::memory_order_relaxed);
+}
 
 FileDescription::~FileDescription() {
+  if (path_.mount) path_.mount->users.fetch_sub(1, std::memory_order_relaxed);
   if (write_access_ == WriteAccess::kNone) return;
   if (const RefPtr<Inode> node = inode()) {
     write_access_ == WriteAccess::kHeld ? node->PutWriteAccess() : node->AllowWriteAccess();

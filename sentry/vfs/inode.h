@@ -99,6 +99,9 @@ class Inode : public Mappable {
   // Both directories are of this file system and locked. `replaced` may be null.
   virtual Result<void> Rename(const VfsContext& ctx, std::string_view old_name, Inode& child, Inode& new_dir,
                               std::string_view new_name, Inode* replaced, uint32_t flags);
+  // False where a name that is not there can't be made either (proc): ENOENT
+  // for every attempt, whatever the caller may do.
+  virtual bool may_create() const { return true; }
   // An unnamed regular file (O_TMPFILE); default EOPNOTSUPP.
   virtual Result<RefPtr<Inode>> CreateTemporary(const VfsContext& ctx, const CreateArgs& args);
 

@@ -174,7 +174,7 @@ Result<void> MountNamespace::Detach(const Path& at, bool detach) {
   const RefPtr<Mount> mount = FindLocked(at);
   if (!mount || mount == root_) return Errno::kEINVAL;
   gone = TreeLocked(mount);
-  if (gone.size() > 1 && !detach) return Errno::kEBUSY;
+  if ((gone.size() > 1 || mount->users.load(std::memory_order_relaxed) > 0) && !detach) return Errno::kEBUSY;
   for (auto it = gone.rbegin(); it != gone.rend(); ++it) {
     places.push_back(TakeLocked(**it));
     std::erase(mounts_, *it);

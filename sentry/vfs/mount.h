@@ -38,6 +38,8 @@ class Mount final : public base::RefCounted {
   void SetFlags(MountFlags flags);
   bool read_only() const { return flags().read_only; }
   int32_t id() const { return id_; }
+  // Open files, working directories and roots here: umount(2) is EBUSY.
+  std::atomic<uint32_t> users{0};
   // Where this stands: an empty path for a root or a detached mount.
   Path place() const;
 

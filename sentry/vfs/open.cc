@@ -169,6 +169,7 @@ Result<RefPtr<Dentry>> LookupOrCreate(const VfsContext& ctx, const Path& parent,
   base::MutexLock lock(dir.inode_ptr()->dir_mu());
   RefPtr<Dentry> child = TRY(LookupForChange(ctx, dir, name));
   if (!child->negative()) return child;
+  if (!dir.inode_ptr()->may_create()) return Errno::kENOENT;
   TRY(WantWrite(parent));
   const CreateArgs args = TRY(PrepareCreate(ctx, dir, abi::kSIfReg | (how.mode & abi::kPermMask), 0));
   TRY(dir.inode_ptr()->CheckPermission(ctx, kMayWriteExec));

@@ -31,11 +31,11 @@ def private_view():
     return True
 
 
-def copy_of(binary, data):
+def copy_of(data):
     """Somewhere that private_view() does not hide, with a path that everybody can reach."""
     directory = tempfile.mkdtemp(prefix="fault-bin-", dir="/tmp")
     os.chmod(directory, 0o755)
-    path = os.path.join(directory, os.path.basename(binary))
+    path = os.path.join(directory, "runsc-cpp")
     with open(path, "wb") as out:
         shutil.copyfileobj(data, out)
     os.chmod(path, 0o755)

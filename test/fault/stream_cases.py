@@ -183,7 +183,10 @@ def on_terminal(context, command, act=None):
         if not acted and b"started" in output:
             acted = True
             time.sleep(0.1)
-            act(pid)
+            act(pid, master)
+    if not os.path.exists(os.path.join(directory, "after")):
+        for late in host.descendants(pid):
+            os.kill(late, signal.SIGKILL)
     os.waitpid(pid, 0)
     os.close(master)
 
@@ -227,7 +230,7 @@ CASES = {
     "blocked_in_read": blocked_on_stream(False),
     "shared_offset": shared_offset,
     "terminal_after_normal_end": terminal_restored("exit", ["bash", "-c", "stty -echo; exit 3"], None, 3),
-    "terminal_after_ctrl_c": terminal_restored("^C", LONG, None, 130),
+    "terminal_after_ctrl_c": terminal_restored("^C", LONG, lambda _, master: os.write(master, b"\x03"), 130),
     "terminal_after_sigterm": terminal_restored("SIGTERM", LONG, kill_to("runsc-cpp", signal.SIGTERM), 143),
     "terminal_after_kill_of_sentry": terminal_restored("kill", LONG, kill_to("runsc-sandbox", signal.SIGKILL), 125),
     "terminal_after_kill_of_gofer": terminal_restored("kill", LONG, kill_to("runsc-gofer", signal.SIGKILL), 125),

@@ -26,6 +26,7 @@ uint64_t ProcIno(uint64_t parent, std::string_view name);
 
 class ProcInode : public Inode {
  public:
+  bool may_create() const override { return false; }
   ProcInode(RefPtr<ProcFs> fs, uint64_t ino, uint32_t mode, ProcTask task);
   uint32_t type() const final { return mode_ & abi::kSIfMt; }
   uint64_t ino() const { return ino_; }

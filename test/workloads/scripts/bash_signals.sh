@@ -3,15 +3,15 @@
 trap 'echo caught TERM' TERM; kill -TERM $$; trap - TERM
 trap 'echo usr1' USR1; trap 'echo usr2' USR2
 (sleep 0.1; kill -USR1 $$) & wait; echo "wait: $?"; wait; kill -USR2 $$
-bash -c 'kill -9 $$'; echo "killed: $?"
-bash -c 'kill -SEGV $$'; echo "segv: $?"
+{ bash -c 'kill -9 $$'; } 2> /dev/null; echo "killed: $?"
+{ bash -c 'kill -SEGV $$'; } 2> /dev/null; echo "segv: $?"
 bash -c 'exit 300'; echo "exit 300: $?"
 (trap 'echo leaving' EXIT; exit 7); echo "exit trap: $?"
 sleep 100 & pid=$!; kill $pid; wait $pid; echo "sleep: $?"
 sleep 100 & pid=$!; kill -STOP $pid; sleep 0.05; ps -o state= -p $pid | tr -d ' '; kill -CONT $pid; kill $pid; wait $pid 2>/dev/null; echo "stopped: $?"
 for n in 1 2 3; do (exit $n) & pids[n]=$!; done
 for n in 1 2 3; do wait "${pids[n]}"; echo "child $n: $?"; done
-(sleep 0.05; exit 3) & (sleep 0.4; exit 4) & wait -n; echo "wait -n: $?"; wait
+bash -c '(sleep 0.05; exit 3) & (sleep 0.4; exit 4) & wait -n; echo "wait -n: $?"; wait -n; echo "$?"; wait -n; echo "$?"'
 wait 999999; echo "wait for a stranger: $?"
 trap 'echo error at line $LINENO' ERR; false; trap - ERR
 trap '' INT; kill -INT $$; echo still here; trap - INT
