@@ -67,11 +67,6 @@ class Supervisor {
 
   bool Send(ControlType type, uint32_t value) { return SendControl(sandbox_.control.get(), {type, value, ""}); }
 
-  bool HasControl() const {
-    pollfd fd{sandbox_.control.get(), POLLIN, 0};
-    return poll(&fd, 1, 0) > 0;
-  }
-
   void OnControl() {
     const std::optional<ControlMessage> message = ReceiveControl(sandbox_.control.get());
     if (!message) {
@@ -117,10 +112,9 @@ class Supervisor {
     int status;
     if (!gofer_status_ && waitpid(sandbox_.gofer, &status, WNOHANG) == sandbox_.gofer) {
       gofer_status_ = status;
-      // It also ends because the sentry has: then the sentry's last words are here already.
-      while (!code_ && HasControl()) OnControl();
-      // The sentry notices too and says so; this is for when it can't.
-      if (!code_) EndBecause(absl::StrCat("the gofer ", StatusWords(status)));
+      // With status 0 it ends because the sentry has, which is the cause to tell. Of its death the sentry
+      // speaks too; this is for when it can't.
+      if (status != 0) EndBecause(absl::StrCat("the gofer ", StatusWords(status)));
     }
     if (!sentry_status_ && waitpid(sandbox_.sentry, &status, WNOHANG) == sandbox_.sentry) {
       sentry_status_ = status;

@@ -57,12 +57,12 @@ inline constexpr uint32_t kEchoKe = 0x800, kFlushO = 0x1000, kPendIn = 0x4000, k
 // A control character that is switched off (_POSIX_VDISABLE).
 inline constexpr uint8_t kDisabledChar = 0;
 
-// What a new terminal has (Linux's tty_std_termios).
+// What a new pseudo terminal has (Linux's tty_std_termios, less HUPCL).
 constexpr Termios2 DefaultTermios() {
   Termios2 t{};
   t.iflag = kICrNl | kIXOn;
   t.oflag = kOPost | kONlCr;
-  t.cflag = kB38400 | kCs8 | kCRead | kHupCl;
+  t.cflag = kB38400 | kCs8 | kCRead;
   t.lflag = kISig | kICanon | kEcho | kEchoE | kEchoK | kEchoCtl | kEchoKe | kIExten;
   t.cc[kVIntr] = 3, t.cc[kVQuit] = 28, t.cc[kVErase] = 127, t.cc[kVKill] = 21, t.cc[kVEof] = 4;
   t.cc[kVMin] = 1, t.cc[kVStart] = 17, t.cc[kVStop] = 19, t.cc[kVSusp] = 26;

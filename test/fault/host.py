@@ -12,8 +12,12 @@ MS_REC, MS_SLAVE = 16384, 1 << 19
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def mount(source, target, kind, flags=0):
-    return _libc.mount(source.encode(), target.encode(), kind.encode(), flags, None) == 0
+def mount(source, target, kind, flags=0, options=""):
+    return _libc.mount(source.encode(), target.encode(), kind.encode(), flags, options.encode()) == 0
+
+
+def unmount(target):
+    return _libc.umount2(target.encode(), 2) == 0  # MNT_DETACH
 
 
 def private_view():

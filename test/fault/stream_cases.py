@@ -86,9 +86,8 @@ def full_disk(context):
         context.note("not tried: needs a mount of its own")
         return
     directory = tempfile.mkdtemp(dir=context.directory)
-    check(host.mount("none", directory, "tmpfs"), "mount a tmpfs")
+    check(host.mount("none", directory, "tmpfs", options="size=64k"), "mount a tmpfs")
     try:
-        host._libc.mount(b"none", directory.encode(), None, 32, b"size=64k")  # MS_REMOUNT
         with open(os.path.join(directory, "out"), "wb") as out:
             with context.run(["bash", "-c", "head -c 1000000 /dev/zero; exit $?"], stdout=out) as sandbox:
                 code = sandbox.wait(5)
@@ -96,7 +95,7 @@ def full_disk(context):
                 check("No space left" in sandbox.errors(), sandbox.errors())
         check(os.path.getsize(os.path.join(directory, "out")) == 65536, "what fits is there")
     finally:
-        host._libc.umount2(directory.encode(), 2)
+        host.unmount(directory)
 
 
 def broken_pipe(context):

@@ -14,7 +14,7 @@ print(subprocess.run(["sh", "-c", "kill -9 $$"]).returncode)
 try:
     subprocess.run(["sleep", "10"], timeout=0.1)
 except subprocess.TimeoutExpired as error:
-    print("timeout", error.timeout)
+    print("timed out", error.cmd)
 try:
     subprocess.run(["/no/such/program"])
 except FileNotFoundError as error:

@@ -80,12 +80,13 @@ with semaphore, semaphore:
     print("semaphore", semaphore.acquire(timeout=0.01))
 with concurrent.futures.ThreadPoolExecutor(16) as pool:
     print("pool", sum(pool.map(lambda n: len(open("/etc/passwd", "rb").read()) > 0 and n, range(300))))
-sleepers = [threading.Thread(target=time.sleep, args=(0.2,)) for _ in range(200)]
-start = time.monotonic()
+gate = threading.Event()
+sleepers = [threading.Thread(target=gate.wait) for _ in range(200)]
 [t.start() for t in sleepers]
 print("alive", threading.active_count())
+gate.set()
 [t.join() for t in sleepers]
-print("together", time.monotonic() - start < 5)
+print("left", threading.active_count())
 daemon = threading.Thread(target=time.sleep, args=(100,), daemon=True)
 daemon.start()
 print("end")

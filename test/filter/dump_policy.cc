@@ -1,0 +1,25 @@
+// Prints the policies for policy.py, a rule a line:
+//   sentry|gofer NUMBER [INDEX MASK VALUE]...
+#include <cinttypes>
+#include <cstdio>
+
+#include "runsc-cpp/filter/policy.h"
+
+namespace {
+
+void Dump(const char* name, std::span<const runsc::FilterRule> policy) {
+  for (const runsc::FilterRule& rule : policy) {
+    printf("%s %d", name, rule.number);
+    for (uint8_t i = 0; i < rule.arg_count; ++i) {
+      printf(" %u %" PRIu64 " %" PRIu64, unsigned{rule.args[i].index}, rule.args[i].mask, rule.args[i].value);
+    }
+    printf("\n");
+  }
+}
+
+}  // namespace
+
+int main() {
+  Dump("sentry", runsc::SentryPolicy());
+  Dump("gofer", runsc::GoferPolicy());
+}

@@ -1,0 +1,12 @@
+#!/bin/bash
+# workload: seconds=120
+# Deep directories, many files, long and strange names, symlink loops, removal while open.
+mkdir many; cd many || exit 1; for i in $(seq 1 4000); do : > "file $i"; done; ls | wc -l; ls -f | sort | md5sum; find . -type f -delete; ls -A | wc -l; cd ..; rmdir many; echo $?
+path=deep; for i in $(seq 1 200); do path+=/d$i; done; mkdir -p "$path"; echo bottom > "$path/file"; cat "$path/file"; find deep | wc -l; find deep -depth -type d | head -n 1 | md5sum; (cd "$path"; pwd | md5sum; cat ../d200/../d200/file; ls ../../.. ); du -s --apparent-size -b deep > /dev/null; mv deep shallow; cat "shallow${path#deep}/file"; cp -r shallow again; rm -r shallow; find again -type f
+mkdir long; cd long || exit 1; for i in $(seq 1 30); do mkdir "$(printf 'n%.0s' $(seq 1 200))" && cd nnn* || break; done; pwd | wc -c; /bin/pwd | wc -c; echo x > y; cat "$PWD/y" 2>&1 | tail -c 20; cd ~-/ 2> /dev/null; cd "$HOME/../work" || exit 1; rm -r long; ls
+long=$(printf 'x%.0s' $(seq 1 255)); : > "$long"; ls x* | wc -c; : > "${long}y" 2> /dev/null; echo $?; mkdir "a b" $'new\nline' "über" "日本語" "$(printf '\xff\xfe')" '*' '-x'; ls -b | sort; echo 1 > "日本語/ファイル"; cat "日本語/ファイル"; find . -name '*語*'; rm -r -- -x '*' $'new\nline'; ls -b
+ln -s . self; ls self/self/self | wc -l; ln -s a1 a2; ln -s a2 a1; cat a1; stat a1 > /dev/null; stat -L a1; p=.; for i in $(seq 1 41); do p+=/self; done; ls "$p"; p=.; for i in $(seq 1 39); do p+=/self; done; ls "$p" | wc -l
+exec 3> unlinked; echo first >&3; rm unlinked; echo second >&3; cat /proc/self/fd/3; exec 3>&-; echo data > f; exec 4< f; echo other > g; mv g f; cat <&4; cat f; exec 4<&-; (cat; rm f) < f; mkdir d; (cd d; rmdir ../d; echo x > y) 2> /dev/null; echo $?
+echo a > one; mv one one/x; mkdir dir; mv one dir/; mv dir dir/sub; echo $?; touch dir; rm -d dir; echo $?; mkdir -p m/n; chmod 0 m; ls m; chmod 700 m; cp -rT m m2; ls -R m m2; : > ro; chmod 400 ro; echo x > ro; echo $?; ls /usr/nothing /etc/hostname/x; mkdir /proc/x; echo $?; rm /proc/version; echo $?
+for i in $(seq 1 300); do echo $i > log.$((i % 3)); mv log.$((i % 3)) log; done; cat log; ls -t | head -n 1; for i in 1 2 3 4; do (for j in $(seq 1 100); do echo $j > "c$i.$j"; done) & done; wait; ls c*.* | wc -l; for i in $(seq 1 50); do echo "$i" >> shared & done; wait; sort -n shared | md5sum
+rm -f /usr/bin/env.copy; cp /usr/bin/env /usr/bin/env.copy 2> /dev/null && /usr/bin/env.copy -i A=1; rm /usr/bin/env.copy; echo changed > /etc/workload-x && cat /etc/workload-x; rm /etc/workload-x; ls /etc/workload-x
