@@ -50,6 +50,7 @@ void LineDiscipline::SetTermios(const abi::Termios2& termios) {
 
 size_t LineDiscipline::Receive(std::span<const uint8_t> bytes) {
   size_t taken = 0;
+  transmitted_ = output_.size();
   while (taken < bytes.size()) {
     const size_t n = std::min(bytes.size() - taken, kPendingMax - pending_.size());
     if (n == 0) break;
@@ -127,7 +128,7 @@ void LineDiscipline::SignalFromChar(int signo, uint8_t c) {
   effects_.signals.push_back(signo);
   if (!LFlag(abi::kNoFlsh)) {
     echo_.clear();
-    FlushOutput();
+    FlushOutput(transmitted_);
     // Not what came behind the key and was not looked at yet.
     std::deque<uint8_t> pending = std::move(pending_);
     FlushInput();
@@ -355,8 +356,10 @@ size_t LineDiscipline::TakeOutput(std::span<uint8_t> dst) {
   return n;
 }
 
-void LineDiscipline::FlushOutput() {
-  output_.clear();
+// What lies in the master's read buffer has been transmitted: Linux's
+// pty_flush_buffer drops only what is still on its way there.
+void LineDiscipline::FlushOutput(size_t transmitted) {
+  output_.resize(std::min({output_.size(), transmitted, kMasterBuffer}));
   effects_.packet |= abi::kPktFlushWrite;
 }
 

@@ -23,6 +23,7 @@ class LineDiscipline {
  public:
   static constexpr size_t kLineMax = 4095;        // of an edit line, and of all unread input
   static constexpr size_t kPendingMax = 8192;     // not looked at yet
+  static constexpr size_t kMasterBuffer = 4096;   // of which this much counts as transmitted
   static constexpr size_t kOutputMax = 16 << 10;  // not yet read by the master
 
   // What happened that the terminal must act on; taken by TakeEffects.
@@ -56,7 +57,7 @@ class LineDiscipline {
   size_t ready_size() const { return ready_.size(); }
 
   void FlushInput();
-  void FlushOutput();
+  void FlushOutput() { FlushOutput(output_.size()); }
   void StopOutput();
   void StartOutput();
   bool stopped() const { return stopped_; }
@@ -92,6 +93,7 @@ class LineDiscipline {
   bool ReceiveCanonical(uint8_t c);  // editing and line ends; true: done with it
   void ReceiveText(uint8_t c, bool was_return = false);
   void SignalFromChar(int signo, uint8_t c);
+  void FlushOutput(size_t transmitted);
   void EndLine(uint8_t c, uint16_t marks);
 
   void Erase(uint8_t c);
@@ -117,6 +119,7 @@ class LineDiscipline {
   // a signal key discards it; a stopped terminal echoes when it goes on.
   std::deque<uint32_t> echo_;
   std::string output_;
+  size_t transmitted_ = 0;  // bytes of output_ when the input at hand came
   bool stopped_ = false;
   bool literal_next_ = false;  // after VLNEXT
   bool erasing_ = false;       // between the \ and / of ECHOPRT

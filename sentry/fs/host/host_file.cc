@@ -249,7 +249,7 @@ Result<size_t> HostFile::WriteAt(const VfsContext&, IoSource& src, uint64_t offs
 }
 
 Result<int64_t> HostFile::Seek(const VfsContext&, int64_t offset, int whence) {
-  if (!seekable()) return Errno::kESPIPE;
+  // A device such as /dev/null seeks too; what can't says so itself.
   const off_t at = lseek(io().fd(), offset, whence);  // values of whence are the host's
   if (at < 0) return base::HostErrno();
   return static_cast<int64_t>(at);
