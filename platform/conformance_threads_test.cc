@@ -211,6 +211,7 @@ TEST_P(PlatformTest, KickStormLosesNothing) {
 TEST_P(PlatformTest, KilledStubIsADeadEvent) {
   // Of our children the template stays; the rest are stubs.
   Load(CODE(spin));
+  EXPECT_FALSE(as_->Lost());
   std::thread killer([&] {
     std::this_thread::sleep_for(milliseconds(20));
     for (pid_t pid : Children()) {
@@ -223,6 +224,7 @@ TEST_P(PlatformTest, KilledStubIsADeadEvent) {
   ASSERT_NE(dead, nullptr) << Name(event);
   EXPECT_NE(dead->cause.find("stub process"), std::string::npos) << dead->cause;
   EXPECT_TRUE(std::holds_alternative<DeadEvent>(Run()));
+  EXPECT_TRUE(as_->Lost());
   MapOp op = UnmapOf(kData);
   EXPECT_TRUE(as_->Apply({&op, 1}).Is(Errno::kESRCH));
 }

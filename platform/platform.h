@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
@@ -48,7 +49,7 @@ struct ExceptionEvent {
 struct PreemptedEvent {};
 
 // This address space's stub is gone (killed, or it ignored a kick). The guest
-// process can't go on; the cause has been logged.
+// process can't go on; the cause is for the log.
 struct DeadEvent {
   std::string cause;
 };
@@ -83,6 +84,10 @@ class AddressSpace {
   // How many separate mappings the platform can hold (the host's
   // vm.max_map_count for stubs); mm keeps below it.
   virtual size_t vma_budget() const = 0;
+
+  // Says in words that the host process behind it has died, so that no guest code
+  // can run in it any more; nullopt: it has not. Thread-safe.
+  virtual std::optional<std::string> Lost() const { return std::nullopt; }
 };
 
 // --- Contexts -----------------------------------------------------------------

@@ -72,9 +72,7 @@ void PtraceContext::Release() {
 }
 
 Event PtraceContext::Dead(const stub::StubProcess& stub) {
-  DeadEvent event = {stub.DeathCause()};
-  if (!stub.killed()) LOG(kWarning, "%s; its guest process goes with it", event.cause);
-  return event;
+  return DeadEvent{stub.DeathCause()};
 }
 
 Event PtraceContext::Switch(AddressSpace& as, Registers& regs) {

@@ -24,6 +24,7 @@ class PtraceAddressSpace : public AddressSpace {
 
   Result<void> Apply(std::span<const MapOp> ops) override { return stub_->Apply(ops); }
   size_t vma_budget() const override { return vma_budget_; }
+  std::optional<std::string> Lost() const override { return stub_->Lost(); }
   const std::shared_ptr<stub::StubProcess>& stub() const { return stub_; }
 
  private:

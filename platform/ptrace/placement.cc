@@ -30,9 +30,8 @@ void SetAffinity(pid_t tid, int cpu) {
 
 }  // namespace
 
-base::Result<std::unique_ptr<Placement>> Placement::Create(int watched, std::function<void()> on_hangup,
-                                                           std::function<bool()> on_tick) {
-  std::unique_ptr<Placement> placement(new Placement(watched, std::move(on_hangup), std::move(on_tick)));
+base::Result<std::unique_ptr<Placement>> Placement::Create(Duties duties) {
+  std::unique_ptr<Placement> placement(new Placement(std::move(duties)));
   placement->wake_fd_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!placement->wake_fd_) return HostErrno();
   // Signals of the process are other threads' affair.
@@ -44,8 +43,7 @@ base::Result<std::unique_ptr<Placement>> Placement::Create(int watched, std::fun
   return placement;
 }
 
-Placement::Placement(int watched, std::function<void()> on_hangup, std::function<bool()> on_tick)
-    : watched_(watched), on_hangup_(std::move(on_hangup)), on_tick_(std::move(on_tick)) {
+Placement::Placement(Duties duties) : duties_(std::move(duties)) {
   CPU_ZERO(&allowed_);
   sched_getaffinity(0, sizeof(allowed_), &allowed_);
   for (int cpu = 0; cpu < CPU_SETSIZE && cpu < kMaxCpus; cpu++) {
@@ -172,7 +170,7 @@ void Placement::Rebalance() {
 }
 
 void Placement::MonitorLoop() {
-  pollfd fds[] = {{wake_fd_.get(), POLLIN, 0}, {watched_, POLLRDHUP, 0}};
+  pollfd fds[] = {{wake_fd_.get(), POLLIN, 0}, {duties_.hangup_fd, POLLRDHUP, 0}, {duties_.deaths_fd, POLLIN, 0}};
   int quiet_ticks = 0;
   while (!stop_) {
     const bool sleeps = quiet_ticks >= kIdleTicks;
@@ -184,8 +182,9 @@ void Placement::MonitorLoop() {
         continue;
       }
     }
-    const int n = poll(fds, 2, sleeps ? -1 : kTickMs);
+    const int n = poll(fds, std::size(fds), sleeps ? -1 : kTickMs);
     sleeping_ = false;
+    if (n > 0 && fds[2].revents != 0) duties_.on_deaths();
     if (n > 0 && fds[0].revents != 0) {
       uint64_t count;
       [[maybe_unused]] const ssize_t got = read(wake_fd_.get(), &count, sizeof(count));
@@ -194,9 +193,9 @@ void Placement::MonitorLoop() {
     }
     if (n > 0 && fds[1].revents != 0) {
       fds[1].fd = -1;
-      on_hangup_();
+      duties_.on_hangup();
     }
-    const bool busy = on_tick_();
+    const bool busy = duties_.on_tick();
     quiet_ticks = Tick() || busy ? 0 : quiet_ticks + 1;
   }
 }

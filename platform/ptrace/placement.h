@@ -38,11 +38,15 @@ struct Runner {
 
 class Placement {
  public:
-  // The monitor thread has two small jobs more. `watched` is polled for a hang-up,
-  // upon which `on_hangup` is called once. `on_tick` is called at each tick; true:
-  // it has more to do.
-  static base::Result<std::unique_ptr<Placement>> Create(int watched, std::function<void()> on_hangup,
-                                                         std::function<bool()> on_tick);
+  // What the monitor thread does besides. All are called on it.
+  struct Duties {
+    int hangup_fd;
+    std::function<void()> on_hangup;  // once
+    int deaths_fd;
+    std::function<void()> on_deaths;  // deaths_fd is readable; makes it not so
+    std::function<bool()> on_tick;    // true: it has more to do
+  };
+  static base::Result<std::unique_ptr<Placement>> Create(Duties duties);
   ~Placement();
 
   // The calling host thread will run `stub` for `runner`; and has ceased to.
@@ -54,7 +58,7 @@ class Placement {
   void Leave(Runner& runner);
 
  private:
-  Placement(int watched, std::function<void()> on_hangup, std::function<bool()> on_tick);
+  explicit Placement(Duties duties);
   int Pin(Runner& runner);
   void Uncount(Runner& runner);
   void SetFree(Runner& runner) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -65,9 +69,7 @@ class Placement {
 
   static constexpr int kMaxCpus = 1024;
 
-  const int watched_;
-  const std::function<void()> on_hangup_;
-  const std::function<bool()> on_tick_;
+  const Duties duties_;
   base::UniqueFd wake_fd_;
   cpu_set_t allowed_;
   std::vector<int> cpus_;

@@ -51,9 +51,17 @@ Result<std::unique_ptr<Platform>> Create(Options options) {
   auto on_hangup = [pool = pool.get(), report = std::move(options.on_template_death)] {
     if (report) report(pool->TemplateDeathCause());
   };
+  auto on_deaths = [pool = pool.get(), report = std::move(options.on_stub_death)] {
+    pool->TakeDeaths();
+    if (report) report();
+  };
   auto on_tick = [pool = pool.get()] { return pool->Reap(); };
   std::unique_ptr<Placement> placement =
-      TRY(Placement::Create(pool->control_fd(), std::move(on_hangup), std::move(on_tick)));
+      TRY(Placement::Create({.hangup_fd = pool->control_fd(),
+                             .on_hangup = std::move(on_hangup),
+                             .deaths_fd = pool->deaths_fd(),
+                             .on_deaths = std::move(on_deaths),
+                             .on_tick = std::move(on_tick)}));
   return std::unique_ptr<Platform>(new PtracePlatform(std::move(pool), std::move(placement), vma_budget));
 }
 

@@ -21,6 +21,9 @@ struct Options {
   // Called once, on the platform's own thread, with what happened. No stub can be
   // made any more: the sandbox should end.
   std::function<void(std::string cause)> on_template_death;
+  // Called on the same thread when a stub has died by itself, and perhaps when none
+  // has: AddressSpace::Lost tells. Guests that are blocked would not notice.
+  std::function<void()> on_stub_death;
 };
 
 // Starts a thread and the first stubs, opens nothing. The platform must outlive

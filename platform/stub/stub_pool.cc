@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <iterator>
 #include <utility>
 
 #include "base/log.h"
@@ -21,14 +23,16 @@ using base::UniqueFd;
 
 Result<std::unique_ptr<StubPool>> StubPool::Create(TemplateHandle handle, MemoryFds fds) {
   std::shared_ptr<RequestPages> pages = TRY(RequestPages::Create(handle.requests.get()));
-  std::unique_ptr<StubPool> pool(new StubPool(std::move(handle), fds, std::move(pages)));
+  UniqueFd deaths(epoll_create1(EPOLL_CLOEXEC));
+  if (!deaths.valid()) return HostErrno();
+  std::unique_ptr<StubPool> pool(new StubPool(std::move(handle), fds, std::move(pages), std::move(deaths)));
   MutexLock lock(pool->mu_);
   pool->Refill();
   return pool;
 }
 
-StubPool::StubPool(TemplateHandle handle, MemoryFds fds, std::shared_ptr<RequestPages> pages)
-    : template_(std::move(handle)), fds_(fds), pages_(std::move(pages)) {}
+StubPool::StubPool(TemplateHandle handle, MemoryFds fds, std::shared_ptr<RequestPages> pages, UniqueFd deaths)
+    : template_(std::move(handle)), fds_(fds), pages_(std::move(pages)), deaths_(std::move(deaths)) {}
 
 StubPool::~StubPool() {
   MutexLock lock(mu_);
@@ -42,7 +46,15 @@ StubPool::~StubPool() {
   }
 }
 
+void StubPool::TakeDeaths() {
+  // Each is told once: the sockets are watched with EPOLLONESHOT.
+  epoll_event events[16];
+  while (epoll_wait(deaths_.get(), events, std::size(events), 0) == std::size(events)) {
+  }
+}
+
 void StubPool::Bury(std::shared_ptr<StubProcess> stub) {
+  stub->UnwatchDeath(deaths_.get());
   stub->Kill();
   if (stub->TryReap() || stub->has_threads()) return;
   MutexLock lock(mu_);
@@ -120,12 +132,17 @@ Result<std::shared_ptr<StubProcess>> StubPool::Take() {
   MutexLock lock(mu_);
   while (outstanding_ > 0 && ReadReply(MSG_DONTWAIT).ok()) {
   }
-  if (ready_.empty()) {
-    if (outstanding_ == 0) TRY(SendRequest());
-    TRY(ReadReply(0));
+  std::shared_ptr<StubProcess> stub;
+  while (true) {
+    if (ready_.empty()) {
+      if (outstanding_ == 0) TRY(SendRequest());
+      TRY(ReadReply(0));
+    }
+    stub = std::move(ready_.back());
+    ready_.pop_back();
+    if (stub->WatchDeath(deaths_.get())) break;
+    dying_.push_back(std::move(stub));
   }
-  std::shared_ptr<StubProcess> stub = std::move(ready_.back());
-  ready_.pop_back();
   Refill();
   return stub;
 }

@@ -35,6 +35,11 @@ class StubPool {
   // Reaps buried stubs that are dead by now; whether some are left.
   bool Reap();
 
+  // Readable when a stub that was taken has died unburied; TakeDeaths makes it not
+  // so, StubProcess::Lost tells which.
+  int deaths_fd() const { return deaths_.get(); }
+  void TakeDeaths();
+
   // Polls POLLHUP when the template is dead.
   int control_fd() const { return template_.control.get(); }
   // How the template died, in words; for when control_fd has hung up.
@@ -43,7 +48,7 @@ class StubPool {
  private:
   static constexpr size_t kReady = 2;
 
-  StubPool(TemplateHandle handle, MemoryFds fds, std::shared_ptr<RequestPages> pages);
+  StubPool(TemplateHandle handle, MemoryFds fds, std::shared_ptr<RequestPages> pages, base::UniqueFd deaths);
   base::Result<void> SendRequest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Reads one answer into ready_. EAGAIN: none there and `flags` has MSG_DONTWAIT.
   base::Result<void> ReadReply(int flags) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -52,6 +57,7 @@ class StubPool {
   const TemplateHandle template_;
   const MemoryFds fds_;
   const std::shared_ptr<RequestPages> pages_;
+  const base::UniqueFd deaths_;  // an epoll of the sockets of all stubs in use
   // Rank: kPlatformPool. Held while the template answers.
   base::RankedMutex<base::LockRank::kPlatformPool> mu_;
   std::vector<std::shared_ptr<StubProcess>> ready_ ABSL_GUARDED_BY(mu_);

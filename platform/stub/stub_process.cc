@@ -5,6 +5,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -125,6 +127,27 @@ std::optional<std::string> ChildDeath(pid_t pid) {
     return absl::StrFormat("%s %d", how, info.si_status);
   }
   return std::nullopt;
+}
+
+// The keeper alone holds the other end of the socket.
+bool StubProcess::HasHungUp() const {
+  pollfd fd = {socket_.get(), 0, 0};
+  return poll(&fd, 1, 0) == 1 && (fd.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+bool StubProcess::WatchDeath(int epoll_fd) {
+  epoll_event event = {};
+  event.events = EPOLLONESHOT;  // a hang-up is told unasked
+  // Unwatched (no memory) its death shows at its next use.
+  (void)epoll_ctl(epoll_fd, EPOLL_CTL_ADD, socket_.get(), &event);
+  return !HasHungUp();
+}
+
+void StubProcess::UnwatchDeath(int epoll_fd) { (void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, socket_.get(), nullptr); }
+
+std::optional<std::string> StubProcess::Lost() const {
+  if (!HasHungUp()) return std::nullopt;
+  return DeathCause();
 }
 
 std::string StubProcess::DeathCause() const {

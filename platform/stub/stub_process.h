@@ -67,6 +67,11 @@ class StubProcess {
   bool TryReap();
   bool has_threads() const { return threads_.load(std::memory_order_acquire) > 0; }
   bool killed() const { return killed_.load(std::memory_order_relaxed); }
+  // Has `epoll_fd` tell, once, of its death. False: it is dead already.
+  bool WatchDeath(int epoll_fd);
+  void UnwatchDeath(int epoll_fd);
+  // AddressSpace::Lost.
+  std::optional<std::string> Lost() const;
   // Why it is gone, in words.
   std::string DeathCause() const;
 
@@ -80,6 +85,7 @@ class StubProcess {
   void MoveKeeperHere() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   base::Result<void> ReadHello() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool ReadExactly(void* out, size_t size);
+  bool HasHungUp() const;
 
   const pid_t pid_;
   const base::UniqueFd socket_;

@@ -2,7 +2,8 @@
 //
 // The keeper's loop shares its memory with hostile guest threads, so it has no
 // stack and keeps its state in registers: rbx the next op, r12 ops left, r13 ops
-// done, r14 the last result, rbp the last op's flags. It reads the request page (read-only to everybody
+// done, r14 the last result, r15 an op's flags or a byte to send, rbp the last
+// op's flags. It reads the request page (read-only to everybody
 // here) and constants; the bytes it stores (keeper_scratch) it never reads.
 #include <sys/syscall.h>
 
@@ -75,8 +76,11 @@ next_op:
     movq KEEPER_OP_ARGS+32(%rbx), %r8
     movq KEEPER_OP_ARGS+40(%rbx), %r9
 3:
+    // A new thread comes out of this call too, perhaps when the page holds the
+    // next request already: its flags are looked at before.
+    movl KEEPER_OP_FLAGS(%rbx), %r15d
     syscall
-    testl $KEEPER_OP_CLONE, KEEPER_OP_FLAGS(%rbx)
+    testl $KEEPER_OP_CLONE, %r15d
     jz 4f
     testq %rax, %rax
     jz GuestThreadStart

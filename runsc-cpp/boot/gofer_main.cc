@@ -13,7 +13,6 @@ namespace runsc {
 
 int GoferMain() {
   SetProcessName("runsc-gofer");
-  SetUpMalloc();
   const absl::StatusOr<SandboxConfig> config = ReadConfig(kConfigFd);
   if (!config.ok()) return 1;
   close(kConfigFd);
@@ -27,7 +26,10 @@ int GoferMain() {
   }
   options.connection.memory = base::UniqueFd(static_cast<int>(config->gofer_memory_fd));
   for (const uint32_t fd : config->gofer_sockets) options.connection.sockets.emplace_back(static_cast<int>(fd));
-  options.install_filter = [] { return InstallFilter(GoferFilter()); };
+  options.install_filter = [] {
+    SetUpMalloc();  // not before the jail: a namespace of its own wants a process without other threads
+    return InstallFilter(GoferFilter());
+  };
   return fsgofer::ServerMain(std::move(options));
 }
 

@@ -91,7 +91,11 @@ class Sentry {
         platform::ptrace::Create({.small_fd = small_fd,
                                   .large_fd = large_fd,
                                   .stub_template = *std::move(stub_template),
-                                  .on_template_death = [this](std::string cause) { Die(std::move(cause)); }});
+                                  .on_template_death = [this](std::string cause) { Die(std::move(cause)); },
+                                  .on_stub_death =
+                                      [this] {
+                                        if (Kernel* kernel = running_kernel_.load()) kernel->KillLostProcesses();
+                                      }});
     if (!made.ok()) return Failed("start the ptrace platform", made.error());
     platform_ = *std::move(made);
     return absl::OkStatus();
@@ -114,6 +118,7 @@ class Sentry {
                                                        .cpu_count = static_cast<int>(config_.cpu_count),
                                                        .uts = {.hostname = config_.hostname},
                                                        .init_ignores_signals = false});
+    running_kernel_ = kernel_.get();
     kernel_->on_fatal = [this](std::string cause) { Die(std::move(cause)); };
     view_ = std::make_unique<KernelProcessView>(*kernel_);
     tty_kernel_ = std::make_unique<TtyKernel>(*kernel_);
@@ -233,6 +238,7 @@ class Sentry {
   std::unique_ptr<platform::Platform> platform_;
   std::shared_ptr<fsgofer::Client> gofer_;
   std::unique_ptr<Kernel> kernel_;
+  std::atomic<Kernel*> running_kernel_{nullptr};  // for the platform's thread, which is older
   std::unique_ptr<KernelProcessView> view_;
   std::unique_ptr<TtyKernel> tty_kernel_;
   std::unique_ptr<HostPoller> poller_;

@@ -78,7 +78,7 @@ constexpr FilterRule kPolicy[] = {
     Allow(__NR_fcntl, "a second descriptor of a standard stream", EqualsInt(1, 1030 /* F_DUPFD_CLOEXEC */)),
     Allow(__NR_poll, "readiness of a standard stream; the control socket"),
     Allow(__NR_ppoll, "the same"),
-    Allow(__NR_epoll_wait, "the thread that watches standard streams"),
+    Allow(__NR_epoll_wait, "the thread that watches standard streams; deaths of stubs"),
     Allow(__NR_epoll_pwait, "the same"),
     Allow(__NR_epoll_ctl, "the same"),
     Allow(__NR_ioctl, "bytes waiting in a standard stream", EqualsInt(1, FIONREAD)),

@@ -95,6 +95,7 @@ Result<RefPtr<Task>> Task::MakeChild(const CloneArgs& args) {
   child->SetName(name());
   child->nice.store(nice.load(std::memory_order_relaxed), std::memory_order_relaxed);
   child->timer_slack_ns = timer_slack_ns;
+  child->cpu_affinity.store(cpu_affinity.load(std::memory_order_relaxed), std::memory_order_relaxed);
   return child;
 }
 

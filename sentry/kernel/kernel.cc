@@ -147,6 +147,18 @@ Result<void> Kernel::SignalFromRuntime(ThreadGroup& group, int signo) {
   return group.SendSignalFrom({.signo = signo, .code = abi::kSiKernel}, ThreadGroup::Origin::kRuntime);
 }
 
+void Kernel::KillLostProcesses() {
+  for (const RefPtr<ThreadGroup>& group : Groups()) {
+    // Any task of it will do: they share one address space.
+    const std::vector<RefPtr<Task>> tasks = group->tasks();
+    const RefPtr<MemoryManager> mm = tasks.empty() ? nullptr : tasks.front()->SharedMm();
+    const std::optional<std::string> cause = mm ? mm->address_space().Lost() : std::nullopt;
+    if (!cause || group->exiting()) continue;
+    LOG(kWarning, "process %d (%s) is lost with its stub: %s", group->tgid(), tasks.front()->name(), *cause);
+    group->Exit({.signo = abi::kSigKill});
+  }
+}
+
 Result<void> Kernel::SignalInit(int signo) {
   const RefPtr<ThreadGroup> init = FindGroup(1);
   if (!init) return Errno::kESRCH;

@@ -70,6 +70,9 @@ class Kernel {
   Result<RefPtr<ThreadGroup>> StartProcess(InitProcess init);
   // Blocks the calling host thread until `group` has ended.
   ExitStatus WaitForExit(ThreadGroup& group);
+  // Kills each process whose address space the platform has lost: the cause is
+  // logged, its parent sees SIGKILL. From any thread.
+  void KillLostProcesses();
   // Kills every process and waits until all task threads are gone.
   void Shutdown();
 

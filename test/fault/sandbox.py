@@ -15,6 +15,10 @@ class Failure(Exception):
     """A check of a case that did not hold."""
 
 
+class Skip(Exception):
+    """A case that can't be tried here; not a pass."""
+
+
 def check(condition, words):
     if not condition:
         raise Failure(words)

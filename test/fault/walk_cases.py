@@ -8,13 +8,13 @@ import host
 from sandbox import check
 
 DESCRIPTOR_LIMIT = 1024
-FILES_PER_DIRECTORY = 1000
-# What ten times the files may add to a process: allocator's slack, not a structure per file (hundreds of bytes each).
+FILES_PER_DIRECTORY = 100
+# What three to ten times the files may add to a process: allocator's slack, not a structure per file (hundreds of bytes each).
 MOST_GROWTH_KB = 8 << 10
 SCRIPT = """
 find {tree} | wc -l
 ls -lR {tree} | wc -l
-find {tree} -name 'f99*' | sort | tail -1 | wc -l
+find {tree} -name 'f9*' | sort | tail -1 | wc -l
 echo walked
 read x
 """
@@ -66,7 +66,7 @@ def walk(context, files, volume):
 
 def flat(volume):
     def run(context):
-        few, many = (20_000, 200_000) if context.full else (2_000, 20_000)
+        few, many = 20_000, 200_000 if context.full else 60_000  # both fill the caches
         small, large = walk(context, few, volume), walk(context, many, volume)
         for name in ("sentry", "gofer"):
             context.note(f"{name}: {few} files {small[name][0]} KiB, {small[name][1]} descriptors; "

@@ -14,8 +14,9 @@ fsgofer::OpenMode ToMode(DonatedAccess access) {
   return access == DonatedAccess::kRead ? fsgofer::OpenMode::kReadOnly : fsgofer::OpenMode::kReadWrite;
 }
 
+// The kind of file is in the message's name, Mknod's excepted.
 fsgofer::MakeOptions ToMakeOptions(const CreateArgs& args) {
-  return {.mode = args.mode, .uid = args.uid, .gid = args.gid};
+  return {.mode = args.mode & ~uint32_t{abi::kSIfMt}, .uid = args.uid, .gid = args.gid};
 }
 
 }  // namespace
@@ -175,7 +176,7 @@ Result<RefPtr<Inode>> GoferInode::Create(const VfsContext&, std::string_view nam
   } else if (type == abi::kSIfReg) {
     node = TRY(client.Create(node_, name, ToMakeOptions(args), fsgofer::OpenMode::kNone)).node;
   } else {
-    node = TRY(client.Mknod(node_, name, ToMakeOptions(args)));
+    node = TRY(client.Mknod(node_, name, {.mode = args.mode, .uid = args.uid, .gid = args.gid}));
   }
   Changed();
   return fs_->InodeFor(node);

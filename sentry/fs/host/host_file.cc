@@ -333,7 +333,7 @@ Result<RefPtr<FileDescription>> NewHostFile(HostPoller& poller, base::UniqueFd f
   const uint32_t access = static_cast<uint32_t>(host_flags) & abi::kOAccMode;
   RefPtr<HostInode> inode = MakeRef<HostInode>(poller, std::move(fd), kind, access, options);
   Path path = InternalPath(InternalFs::kAnonInode, inode, NameOf(kind, st.st_ino));
-  flags = (flags & ~abi::kOAccMode) | access;
+  flags = (flags & ~abi::kOAccMode) | access | (static_cast<uint32_t>(host_flags) & abi::kOAppend);
   return RefPtr<FileDescription>(MakeRef<HostFile>(std::move(path), flags, std::move(inode)));
 }
 

@@ -26,7 +26,7 @@ class Terminal:
         if self.pid == 0:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.environ.update(PS1=PROMPT.decode(), TERM="dumb", HISTFILE="/dev/null")
-            os.execv(COMMAND[0], COMMAND)
+            os.execvp(COMMAND[0], COMMAND)
         self.resize(24, 80)
 
     def resize(self, rows, columns):

@@ -1,0 +1,8 @@
+#!/bin/bash
+# Tools of util-linux and procps: flock, setsid, getopt, prlimit, ps, pgrep, pkill, kill, renice.
+(flock 9; echo locked; flock -n f true; echo "busy: $?") 9> f; flock f echo free; flock -w 0.1 f true; echo $?
+for i in 1 2 3 4 5; do (flock 8; n=$(cat n 2> /dev/null || echo 0); echo $((n + 1)) > n) 8> lock & done; wait; cat n
+getopt -o ab: --long alpha,beta: -- -a -b x --beta=y rest; hexdump -C <(echo hello) | head -n 1; rev <<< abc; printf 'a b\nccc d\n' | column -t; mcookie | wc -c; setsid -w sh -c 'exit 6'; echo $?
+prlimit --nofile=50:60 sh -c 'ulimit -Sn; ulimit -Hn'; prlimit --pid $$ --core=0:0; ulimit -c; chrt -p $$ 2> /dev/null | wc -l; ionice -p $$ > /dev/null 2>&1; taskset -p 1 $$ > /dev/null; taskset -p $$ | sed 's/.*mask//'; nproc
+sleep 50 & p=$!; ps -o comm=,state= -p $p; pgrep -P $$ sleep | wc -l; cat /proc/$p/comm; tr '\0' ' ' < /proc/$p/cmdline; echo; awk '/^PPid/ { print ($2 > 0) }' /proc/$p/status; pkill -P $$ sleep; wait $p 2> /dev/null; echo $?; ls /proc/$p 2> /dev/null | wc -l
+sleep 50 & renice -n 5 -p $! > /dev/null; ps -o ni= -p $! | tr -d ' '; kill $!; wait; mountpoint -q /proc; echo $?; mountpoint -q /etc; echo $?; free > /dev/null; echo $?; uptime > /dev/null; echo $?; vmstat > /dev/null 2>&1; top -b -n 1 > top.out 2>&1; grep -c PID top.out; pidof no-such-thing; echo $?; w > /dev/null 2>&1; tty; mesg 2> /dev/null; script -qec 'echo in a terminal; tty | cut -c1-9' /dev/null; watch --version > /dev/null; fallocate -l 4096 z; stat -c %s z; namei -m /usr/bin/env | tail -n 1; findmnt -n -o TARGET /proc; lsns > /dev/null 2>&1; unshare -U true 2> /dev/null; whereis -b sh > /dev/null; echo end
