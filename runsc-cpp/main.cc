@@ -28,7 +28,9 @@ constexpr Command kCommands[] = {{"do", DoCommand},
 // A descriptor that is opened later must not become somebody's stdout.
 void FillStandardStreams() {
   for (int fd = 0; fd <= 2; ++fd) {
-    if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) (void)!open("/dev/null", O_RDWR);
+    if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
+    ClosedStreams() |= 1u << fd;
+    (void)!open("/dev/null", O_RDWR);
   }
 }
 

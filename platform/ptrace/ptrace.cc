@@ -56,12 +56,11 @@ Result<std::unique_ptr<Platform>> Create(Options options) {
     if (report) report();
   };
   auto on_tick = [pool = pool.get()] { return pool->Reap(); };
-  std::unique_ptr<Placement> placement =
-      TRY(Placement::Create({.hangup_fd = pool->control_fd(),
-                             .on_hangup = std::move(on_hangup),
-                             .deaths_fd = pool->deaths_fd(),
-                             .on_deaths = std::move(on_deaths),
-                             .on_tick = std::move(on_tick)}));
+  std::unique_ptr<Placement> placement = TRY(Placement::Create({.hangup_fd = pool->control_fd(),
+                                                                .on_hangup = std::move(on_hangup),
+                                                                .deaths_fd = pool->deaths_fd(),
+                                                                .on_deaths = std::move(on_deaths),
+                                                                .on_tick = std::move(on_tick)}));
   return std::unique_ptr<Platform>(new PtracePlatform(std::move(pool), std::move(placement), vma_budget));
 }
 

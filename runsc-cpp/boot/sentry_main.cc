@@ -35,9 +35,7 @@ using namespace sentry;  // NOLINT: all names of this file are the kernel's
 
 constexpr int kDrainMs = 2000;
 
-absl::Status Failed(absl::string_view step, Errno error) {
-  return absl::ErrnoToStatus(static_cast<int>(error), step);
-}
+absl::Status Failed(absl::string_view step, Errno error) { return absl::ErrnoToStatus(static_cast<int>(error), step); }
 
 // The parts in the order in which they come to life. Nothing of it is taken
 // down: the process ends with the guest.
@@ -185,9 +183,15 @@ class Sentry {
     for (size_t i = 0; i + 1 < config_.limits.size() && i / 2 < static_cast<size_t>(RlimitKind::kCount); i += 2) {
       init.limits.push_back({static_cast<RlimitKind>(i / 2), {config_.limits[i], config_.limits[i + 1]}});
     }
-    if (streams_.pty.slave) {
-      init.before_start = [this](Task& task) { (void)MakeControlling(task.vfs_context(), streams_.pty.slave); };
-    }
+    init.before_start = [this](Task& task) {
+      abi::SigAction ignore;
+      ignore.handler = abi::kSigIgn;
+      for (int signo = 1; signo <= abi::kSigMax; ++signo) {
+        const bool ignored = (config_.ignored_signals >> (signo - 1)) & 1;
+        if (ignored) task.group().ExchangeAction(signo, ignore);
+      }
+      if (streams_.pty.slave) (void)MakeControlling(task.vfs_context(), streams_.pty.slave);
+    };
     return init;
   }
 
@@ -227,7 +231,8 @@ class Sentry {
 
   std::string UnimplementedReport() const {
     std::string report;
-    for (const auto& [name, count] : dispatcher_.Unimplemented()) absl::StrAppend(&report, "  ", name, " ", count, "\n");
+    for (const auto& [name, count] : dispatcher_.Unimplemented())
+      absl::StrAppend(&report, "  ", name, " ", count, "\n");
     return report.empty() ? "  none\n" : report;
   }
 

@@ -46,6 +46,7 @@ absl::StatusOr<StandardStreams> OpenStandardStreams(const SandboxConfig& config,
     if (absl::Status s = MakeTerminal(config, ctx, devpts, streams); !s.ok()) return s;
   }
   for (int fd = 0; fd <= 2; ++fd) {
+    if ((config.closed_streams >> fd) & 1) continue;
     RefPtr<FileDescription> file;
     if (terminal && IsHostTerminal(fd)) {
       file = streams.pty.slave;
@@ -55,7 +56,7 @@ absl::StatusOr<StandardStreams> OpenStandardStreams(const SandboxConfig& config,
       if (!host.ok()) return Failed(absl::StrCat("take over descriptor ", fd), host.error());
       file = *std::move(host);
     }
-    const Result<int32_t> installed = streams.fds->Install(std::move(file), CloseOnExec::kNo, 3);
+    const auto installed = streams.fds->InstallAt(fd, std::move(file), CloseOnExec::kNo, 3);
     if (!installed.ok()) return Failed("install a standard stream", installed.error());
   }
   return streams;

@@ -6,6 +6,11 @@
 
 namespace runsc {
 
+uint32_t& ClosedStreams() {
+  static uint32_t closed = 0;
+  return closed;
+}
+
 int Fail(std::string_view command, std::string_view text) {
   std::string line = "runsc-cpp";
   if (!command.empty()) line.append(" ").append(command);

@@ -2,6 +2,7 @@
 #ifndef RUNSC_CPP_CMD_COMMAND_H_
 #define RUNSC_CPP_CMD_COMMAND_H_
 
+#include <cstdint>
 #include <string_view>
 
 namespace runsc {
@@ -16,6 +17,10 @@ int SyscallsCommand(int argc, char** argv);
 int HelpCommand(int argc, char** argv);
 
 inline constexpr char kVersion[] = "0.1.0";
+
+// Which of descriptors 0 to 2 the caller did not give us (bit N); main fills
+// their places before a command runs.
+uint32_t& ClosedStreams();
 
 // One line on stderr: "runsc-cpp COMMAND: TEXT". Returns kExitFailure.
 int Fail(std::string_view command, std::string_view text);

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -68,6 +69,12 @@ void AddCaller(SandboxConfig& config) {
     getrlimit(static_cast<__rlimit_resource>(i), &limit);
     config.limits.push_back(limit.rlim_cur);
     config.limits.push_back(limit.rlim_max);
+  }
+  config.closed_streams = ClosedStreams();
+  for (int signo = 1; signo <= SIGRTMAX; ++signo) {
+    struct sigaction action;
+    const bool ignored = sigaction(signo, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+    if (ignored) config.ignored_signals |= uint64_t{1} << (signo - 1);
   }
   char name[HOST_NAME_MAX + 1] = {};
   gethostname(name, HOST_NAME_MAX);

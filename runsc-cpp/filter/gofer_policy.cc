@@ -14,9 +14,9 @@ constexpr uint32_t kOpenAlways = O_NOFOLLOW | O_CLOEXEC;
 
 constexpr FilterRule kPolicy[] = {
     // --- Walks on descriptors: the jail is all that paths can reach ---
-    Allow(__NR_openat, "one component at a time, below a directory's descriptor",
-          Masked(2, kOpenAlways, kOpenAlways)),
-    Allow(__NR_statx, "attributes, by descriptor or descriptor and component", Masked(2, AT_SYMLINK_NOFOLLOW, AT_SYMLINK_NOFOLLOW)),
+    Allow(__NR_openat, "one component at a time, below a directory's descriptor", Masked(2, kOpenAlways, kOpenAlways)),
+    Allow(__NR_statx, "attributes, by descriptor or descriptor and component",
+          Masked(2, AT_SYMLINK_NOFOLLOW, AT_SYMLINK_NOFOLLOW)),
     Allow(__NR_readlinkat, "the target of a link; never followed here"),
     Allow(__NR_getdents64, "directory listings"),
     Allow(__NR_lseek, "where a directory listing goes on", EqualsInt(2, 0 /* SEEK_SET */)),
@@ -38,8 +38,8 @@ constexpr FilterRule kPolicy[] = {
     Allow(__NR_fchown, "owners"),
     Allow(__NR_fchownat, "owners", Masked(4, AT_SYMLINK_NOFOLLOW, AT_SYMLINK_NOFOLLOW)),
     Allow(__NR_fchmod, "modes"),
-    Allow(452 /* fchmodat2, newer than these headers */, "modes, by descriptor: a fifo or socket can't be opened for it",
-          EqualsInt(3, AT_EMPTY_PATH)),
+    Allow(452 /* fchmodat2, newer than these headers */,
+          "modes, by descriptor: a fifo or socket can't be opened for it", EqualsInt(3, AT_EMPTY_PATH)),
     Allow(__NR_utimensat, "times"),
     Allow(__NR_ftruncate, "sizes"),
     Allow(__NR_fsetxattr, "user.* attributes"),

@@ -200,8 +200,9 @@ absl::StatusOr<pid_t> StartSentry(const SandboxConfig& config, const Halves& hal
   own.gofer_sockets = plan.AddAll(halves.gofer.client.sockets);
   const pid_t pid = Fork(kNamespaces | (geteuid() == 0 ? 0 : CLONE_NEWUSER));
   if (pid < 0) {
-    return absl::ErrnoToStatus(errno, "clone the sandbox into new namespaces (as a user: are unprivileged user "
-                                      "namespaces allowed, sysctl kernel.unprivileged_userns_clone?)");
+    return absl::ErrnoToStatus(errno,
+                               "clone the sandbox into new namespaces (as a user: are unprivileged user "
+                               "namespaces allowed, sysctl kernel.unprivileged_userns_clone?)");
   }
   if (pid == 0) SentryChild(halves.self.get(), halves.theirs.get(), std::move(own), plan.fds());
   return pid;

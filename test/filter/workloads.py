@@ -58,6 +58,6 @@ ALL = [
              full_only=True),
     Workload("signals", "sleep 1000 & kill -STOP $!; kill -CONT $!; kill $!; wait $!; "
                         "timeout 0.1 sleep 10; timeout 0.1 bash -c 'while :; do :; done'; true"),
-    Workload("memory", "head -c 300000000 /dev/zero | tail -c 1 | wc -c; "
+    Workload("memory", "head -c 100000000 /dev/zero | tail -c 1 | wc -c; "
                        "x=$(head -c 5000000 /dev/zero | tr '\\0' a); echo ${#x}", full_only=True),
 ]

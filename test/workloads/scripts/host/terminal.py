@@ -50,6 +50,13 @@ class Terminal:
         text, self.seen = self.seen[:at], self.seen[at:]
         return text
 
+    def drain(self, seconds=0.6):
+        """Forgets what is shown for a while: how often readline draws its prompt anew depends on who was faster."""
+        deadline = time.monotonic() + seconds
+        while select.select([self.fd], [], [], max(0, deadline - time.monotonic()))[0]:
+            os.read(self.fd, 4096)
+        self.seen = b""
+
     def show(self, text):
         text = text.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "<CR>")
         text = re.sub(r"\b\d{3,}\b", "<pid>", text)
@@ -99,7 +106,7 @@ def main():
     t.command("jobs %%; kill %%; sleep 0.3")
     t.command("jobs | wc -l")
     t.resize(40, 100)
-    time.sleep(0.3)
+    t.drain()
     t.command("stty size")
     t.command("bash -c 'trap \"stty size; exit\" WINCH; echo listening; while :; do sleep 0.05; done'", b"listening\r\n")
     time.sleep(0.3)
