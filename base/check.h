@@ -7,8 +7,7 @@ namespace base {
 [[noreturn]] void CheckFailed(const char* file, int line, const char* what);
 }  // namespace base
 
-#define CHECK(cond) \
-  (__builtin_expect(!!(cond), 1) ? (void)0 : ::base::CheckFailed(__FILE__, __LINE__, #cond))
+#define CHECK(cond) (__builtin_expect(!!(cond), 1) ? (void)0 : ::base::CheckFailed(__FILE__, __LINE__, #cond))
 
 #ifdef NDEBUG
 #define DCHECK(cond) ((void)sizeof(!!(cond)))

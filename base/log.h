@@ -31,9 +31,9 @@ void LogFormat(LogLevel level, const char* file, int line, const absl::FormatSpe
 
 // LOG(kInfo, "stub %d died", pid): the arguments are evaluated only when the
 // level is on.
-#define LOG(level, ...)                                                                      \
-  (::base::LogEnabled(::base::LogLevel::level)                                               \
-       ? ::base::LogFormat(::base::LogLevel::level, __FILE__, __LINE__, __VA_ARGS__)         \
+#define LOG(level, ...)                                                              \
+  (::base::LogEnabled(::base::LogLevel::level)                                       \
+       ? ::base::LogFormat(::base::LogLevel::level, __FILE__, __LINE__, __VA_ARGS__) \
        : (void)0)
 
 #endif  // BASE_LOG_H_

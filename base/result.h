@@ -25,8 +25,7 @@ class [[nodiscard]] Result {
 
   Result(Errno e) : v_(std::in_place_index<1>, e) {}  // NOLINT: implicit by design
   template <typename U = T,
-            typename = std::enable_if_t<std::is_convertible_v<U&&, T> &&
-                                        !std::is_same_v<std::decay_t<U>, Result> &&
+            typename = std::enable_if_t<std::is_convertible_v<U&&, T> && !std::is_same_v<std::decay_t<U>, Result> &&
                                         !std::is_same_v<std::decay_t<U>, Errno>>>
   Result(U&& v) : v_(std::in_place_index<0>, std::forward<U>(v)) {}  // NOLINT
 
@@ -87,12 +86,12 @@ inline Result<void> Ok() { return {}; }
 
 // The one propagate macro. A GNU statement expression, so that it can stand in
 // an initialiser; the error type converts to any Result<U>.
-#define TRY(expr)                                   \
-  ({                                                \
-    auto&& try_result_ = (expr);                    \
-    if (!try_result_.ok()) [[unlikely]]             \
-      return try_result_.error();                   \
-    std::move(try_result_).value();                 \
+#define TRY(expr)                       \
+  ({                                    \
+    auto&& try_result_ = (expr);        \
+    if (!try_result_.ok()) [[unlikely]] \
+      return try_result_.error();       \
+    std::move(try_result_).value();     \
   })
 
 #endif  // BASE_RESULT_H_

@@ -63,11 +63,11 @@ using Event = std::variant<SyscallEvent, FaultEvent, ExceptionEvent, PreemptedEv
 struct MapOp {
   enum class Kind : uint8_t { kMap, kUnmap, kProtect };
   Kind kind;
-  UserRange range;                // page-aligned, below kMaxUserAddr
-  MemoryProtection prot;          // kMap, kProtect
-  int host_fd = -1;               // kMap: MAP_SHARED of this file
-  uint64_t offset = 0;            // kMap
-  bool populate = false;          // kMap: make page tables now (MAP_POPULATE)
+  UserRange range;        // page-aligned, below kMaxUserAddr
+  MemoryProtection prot;  // kMap, kProtect
+  int host_fd = -1;       // kMap: MAP_SHARED of this file
+  uint64_t offset = 0;    // kMap
+  bool populate = false;  // kMap: make page tables now (MAP_POPULATE)
 };
 
 class AddressSpace {

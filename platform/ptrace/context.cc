@@ -71,9 +71,7 @@ void PtraceContext::Release() {
   thread_.reset();
 }
 
-Event PtraceContext::Dead(const stub::StubProcess& stub) {
-  return DeadEvent{stub.DeathCause()};
-}
+Event PtraceContext::Dead(const stub::StubProcess& stub) { return DeadEvent{stub.DeathCause()}; }
 
 Event PtraceContext::Switch(AddressSpace& as, Registers& regs) {
   // All address spaces that this platform's contexts see are its own.

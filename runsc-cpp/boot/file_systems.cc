@@ -26,9 +26,7 @@ constexpr MountFlags kDeviceFlags{.no_suid = true, .no_exec = true};
 constexpr MountFlags kDataFlags{.no_suid = true, .no_dev = true};
 constexpr MountFlags kProcFlags{.no_suid = true, .no_dev = true, .no_exec = true};
 
-absl::Status Failed(absl::string_view step, Errno error) {
-  return absl::ErrnoToStatus(static_cast<int>(error), step);
-}
+absl::Status Failed(absl::string_view step, Errno error) { return absl::ErrnoToStatus(static_cast<int>(error), step); }
 
 struct NewMount {
   RefPtr<FileSystem> fs;
@@ -127,7 +125,8 @@ class Builder {
     if (!mount->root->inode()->is_dir() && ResolvePath(ctx_, ctx_.root, volume.guest_path).Is(Errno::kENOENT)) {
       if (absl::Status s = MakeMountFile(volume.guest_path); !s.ok()) return s;
     }
-    return Attach(volume.guest_path, *std::move(mount), {.read_only = volume.read_only, .no_suid = true, .no_dev = true});
+    return Attach(volume.guest_path, *std::move(mount),
+                  {.read_only = volume.read_only, .no_suid = true, .no_dev = true});
   }
 
   // What a single file is mounted on.
@@ -149,10 +148,11 @@ class Builder {
 
 // What mount(2) can make, by name.
 void RegisterMountableTypes(MemoryFile& memory, ProcessView& view) {
-  FsTypes::Register("tmpfs", [&memory](const VfsContext&, std::string_view, std::string_view options) -> Result<NewFileSystem> {
-    NewMount mount = NewTmpfs(memory, TRY(TmpfsFileSystem::ParseOptions(options)));
-    return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
-  });
+  FsTypes::Register("tmpfs",
+                    [&memory](const VfsContext&, std::string_view, std::string_view options) -> Result<NewFileSystem> {
+                      NewMount mount = NewTmpfs(memory, TRY(TmpfsFileSystem::ParseOptions(options)));
+                      return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
+                    });
   FsTypes::Register("proc", [&view](const VfsContext&, std::string_view, std::string_view) -> Result<NewFileSystem> {
     auto mount = NewProcFs(view);
     return NewFileSystem{std::move(mount.fs), std::move(mount.root)};

@@ -205,18 +205,25 @@ Result<void> KernelProcessView::SetOomScoreAdj(const VfsContext& ctx, int32_t tg
 uint64_t KernelProcessView::NamespaceId(int32_t tgid, NamespaceKind kind) {
   constexpr uint64_t kFirst = 0xf0000000;
   switch (kind) {
-    case NamespaceKind::kIpc: return kFirst - 1;
-    case NamespaceKind::kUts: return kFirst - 2;
-    case NamespaceKind::kUser: return kFirst - 3;
-    case NamespaceKind::kPid: return kFirst - 4;
-    case NamespaceKind::kCgroup: return kFirst - 5;
-    case NamespaceKind::kNet: return kFirst + 0xdb;
+    case NamespaceKind::kIpc:
+      return kFirst - 1;
+    case NamespaceKind::kUts:
+      return kFirst - 2;
+    case NamespaceKind::kUser:
+      return kFirst - 3;
+    case NamespaceKind::kPid:
+      return kFirst - 4;
+    case NamespaceKind::kCgroup:
+      return kFirst - 5;
+    case NamespaceKind::kNet:
+      return kFirst + 0xdb;
     case NamespaceKind::kMnt: {
       const RefPtr<Task> task = kernel_.FindTask(tgid);
       const RefPtr<MountNamespace> mounts = task ? task->mounts() : nullptr;
       return mounts ? kFirst + static_cast<uint64_t>(mounts->root().mount->id()) : 0;
     }
-    case NamespaceKind::kTime: return 0;
+    case NamespaceKind::kTime:
+      return 0;
   }
   return 0;
 }

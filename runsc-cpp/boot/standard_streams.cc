@@ -13,9 +13,7 @@ using namespace sentry;  // NOLINT: all names of this file are the kernel's
 
 base::UniqueFd Duplicate(int fd) { return base::UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
 
-absl::Status Failed(absl::string_view step, Errno error) {
-  return absl::ErrnoToStatus(static_cast<int>(error), step);
-}
+absl::Status Failed(absl::string_view step, Errno error) { return absl::ErrnoToStatus(static_cast<int>(error), step); }
 
 absl::Status MakeTerminal(const SandboxConfig& config, const VfsContext& ctx, const RefPtr<Mount>& devpts,
                           StandardStreams& streams) {

@@ -65,10 +65,20 @@ absl::StatusOr<uint64_t> ParseBytes(absl::string_view text) {
   uint64_t unit = 1;
   if (!digits.empty()) {
     switch (digits.back()) {
-      case 'K': case 'k': unit = 1 << 10; break;
-      case 'M': case 'm': unit = 1 << 20; break;
-      case 'G': case 'g': unit = 1 << 30; break;
-      default: break;
+      case 'K':
+      case 'k':
+        unit = 1 << 10;
+        break;
+      case 'M':
+      case 'm':
+        unit = 1 << 20;
+        break;
+      case 'G':
+      case 'g':
+        unit = 1 << 30;
+        break;
+      default:
+        break;
     }
     if (unit != 1) digits.remove_suffix(1);
   }
@@ -89,13 +99,17 @@ absl::StatusOr<VolumeConfig> ParseVolume(absl::string_view text) {
 }
 
 absl::StatusOr<DoFlags> ParseDoFlags(int argc, char** argv) {
-  static constexpr option kOptions[] = {
-      {"root", required_argument, nullptr, 0},     {"cwd", required_argument, nullptr, 0},
-      {"env", required_argument, nullptr, 0},      {"volume", required_argument, nullptr, 0},
-      {"memory", required_argument, nullptr, 0},   {"network", required_argument, nullptr, 0},
-      {"platform", required_argument, nullptr, 0}, {"log-level", required_argument, nullptr, 0},
-      {"strace", no_argument, nullptr, 0},         {"help", no_argument, nullptr, 0},
-      {nullptr, 0, nullptr, 0}};
+  static constexpr option kOptions[] = {{"root", required_argument, nullptr, 0},
+                                        {"cwd", required_argument, nullptr, 0},
+                                        {"env", required_argument, nullptr, 0},
+                                        {"volume", required_argument, nullptr, 0},
+                                        {"memory", required_argument, nullptr, 0},
+                                        {"network", required_argument, nullptr, 0},
+                                        {"platform", required_argument, nullptr, 0},
+                                        {"log-level", required_argument, nullptr, 0},
+                                        {"strace", no_argument, nullptr, 0},
+                                        {"help", no_argument, nullptr, 0},
+                                        {nullptr, 0, nullptr, 0}};
   DoFlags flags;
   // getopt skips the first word, as a program's name.
   std::vector<char*> words = {const_cast<char*>("do")};

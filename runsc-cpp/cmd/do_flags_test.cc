@@ -26,16 +26,16 @@ TEST(ParseDoFlags, DoubleDashEndsFlags) {
 }
 
 TEST(ParseDoFlags, ErrorsNameTheFlagAndItsValue) {
-  for (const auto& [words, part] : std::vector<std::pair<std::vector<std::string>, std::string>>{
-           {{"--memory", "lots", "x"}, "--memory: \"lots\""},
-           {{"--memory", "1K", "x"}, "16M"},
-           {{"--volume", "/a", "x"}, "HOST:GUEST"},
-           {{"--cwd", "tmp", "x"}, "absolute"},
-           {{"--env", "=x", "x"}, "NAME=VALUE"},
-           {{"--platform", "hvm", "x"}, "platforms"},
-           {{"--bogus", "x"}, "unknown flag --bogus"},
-           {{"--memory"}, "wants a value"},
-           {{}, "no command"}}) {
+  for (const auto& [words, part] :
+       std::vector<std::pair<std::vector<std::string>, std::string>>{{{"--memory", "lots", "x"}, "--memory: \"lots\""},
+                                                                     {{"--memory", "1K", "x"}, "16M"},
+                                                                     {{"--volume", "/a", "x"}, "HOST:GUEST"},
+                                                                     {{"--cwd", "tmp", "x"}, "absolute"},
+                                                                     {{"--env", "=x", "x"}, "NAME=VALUE"},
+                                                                     {{"--platform", "hvm", "x"}, "platforms"},
+                                                                     {{"--bogus", "x"}, "unknown flag --bogus"},
+                                                                     {{"--memory"}, "wants a value"},
+                                                                     {{}, "no command"}}) {
     const auto flags = Parse(words);
     ASSERT_FALSE(flags.ok());
     EXPECT_NE(flags.status().message().find(part), absl::string_view::npos) << flags.status();

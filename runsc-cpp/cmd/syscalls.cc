@@ -9,9 +9,12 @@ namespace {
 
 const char* Name(sentry::Support support) {
   switch (support) {
-    case sentry::Support::kFull: return "full";
-    case sentry::Support::kPartial: return "partial";
-    case sentry::Support::kMissing: return "missing";
+    case sentry::Support::kFull:
+      return "full";
+    case sentry::Support::kPartial:
+      return "partial";
+    case sentry::Support::kMissing:
+      return "missing";
   }
   return "";
 }

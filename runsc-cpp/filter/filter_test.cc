@@ -28,14 +28,29 @@ uint32_t Evaluate(std::span<const sock_filter> program, const seccomp_data& data
         if (i.k + 4 > sizeof data) return SECCOMP_RET_KILL_PROCESS;
         std::memcpy(&a, reinterpret_cast<const char*>(&data) + i.k, 4);
         break;
-      case BPF_ALU | BPF_AND | BPF_K: a &= i.k; break;
-      case BPF_JMP | BPF_JA: pc += i.k; break;
-      case BPF_JMP | BPF_JEQ | BPF_K: pc += a == i.k ? i.jt : i.jf; break;
-      case BPF_JMP | BPF_JGT | BPF_K: pc += a > i.k ? i.jt : i.jf; break;
-      case BPF_JMP | BPF_JGE | BPF_K: pc += a >= i.k ? i.jt : i.jf; break;
-      case BPF_JMP | BPF_JSET | BPF_K: pc += (a & i.k) != 0 ? i.jt : i.jf; break;
-      case BPF_RET | BPF_K: return i.k;
-      default: ADD_FAILURE() << "instruction " << i.code; return 0;
+      case BPF_ALU | BPF_AND | BPF_K:
+        a &= i.k;
+        break;
+      case BPF_JMP | BPF_JA:
+        pc += i.k;
+        break;
+      case BPF_JMP | BPF_JEQ | BPF_K:
+        pc += a == i.k ? i.jt : i.jf;
+        break;
+      case BPF_JMP | BPF_JGT | BPF_K:
+        pc += a > i.k ? i.jt : i.jf;
+        break;
+      case BPF_JMP | BPF_JGE | BPF_K:
+        pc += a >= i.k ? i.jt : i.jf;
+        break;
+      case BPF_JMP | BPF_JSET | BPF_K:
+        pc += (a & i.k) != 0 ? i.jt : i.jf;
+        break;
+      case BPF_RET | BPF_K:
+        return i.k;
+      default:
+        ADD_FAILURE() << "instruction " << i.code;
+        return 0;
     }
   }
   ADD_FAILURE() << "the program ends without a verdict";
@@ -79,7 +94,6 @@ std::vector<seccomp_data> Probes(std::span<const FilterRule> policy, int number)
   return probes;
 }
 
-
 class FilterTest : public testing::TestWithParam<bool> {
  protected:
   std::span<const sock_filter> filter() const { return GetParam() ? SentryFilter() : GoferFilter(); }
@@ -107,12 +121,41 @@ TEST_P(FilterTest, OtherArchitecturesAreKilled) {
 }
 
 TEST_P(FilterTest, WhatCouldOpenAWayOutIsNotThere) {
-  for (const int number : {__NR_execve, __NR_execveat, __NR_fork, __NR_vfork, __NR_socket, __NR_socketpair,
-                           __NR_connect, __NR_bind, __NR_listen, __NR_accept, __NR_accept4, __NR_open, __NR_creat,
-                           __NR_mount, __NR_umount2, __NR_pivot_root, __NR_chroot, __NR_unshare, __NR_setns, __NR_bpf,
-                           __NR_perf_event_open, __NR_io_uring_setup, __NR_userfaultfd, __NR_keyctl, __NR_add_key,
-                           __NR_process_vm_readv, __NR_process_vm_writev, __NR_setuid, __NR_setresuid, __NR_capset,
-                           __NR_init_module, __NR_finit_module, __NR_kexec_load, __NR_reboot, __NR_seccomp}) {
+  for (const int number : {__NR_execve,
+                           __NR_execveat,
+                           __NR_fork,
+                           __NR_vfork,
+                           __NR_socket,
+                           __NR_socketpair,
+                           __NR_connect,
+                           __NR_bind,
+                           __NR_listen,
+                           __NR_accept,
+                           __NR_accept4,
+                           __NR_open,
+                           __NR_creat,
+                           __NR_mount,
+                           __NR_umount2,
+                           __NR_pivot_root,
+                           __NR_chroot,
+                           __NR_unshare,
+                           __NR_setns,
+                           __NR_bpf,
+                           __NR_perf_event_open,
+                           __NR_io_uring_setup,
+                           __NR_userfaultfd,
+                           __NR_keyctl,
+                           __NR_add_key,
+                           __NR_process_vm_readv,
+                           __NR_process_vm_writev,
+                           __NR_setuid,
+                           __NR_setresuid,
+                           __NR_capset,
+                           __NR_init_module,
+                           __NR_finit_module,
+                           __NR_kexec_load,
+                           __NR_reboot,
+                           __NR_seccomp}) {
     for (const FilterRule& rule : policy()) ASSERT_NE(rule.number, number) << rule.reason;
   }
 }

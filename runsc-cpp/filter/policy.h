@@ -35,9 +35,7 @@ struct FilterRule {
 
 constexpr FilterRule Allow(int number, const char* reason) { return {number, reason}; }
 constexpr FilterRule Allow(int number, const char* reason, ArgRule a) { return {number, reason, 1, {a}}; }
-constexpr FilterRule Allow(int number, const char* reason, ArgRule a, ArgRule b) {
-  return {number, reason, 2, {a, b}};
-}
+constexpr FilterRule Allow(int number, const char* reason, ArgRule a, ArgRule b) { return {number, reason, 2, {a, b}}; }
 constexpr FilterRule Allow(int number, const char* reason, ArgRule a, ArgRule b, ArgRule c) {
   return {number, reason, 3, {a, b, c}};
 }

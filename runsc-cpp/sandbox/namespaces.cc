@@ -66,8 +66,8 @@ absl::Status ClimbToTrueRoot() {
 absl::Status MakeRootPrivate() {
   if (Mount(nullptr, "/", nullptr, kMsRec | kMsPrivate, nullptr) == 0) return absl::OkStatus();
   if (errno != EINVAL) return Failed("make mounts private");
-  const base::UniqueFd tree(static_cast<int>(
-      syscall(SYS_open_tree, AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE)));
+  const base::UniqueFd tree(
+      static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE)));
   if (!tree.valid()) return Failed("open_tree of the chroot");
   if (absl::Status s = ClimbToTrueRoot(); !s.ok()) return s;
   if (Mount(nullptr, "/", nullptr, kMsRec | kMsPrivate, nullptr) != 0) return Failed("make mounts private");
@@ -75,8 +75,8 @@ absl::Status MakeRootPrivate() {
 }
 
 absl::Status EnterEmptyRoot() {
-  const base::UniqueFd empty =
-      NewTmpfs({{"mode", "0500"}, {"size", "4k"}}, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+  const base::UniqueFd empty = NewTmpfs({{"mode", "0500"}, {"size", "4k"}},
+                                        MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
   if (!empty.valid()) return Failed("mount an empty root");
   return PivotTo(empty.get());
 }

@@ -118,9 +118,7 @@ constexpr uint64_t MakeDev(uint32_t major, uint32_t minor) {
 constexpr uint32_t Major(uint64_t dev) {
   return static_cast<uint32_t>(((dev >> 8) & 0xfff) | ((dev >> 32) & ~0xfffull));
 }
-constexpr uint32_t Minor(uint64_t dev) {
-  return static_cast<uint32_t>((dev & 0xff) | ((dev >> 12) & ~0xffull));
-}
+constexpr uint32_t Minor(uint64_t dev) { return static_cast<uint32_t>((dev & 0xff) | ((dev >> 12) & ~0xffull)); }
 
 }  // namespace sentry::abi
 

@@ -66,17 +66,49 @@ struct SigInfo {
   union Fields {
     uint8_t raw[112];
     // SI_USER, SI_TKILL, SI_QUEUE
-    struct { int32_t pid; uint32_t uid; uint64_t value; uint8_t rest[96]; } kill;
+    struct {
+      int32_t pid;
+      uint32_t uid;
+      uint64_t value;
+      uint8_t rest[96];
+    } kill;
     // SI_TIMER
-    struct { int32_t timer_id; int32_t overrun; uint64_t value; int32_t private_id; uint8_t rest[92]; } timer;
+    struct {
+      int32_t timer_id;
+      int32_t overrun;
+      uint64_t value;
+      int32_t private_id;
+      uint8_t rest[92];
+    } timer;
     // SIGCHLD; times in clock ticks
-    struct { int32_t pid; uint32_t uid; int32_t status; int32_t pad; int64_t utime; int64_t stime; uint8_t rest[80]; } child;
+    struct {
+      int32_t pid;
+      uint32_t uid;
+      int32_t status;
+      int32_t pad;
+      int64_t utime;
+      int64_t stime;
+      uint8_t rest[80];
+    } child;
     // SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP
-    struct { uint64_t addr; int16_t addr_lsb; uint8_t rest[102]; } fault;
+    struct {
+      uint64_t addr;
+      int16_t addr_lsb;
+      uint8_t rest[102];
+    } fault;
     // SIGIO
-    struct { int64_t band; int32_t fd; uint8_t rest[100]; } poll;
+    struct {
+      int64_t band;
+      int32_t fd;
+      uint8_t rest[100];
+    } poll;
     // SIGSYS
-    struct { uint64_t call_addr; int32_t syscall; uint32_t arch; uint8_t rest[96]; } sys;
+    struct {
+      uint64_t call_addr;
+      int32_t syscall;
+      uint32_t arch;
+      uint8_t rest[96];
+    } sys;
   } u = {};
 };
 static_assert(sizeof(SigInfo) == 128);

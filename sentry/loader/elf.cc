@@ -118,8 +118,7 @@ Result<ElfImage> ReadElf(const VfsContext& ctx, FileDescription& file) {
   return image;
 }
 
-Result<MappedElf> MapElf(MemoryManager& mm, const RefPtr<FileDescription>& file, const ElfImage& image,
-                         uint64_t bias) {
+Result<MappedElf> MapElf(MemoryManager& mm, const RefPtr<FileDescription>& file, const ElfImage& image, uint64_t bias) {
   if (!MakeUserRange(UserAddr(image.load_start + bias), image.load_end - image.load_start)) return Errno::kENOMEM;
   MappedElf mapped;
   mapped.bias = bias;

@@ -37,8 +37,7 @@ struct MappedElf {
 };
 
 // Maps the PT_LOAD segments at header addresses + bias, bss included.
-Result<MappedElf> MapElf(MemoryManager& mm, const RefPtr<FileDescription>& file, const ElfImage& image,
-                         uint64_t bias);
+Result<MappedElf> MapElf(MemoryManager& mm, const RefPtr<FileDescription>& file, const ElfImage& image, uint64_t bias);
 
 }  // namespace sentry
 

@@ -23,8 +23,8 @@ void TransformCapabilities(bool set_id, Credentials& c) {
     file_effective = c.euid == 0;
   }
   if (set_id) c.ambient = {};
-  c.permitted.bits = (c.inheritable.bits & file_inheritable.bits) | (file_permitted.bits & c.bounding.bits) |
-                     c.ambient.bits;
+  c.permitted.bits =
+      (c.inheritable.bits & file_inheritable.bits) | (file_permitted.bits & c.bounding.bits) | c.ambient.bits;
   c.effective = file_effective ? c.permitted : c.ambient;
 }
 

@@ -141,8 +141,7 @@ Result<LoadedProgram> LoadProgram(const VfsContext& ctx, MemoryManager& mm, cons
   ReservedStack reserved = TRY(ReserveStack(mm, stack));
 
   const bool has_interpreter = image.interpreter.has_value();
-  const MappedElf mapped =
-      TRY(MapElf(mm, program.file, image, TRY(ChooseBias(mm, image, has_interpreter))));
+  const MappedElf mapped = TRY(MapElf(mm, program.file, image, TRY(ChooseBias(mm, image, has_interpreter))));
   UserAddr entry = mapped.entry;
   UserAddr interpreter_base;
   if (has_interpreter) {

@@ -69,8 +69,8 @@ Result<void> CheckArgumentSize(const StackRequest& request) {
 Result<ReservedStack> ReserveStack(MemoryManager& mm, const StackRequest& request) {
   TRY(CheckArgumentSize(request));
   const uint64_t top = kMaxUserAddr.value - kPageSize - RandomPages(1 << 18) * kPageSize;
-  const uint64_t capacity = PageRoundUp(ArgumentBytes(*request.argv) + ArgumentBytes(*request.envp) +
-                                        request.exec_name.size() + kFixedSpace);
+  const uint64_t capacity =
+      PageRoundUp(ArgumentBytes(*request.argv) + ArgumentBytes(*request.envp) + request.exec_name.size() + kFixedSpace);
   MmapRequest map;
   map.length = capacity + kInitialStack;
   map.addr = UserAddr(top - map.length);

@@ -14,9 +14,9 @@ namespace sentry {
 struct StackRequest {
   const std::vector<std::string>* argv;
   const std::vector<std::string>* envp;
-  std::string exec_name;                                // AT_EXECFN
-  std::vector<std::pair<uint64_t, uint64_t>> auxv;      // without the pointers made here and AT_NULL
-  uint64_t stack_limit;                                 // RLIMIT_STACK
+  std::string exec_name;                            // AT_EXECFN
+  std::vector<std::pair<uint64_t, uint64_t>> auxv;  // without the pointers made here and AT_NULL
+  uint64_t stack_limit;                             // RLIMIT_STACK
   bool executable = false;
 };
 

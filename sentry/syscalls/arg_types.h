@@ -68,7 +68,7 @@ void PrintArg(Task& task, UserAddr addr, std::string& out);
 void PrintSigned(int64_t value, std::string& out);
 void PrintUnsigned(uint64_t value, std::string& out);
 template <typename T>
-  requires std::is_integral_v<T>
+requires std::is_integral_v<T>
 void PrintArg(Task&, T value, std::string& out) {
   if constexpr (std::is_signed_v<T>) {
     PrintSigned(value, out);

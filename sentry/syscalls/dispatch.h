@@ -27,13 +27,13 @@ using SyscallArgs = std::array<uint64_t, 6>;
 template <typename T>
 struct FromRegister;
 template <typename T>
-  requires std::is_integral_v<T>
+requires std::is_integral_v<T>
 struct FromRegister<T> {
   static constexpr T Convert(uint64_t reg) { return static_cast<T>(reg); }
 };
 // Strong types wrap one integer and say so with `using Raw = ...`.
 template <typename T>
-  requires requires { typename T::Raw; }
+requires requires { typename T::Raw; }
 struct FromRegister<T> {
   static constexpr T Convert(uint64_t reg) { return T{static_cast<typename T::Raw>(reg)}; }
 };
@@ -101,8 +101,8 @@ void PrintThunk(Task& task, const SyscallArgs& args, std::string& out) {
 // --- The table ---
 enum class Support : uint8_t {
   kFull,
-  kPartial,   // `note` names the flags or cases that are missing
-  kMissing,   // answered with `missing_errno` and counted
+  kPartial,  // `note` names the flags or cases that are missing
+  kMissing,  // answered with `missing_errno` and counted
 };
 
 struct SyscallRow {

@@ -11,9 +11,11 @@ SyscallResult TableDispatcher::Dispatch(Task& task) {
   const arch::Registers& regs = task.regs();
   const uint64_t number = regs.orig_rax;
   const SyscallRow* row = FindSyscall(number);
-  if (row == nullptr || row->call == nullptr) [[unlikely]] return Missing(task, number, row);
+  if (row == nullptr || row->call == nullptr) [[unlikely]]
+    return Missing(task, number, row);
   const SyscallArgs args = {regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9};
-  if (options_.strace) [[unlikely]] return Traced(task, *row, args);
+  if (options_.strace) [[unlikely]]
+    return Traced(task, *row, args);
   return row->call(task, args);
 }
 

@@ -34,8 +34,8 @@ SyscallResult RestartFutex(Task& task, const FutexRestart& r) {
   return Wait(task, r.addr, r.shared ? FutexScope::kShared : FutexScope::kPrivate, r.expected, r.bitset, r.deadline);
 }
 
-SyscallResult SysFutex(Task& task, UserAddr addr, int32_t operation, uint32_t value, UserAddr timeout,
-                       UserAddr addr2, uint32_t value3) {
+SyscallResult SysFutex(Task& task, UserAddr addr, int32_t operation, uint32_t value, UserAddr timeout, UserAddr addr2,
+                       uint32_t value3) {
   const int32_t command = operation & ~(kPrivateFlag | kClockRealtimeFlag);
   const bool realtime = (operation & kClockRealtimeFlag) != 0;
   if (realtime && command != kWaitBitset && command != kLockPi2) return Errno::kENOSYS;
@@ -67,8 +67,8 @@ SyscallResult SysFutex(Task& task, UserAddr addr, int32_t operation, uint32_t va
     case kLockPi:
     case kLockPi2:
       // FUTEX_LOCK_PI's clock is CLOCK_REALTIME without the flag.
-      return futexes.LockPi(task, addr, scope,
-                            TRY(ReadTimeout(task, timeout, command, realtime || command == kLockPi)), 0);
+      return futexes.LockPi(task, addr, scope, TRY(ReadTimeout(task, timeout, command, realtime || command == kLockPi)),
+                            0);
     case kTryLockPi:
       return futexes.LockPi(task, addr, scope, std::nullopt, 1);
     case kUnlockPi:

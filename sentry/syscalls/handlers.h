@@ -20,7 +20,6 @@ struct FdPair {
   int32_t second;
 };
 
-
 // --- read_write.cc: bytes in and out of descriptors ---
 SyscallResult SysRead(Task& task, Fd fd, UserAddr buf, Size count);
 SyscallResult SysWrite(Task& task, Fd fd, UserAddr buf, Size count);

@@ -141,7 +141,8 @@ SyscallResult SysSetpriority(Task& task, int32_t which, int32_t who, int32_t nic
       failed = true;
       continue;
     }
-    const int64_t floor = 20 - static_cast<int64_t>(std::min<uint64_t>(target->group().soft_limit(RlimitKind::kNice), 40));
+    const int64_t floor =
+        20 - static_cast<int64_t>(std::min<uint64_t>(target->group().soft_limit(RlimitKind::kNice), 40));
     if (nice < target->nice && nice < floor && !task.creds().Has(Capability::kSysNice)) {
       failed = true, worst = Errno::kEACCES;
       continue;
@@ -158,7 +159,8 @@ SyscallResult SysSchedYield(Task&) {
 }
 
 SyscallResult SysSchedGetaffinity(Task& task, int32_t pid, uint32_t size, UserAddr mask) {
-  if (size % sizeof(uint64_t) != 0 || size * 8 < static_cast<uint32_t>(task.kernel().cpu_count())) return Errno::kEINVAL;
+  if (size % sizeof(uint64_t) != 0 || size * 8 < static_cast<uint32_t>(task.kernel().cpu_count()))
+    return Errno::kEINVAL;
   const RefPtr<Task> target = pid < 0 ? nullptr : TRY(FindOrSelf(task, pid));
   if (!target) return Errno::kESRCH;
   TRY(UserOut<uint64_t>(mask).Write(task.mm(), target->cpu_affinity & OnlineMask(task)));
@@ -177,9 +179,7 @@ SyscallResult SysSchedSetaffinity(Task& task, int32_t pid, uint32_t size, UserAd
   return 0;
 }
 
-SyscallResult SysSchedGetscheduler(Task& task, int32_t pid) {
-  return TRY(FindOrSelf(task, pid))->sched_policy.load();
-}
+SyscallResult SysSchedGetscheduler(Task& task, int32_t pid) { return TRY(FindOrSelf(task, pid))->sched_policy.load(); }
 
 SyscallResult SysSchedSetscheduler(Task& task, int32_t pid, int32_t policy, UserIn<int32_t> param) {
   if (!param || policy < 0) return Errno::kEINVAL;

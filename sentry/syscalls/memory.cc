@@ -60,8 +60,7 @@ Result<MmapRequest> ToRequest(UserAddr addr, uint64_t length, uint64_t prot, uin
 
 }  // namespace
 
-SyscallResult SysMmap(Task& task, UserAddr addr, Size length, MmapProt prot, MmapFlags flags, Fd fd,
-                      uint64_t offset) {
+SyscallResult SysMmap(Task& task, UserAddr addr, Size length, MmapProt prot, MmapFlags flags, Fd fd, uint64_t offset) {
   if ((offset & kPageMask) != 0) return Errno::kEINVAL;
   RefPtr<FileDescription> file;
   if ((flags.value & abi::kMapAnonymous) == 0) file = TRY(task.fds().GetNoPath(fd.value));

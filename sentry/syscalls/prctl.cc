@@ -109,36 +109,57 @@ SyscallResult SysPrctl(Task& task, int32_t option, uint64_t arg2, uint64_t arg3,
   const UserAddr out(arg2);
   const uint64_t rest = arg3 | arg4 | arg5;
   switch (option) {
-    case kSetPdeathsig: return SetParentDeathSignal(task, arg2);
-    case kGetPdeathsig: return UserOut<int32_t>(out).Write(task.mm(), task.parent_death_signal);
-    case kGetDumpable: return task.mm().dumpable.load();
-    case kSetDumpable: return SetDumpable(task, arg2);
-    case kGetKeepCaps: return (task.creds().securebits & kSecbitKeepCaps) != 0 ? 1 : 0;
-    case kSetKeepCaps: return SetKeepCaps(task, arg2);
-    case kGetTiming: return 0;  // PR_TIMING_STATISTICAL, the only one
-    case kSetName: return ReadName(task, out);
-    case kGetName: return WriteName(task, out);
-    case kGetSeccomp: return 0;  // SECCOMP_MODE_DISABLED
+    case kSetPdeathsig:
+      return SetParentDeathSignal(task, arg2);
+    case kGetPdeathsig:
+      return UserOut<int32_t>(out).Write(task.mm(), task.parent_death_signal);
+    case kGetDumpable:
+      return task.mm().dumpable.load();
+    case kSetDumpable:
+      return SetDumpable(task, arg2);
+    case kGetKeepCaps:
+      return (task.creds().securebits & kSecbitKeepCaps) != 0 ? 1 : 0;
+    case kSetKeepCaps:
+      return SetKeepCaps(task, arg2);
+    case kGetTiming:
+      return 0;  // PR_TIMING_STATISTICAL, the only one
+    case kSetName:
+      return ReadName(task, out);
+    case kGetName:
+      return WriteName(task, out);
+    case kGetSeccomp:
+      return 0;  // SECCOMP_MODE_DISABLED
     case kCapBsetRead:
       if (arg2 > kLastCapability) return Errno::kEINVAL;
       return static_cast<int>((task.creds().bounding.bits >> arg2) & 1);
-    case kCapBsetDrop: return DropBounding(task, arg2);
-    case kGetTsc: return UserOut<int32_t>(out).Write(task.mm(), 1);  // PR_TSC_ENABLE
-    case kGetSecurebits: return task.creds().securebits;
-    case kSetSecurebits: return SetSecurebits(task, arg2);
-    case kSetTimerSlack: return SetTimerSlack(task, arg2);
-    case kGetTimerSlack: return task.timer_slack_ns;
+    case kCapBsetDrop:
+      return DropBounding(task, arg2);
+    case kGetTsc:
+      return UserOut<int32_t>(out).Write(task.mm(), 1);  // PR_TSC_ENABLE
+    case kGetSecurebits:
+      return task.creds().securebits;
+    case kSetSecurebits:
+      return SetSecurebits(task, arg2);
+    case kSetTimerSlack:
+      return SetTimerSlack(task, arg2);
+    case kGetTimerSlack:
+      return task.timer_slack_ns;
     case kSetChildSubreaper:
       task.group().child_subreaper = arg2 != 0;
       return 0;
-    case kGetChildSubreaper: return UserOut<int32_t>(out).Write(task.mm(), task.group().child_subreaper ? 1 : 0);
-    case kSetNoNewPrivs: return SetNoNewPrivs(task, arg2, rest);
+    case kGetChildSubreaper:
+      return UserOut<int32_t>(out).Write(task.mm(), task.group().child_subreaper ? 1 : 0);
+    case kSetNoNewPrivs:
+      return SetNoNewPrivs(task, arg2, rest);
     case kGetNoNewPrivs:
       if ((arg2 | rest) != 0) return Errno::kEINVAL;
       return task.creds().no_new_privs ? 1 : 0;
-    case kGetTidAddress: return UserOut<uint64_t>(out).Write(task.mm(), task.clear_child_tid.value);
-    case kCapAmbient: return Ambient(task, arg2, arg3, arg4, arg5);
-    default: return Errno::kEINVAL;
+    case kGetTidAddress:
+      return UserOut<uint64_t>(out).Write(task.mm(), task.clear_child_tid.value);
+    case kCapAmbient:
+      return Ambient(task, arg2, arg3, arg4, arg5);
+    default:
+      return Errno::kEINVAL;
   }
 }
 

@@ -120,8 +120,7 @@ SyscallResult SysExitGroup(Task& task, int32_t code) {
   return task.Exit(code & 0xff);
 }
 
-SyscallResult SysWait4(Task& task, int32_t pid, UserOut<int32_t> status, uint32_t options,
-                       UserOut<abi::Rusage> usage) {
+SyscallResult SysWait4(Task& task, int32_t pid, UserOut<int32_t> status, uint32_t options, UserOut<abi::Rusage> usage) {
   if ((options & ~(kWNoHang | kWUntraced | kWContinued | kWNoThread | kWClone | kWAll)) != 0) return Errno::kEINVAL;
   if (pid == INT32_MIN) return Errno::kESRCH;
   Task::WaitArgs args{.options = options | kWExited};

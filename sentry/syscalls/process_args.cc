@@ -4,7 +4,7 @@
 
 namespace sentry {
 namespace {
-constexpr size_t kMaxBytes = 8 << 20;         // above the loader's own limit of 6 MiB
+constexpr size_t kMaxBytes = 8 << 20;          // above the loader's own limit of 6 MiB
 constexpr size_t kMaxStringBytes = 128 << 10;  // MAX_ARG_STRLEN
 }  // namespace
 

@@ -3,8 +3,8 @@
 #include "sentry/kernel/block.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pidfd.h"
-#include "sentry/syscalls/restart.h"
 #include "sentry/syscalls/poll.h"
+#include "sentry/syscalls/restart.h"
 #include "sentry/syscalls/time_args.h"
 
 namespace sentry {
@@ -30,8 +30,8 @@ Result<void> CheckMaySignal(Task& task, Task& target, int32_t signo) {
   if (own.Has(Capability::kKill)) return Ok();
   const RefPtr<Credentials> theirs = target.SharedCreds();
   if (!theirs) return Errno::kESRCH;
-  const bool same_user = own.euid == theirs->suid || own.euid == theirs->uid || own.uid == theirs->suid ||
-                         own.uid == theirs->uid;
+  const bool same_user =
+      own.euid == theirs->suid || own.euid == theirs->uid || own.uid == theirs->suid || own.uid == theirs->uid;
   const bool same_session_cont = signo == abi::kSigCont && task.session() == target.session();
   if (same_user || same_session_cont) return Ok();
   return Errno::kEPERM;
@@ -212,8 +212,7 @@ SyscallResult SysKill(Task& task, int32_t pid, SignalNumber signal) {
   }
   if (pid == INT32_MIN) return Errno::kESRCH;
   if (pid == -1) {
-    return SignalMany(task, signal.value,
-                      [&](ThreadGroup& g) { return g.tgid() != 1 && g.tgid() != task.tgid(); });
+    return SignalMany(task, signal.value, [&](ThreadGroup& g) { return g.tgid() != 1 && g.tgid() != task.tgid(); });
   }
   const int32_t pgid = pid == 0 ? task.process_group() : -pid;
   return SignalMany(task, signal.value, [&](ThreadGroup& g) { return g.process_group_id() == pgid; });

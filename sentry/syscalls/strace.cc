@@ -38,14 +38,15 @@ constexpr std::array<std::pair<uint64_t, const char*>, 13> kOpenBits = {{{abi::k
                                                                          {abi::kONoFollow, "O_NOFOLLOW"},
                                                                          {abi::kOCloExec, "O_CLOEXEC"},
                                                                          {abi::kOPath, "O_PATH"}}};
-constexpr std::array<std::pair<uint64_t, const char*>, 8> kMapBits = {{{abi::kMapFixed, "MAP_FIXED"},
-                                                                       {abi::kMapAnonymous, "MAP_ANONYMOUS"},
-                                                                       {abi::kMapGrowsDown, "MAP_GROWSDOWN"},
-                                                                       {abi::kMapNoReserve, "MAP_NORESERVE"},
-                                                                       {abi::kMapPopulate, "MAP_POPULATE"},
-                                                                       {abi::kMapStack, "MAP_STACK"},
-                                                                       {abi::kMapDenyWrite, "MAP_DENYWRITE"},
-                                                                       {abi::kMapFixedNoReplace, "MAP_FIXED_NOREPLACE"}}};
+constexpr std::array<std::pair<uint64_t, const char*>, 8> kMapBits = {
+    {{abi::kMapFixed, "MAP_FIXED"},
+     {abi::kMapAnonymous, "MAP_ANONYMOUS"},
+     {abi::kMapGrowsDown, "MAP_GROWSDOWN"},
+     {abi::kMapNoReserve, "MAP_NORESERVE"},
+     {abi::kMapPopulate, "MAP_POPULATE"},
+     {abi::kMapStack, "MAP_STACK"},
+     {abi::kMapDenyWrite, "MAP_DENYWRITE"},
+     {abi::kMapFixedNoReplace, "MAP_FIXED_NOREPLACE"}}};
 
 }  // namespace
 
@@ -64,11 +65,11 @@ void PrintArg(Task&, OpenFlags flags, std::string& out) {
 }
 void PrintArg(Task&, FileMode mode, std::string& out) { absl::StrAppendFormat(&out, "0%03o", mode.value); }
 void PrintArg(Task&, SignalNumber signal, std::string& out) {
-  static constexpr const char* kNames[] = {"0",       "SIGHUP",  "SIGINT",  "SIGQUIT", "SIGILL",    "SIGTRAP", "SIGABRT",
-                                           "SIGBUS",  "SIGFPE",  "SIGKILL", "SIGUSR1", "SIGSEGV",   "SIGUSR2", "SIGPIPE",
-                                           "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP",
-                                           "SIGTTIN", "SIGTTOU", "SIGURG",  "SIGXCPU", "SIGXFSZ",   "SIGVTALRM",
-                                           "SIGPROF", "SIGWINCH", "SIGIO",  "SIGPWR",  "SIGSYS"};
+  static constexpr const char* kNames[] = {
+      "0",         "SIGHUP",  "SIGINT",    "SIGQUIT", "SIGILL",   "SIGTRAP", "SIGABRT", "SIGBUS",
+      "SIGFPE",    "SIGKILL", "SIGUSR1",   "SIGSEGV", "SIGUSR2",  "SIGPIPE", "SIGALRM", "SIGTERM",
+      "SIGSTKFLT", "SIGCHLD", "SIGCONT",   "SIGSTOP", "SIGTSTP",  "SIGTTIN", "SIGTTOU", "SIGURG",
+      "SIGXCPU",   "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO",   "SIGPWR",  "SIGSYS"};
   const auto n = static_cast<uint32_t>(signal.value);
   if (n < std::size(kNames)) {
     out += kNames[n];

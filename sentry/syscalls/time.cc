@@ -96,7 +96,8 @@ SyscallResult SysClockNanosleep(Task& task, int32_t clock, uint32_t flags, UserI
                                 UserAddr remaining) {
   const bool realtime = clock == abi::kClockRealtime || clock == abi::kClockTai;
   if (!realtime && clock != abi::kClockMonotonic && clock != abi::kClockBoottime) {
-    return clock == abi::kClockProcessCputime || clock == abi::kClockThreadCputime || clock < 0 ? Errno::kEOPNOTSUPP : Errno::kEINVAL;
+    return clock == abi::kClockProcessCputime || clock == abi::kClockThreadCputime || clock < 0 ? Errno::kEOPNOTSUPP
+                                                                                                : Errno::kEINVAL;
   }
   const int64_t ns = TRY(TimespecToNs(TRY(request.Read(task.mm()))));
   if ((flags & abi::kTimerAbstime) == 0) return SleepTo(task, *DeadlineAfter(ns), remaining);

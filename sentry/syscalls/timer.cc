@@ -28,7 +28,8 @@ SyscallResult SysSetitimer(Task& task, int32_t which, UserIn<abi::Itimerval> val
   abi::Itimerval given;
   if (value) given = TRY(value.Read(task.mm()));
   if (given.value.sec < 0 || given.interval.sec < 0) return Errno::kEINVAL;
-  const PosixTimers::Interval fresh{.value = TRY(TimevalToNs(given.value)), .interval = TRY(TimevalToNs(given.interval))};
+  const PosixTimers::Interval fresh{.value = TRY(TimevalToNs(given.value)),
+                                    .interval = TRY(TimevalToNs(given.interval))};
   const PosixTimers::Interval before = TRY(task.group().timers().SetItimer(which, fresh));
   if (old) TRY(old.Write(task.mm(), ToItimerval(before)));
   return 0;

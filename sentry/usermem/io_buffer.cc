@@ -59,9 +59,8 @@ Result<size_t> UserIoSink::Advance(size_t len, CopyFn copy) {
 }
 
 Result<size_t> UserIoSink::Write(std::span<const std::byte> bytes) {
-  return Advance(std::min(bytes.size(), remaining_), [&](UserAddr to, size_t done, size_t n) {
-    return mem_.CopyOut(to, bytes.subspan(done, n));
-  });
+  return Advance(std::min(bytes.size(), remaining_),
+                 [&](UserAddr to, size_t done, size_t n) { return mem_.CopyOut(to, bytes.subspan(done, n)); });
 }
 
 Result<size_t> UserIoSink::Zero(size_t len) {
@@ -75,10 +74,9 @@ UserIoSource::UserIoSource(UserMemory& mem, std::vector<UserIovec> iov)
     : mem_(mem), iov_(std::move(iov)), remaining_(TotalOf(iov_)) {}
 
 Result<size_t> UserIoSource::Read(std::span<std::byte> bytes) {
-  const size_t n = TRY(Walk(iov_, index_, offset_, std::min(bytes.size(), remaining_),
-                            [&](UserAddr from, size_t done, size_t want) {
-                              return mem_.CopyIn(from, bytes.subspan(done, want));
-                            }));
+  const size_t n =
+      TRY(Walk(iov_, index_, offset_, std::min(bytes.size(), remaining_),
+               [&](UserAddr from, size_t done, size_t want) { return mem_.CopyIn(from, bytes.subspan(done, want)); }));
   remaining_ -= n;
   return n;
 }

@@ -1,10 +1,10 @@
 // Nothing here may allocate, lock or call libc beyond write and sigaction: the
 // handler runs on top of any code of the sentry.
+#include <ucontext.h>
+#include <unistd.h>
 #include <csignal>
 #include <cstdint>
 #include <cstring>
-#include <ucontext.h>
-#include <unistd.h>
 
 #include "sentry/usermem/safe_copy.h"
 

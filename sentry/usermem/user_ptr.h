@@ -18,7 +18,7 @@ namespace sentry {
 
 template <typename T>
 concept AbiSafe = std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T> &&
-                  (std::has_unique_object_representations_v<T> || std::is_floating_point_v<T>);
+    (std::has_unique_object_representations_v<T> || std::is_floating_point_v<T>);
 
 template <AbiSafe T>
 class UserIn {

@@ -56,8 +56,8 @@ class Dentry final : public base::RefCounted {
   void RevalidateChild(const VfsContext& ctx, std::string_view name);
 
   // Tree changes after the file system did them; the directories' locks are held.
-  void Instantiate(RefPtr<Inode> inode);     // negative -> positive
-  void Unhash();                             // unlinked: out of the tree, object lives on
+  void Instantiate(RefPtr<Inode> inode);  // negative -> positive
+  void Unhash();                          // unlinked: out of the tree, object lives on
   void MarkDead() { dead_.store(true, std::memory_order_release); }
   // `child` takes the name; what stood there (`replaced`, may be null) is
   // unhashed.
@@ -93,7 +93,7 @@ class Dentry final : public base::RefCounted {
   RefPtr<Dentry> parent_ ABSL_GUARDED_BY(mu_);
   std::string name_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<Children> children_ ABSL_GUARDED_BY(mu_);  // made with the first child
-  std::atomic<Inode*> inode_;                                 // one reference
+  std::atomic<Inode*> inode_;                                // one reference
   const bool is_root_;
   std::atomic<bool> unhashed_{false};
   std::atomic<bool> dead_{false};

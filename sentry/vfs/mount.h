@@ -2,8 +2,8 @@
 #ifndef SENTRY_VFS_MOUNT_H_
 #define SENTRY_VFS_MOUNT_H_
 
-#include <cstdint>
 #include <atomic>
+#include <cstdint>
 #include <map>
 #include <span>
 #include <string>

@@ -16,9 +16,9 @@ inline constexpr size_t kNameMax = 255;
 inline constexpr size_t kPathMax = 4096;
 
 struct WalkFlags {
-  bool follow = true;        // a symbolic link in the last place
-  bool directory = false;    // the result must be one (ENOTDIR)
-  bool empty_path = false;   // AT_EMPTY_PATH: "" names the start itself
+  bool follow = true;       // a symbolic link in the last place
+  bool directory = false;   // the result must be one (ENOTDIR)
+  bool empty_path = false;  // AT_EMPTY_PATH: "" names the start itself
   // openat2(2)'s RESOLVE_*.
   bool no_xdev = false, no_magiclinks = false, no_symlinks = false, beneath = false, in_root = false;
 };
@@ -30,13 +30,12 @@ Result<Path> ResolvePath(const VfsContext& ctx, const Path& start, std::string_v
 
 // The directory of the last component, for calls that make or remove names.
 struct ParentWalk {
-  Path parent;            // a directory that may be searched
-  std::string name;       // last component; "." or ".." or "" (the root) are possible
+  Path parent;       // a directory that may be searched
+  std::string name;  // last component; "." or ".." or "" (the root) are possible
   bool trailing_slash = false;
   enum class Last : uint8_t { kNormal, kDot, kDotDot, kRoot } last = Last::kNormal;
 };
-Result<ParentWalk> ResolveParent(const VfsContext& ctx, const Path& start, std::string_view path,
-                                 WalkFlags flags = {});
+Result<ParentWalk> ResolveParent(const VfsContext& ctx, const Path& start, std::string_view path, WalkFlags flags = {});
 
 // The text of `path` seen from `root` (getcwd, /proc): "(unreachable)" before
 // it if it lies outside; " (deleted)" behind it if unhashed and asked for.

@@ -13,8 +13,8 @@ namespace sentry {
 
 class FileDescription;
 
-using OpenSpecial = std::function<Result<RefPtr<FileDescription>>(const VfsContext& ctx, const Path& path,
-                                                                  uint32_t flags)>;
+using OpenSpecial =
+    std::function<Result<RefPtr<FileDescription>>(const VfsContext& ctx, const Path& path, uint32_t flags)>;
 
 class SpecialFiles {
  public:

@@ -80,7 +80,7 @@ class GoferFileSystem final : public FileSystem {
   static FileKey KeyOf(const fsgofer::Attr& attr);
 
   const GoferOptions options_;
-  fsgofer::NodeId root_ = 0;       // both set by the first InodeFor
+  fsgofer::NodeId root_ = 0;  // both set by the first InodeFor
   uint64_t root_host_device_ = 0;
   // Rank kGoferClient: never held over a message.
   base::RankedMutex<base::LockRank::kGoferClient> mu_;

@@ -88,7 +88,8 @@ Result<void> GoferInode::SetAttr(const VfsContext&, const SetAttributes& set) {
   if (set.atime) request.valid |= fsgofer::kSetAtime, request.atime = ToWire(*set.atime);
   if (set.mtime) request.valid |= fsgofer::kSetMtime, request.mtime = ToWire(*set.mtime);
   TRY(Send(request));
-  if (set.size) InvalidateAll(PageRoundDown(*set.size), UINT64_MAX - PageRoundDown(*set.size), MappingSpace::Copies::kDrop);
+  if (set.size)
+    InvalidateAll(PageRoundDown(*set.size), UINT64_MAX - PageRoundDown(*set.size), MappingSpace::Copies::kDrop);
   return Ok();
 }
 
@@ -265,8 +266,7 @@ Result<void> GoferInode::CheckMap(bool, MemoryProtection) {
 }
 
 Result<Translation> GoferInode::Translate(uint64_t offset, uint64_t max_length, MemoryProtection access) {
-  const RefPtr<DonatedFd> fd =
-      TRY(Descriptor(access.write ? DonatedAccess::kReadWrite : DonatedAccess::kRead));
+  const RefPtr<DonatedFd> fd = TRY(Descriptor(access.write ? DonatedAccess::kReadWrite : DonatedAccess::kRead));
   const Attributes attributes = TRY(GetAttributes({}));
   const uint64_t end = PageRoundUp(attributes.size);
   if (offset >= end) return Errno::kEFAULT;
