@@ -23,7 +23,7 @@ struct Options {
   std::function<void(std::string cause)> on_template_death;
   // Called on the same thread when a stub has died by itself, and perhaps when none
   // has: AddressSpace::Lost tells. Guests that are blocked would not notice.
-  std::function<void()> on_stub_death;
+  std::function<void()> on_stub_death = {};
 };
 
 // Starts a thread and the first stubs, opens nothing. The platform must outlive

@@ -3,6 +3,7 @@
 export GIT_AUTHOR_NAME=A GIT_AUTHOR_EMAIL=a@example.org GIT_COMMITTER_NAME=C GIT_COMMITTER_EMAIL=c@example.org GIT_PAGER=cat
 tick() { stamp=$((${stamp:-1700000000} + 60)); export GIT_AUTHOR_DATE="$stamp +0000" GIT_COMMITTER_DATE="$stamp +0000"; }
 git init -q -b main repo; cd repo || exit 1
+git config pack.threads 1  # more of them choose deltas by who is first
 for i in $(seq 1 40); do tick; mkdir -p d$((i % 5)); seq $i $((i + 50)) > d$((i % 5))/f$i; git add . && git commit -qm "commit $i"; done
 git log --oneline | head -n 3; git rev-parse HEAD; git count-objects | cut -d' ' -f1
 git checkout -q -b side HEAD~5; tick; echo side >> d1/f1; git commit -qam side; tick; echo more > side.txt; git add .; git commit -qm 'more side'
