@@ -184,6 +184,7 @@ class Sentry {
       init.limits.push_back({static_cast<RlimitKind>(i / 2), {config_.limits[i], config_.limits[i + 1]}});
     }
     init.before_start = [this](Task& task) {
+      task.nice = static_cast<int32_t>(config_.nice) - 20;
       abi::SigAction ignore;
       ignore.handler = abi::kSigIgn;
       for (int signo = 1; signo <= abi::kSigMax; ++signo) {

@@ -70,6 +70,7 @@ void AddCaller(SandboxConfig& config) {
     config.limits.push_back(limit.rlim_cur);
     config.limits.push_back(limit.rlim_max);
   }
+  config.nice = static_cast<uint32_t>(20 + getpriority(PRIO_PROCESS, 0));
   config.closed_streams = ClosedStreams();
   for (int signo = 1; signo <= SIGRTMAX; ++signo) {
     struct sigaction action;

@@ -26,6 +26,7 @@ struct SandboxConfig {
   std::vector<uint32_t> groups;
   uint32_t umask = 022;
   std::vector<uint64_t> limits;  // soft and hard of each RLIMIT_*, in turn
+  uint32_t nice = 20;            // 20 + nice(1)'s value
   uint64_t ignored_signals = 0;  // bit N - 1: the caller ignores signal N (nohup)
   uint32_t closed_streams = 0;   // bit N: the caller has no descriptor N, of 0 to 2
 

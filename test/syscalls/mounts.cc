@@ -179,6 +179,7 @@ TEST(Mount, NeedsCapability) {
 }
 
 TEST(PivotRoot, SwapsTheRoot) {
+  st::NeedMountedRoot();
   OwnNamespace();
   std::string d = Dir("root");
   MUST(mount("none", d.c_str(), "tmpfs", 0, nullptr));

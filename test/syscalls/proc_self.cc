@@ -166,6 +166,7 @@ TEST(ProcSelf, OtherProcessesComeAndGo) {
 }
 
 TEST(ProcSelf, MountTables) {
+  st::NeedMountedRoot();
   std::string m = ReadFile("/proc/self/mountinfo");
   EXPECT_TRUE(Has(m, " / / "));
   EXPECT_TRUE(Has(m, " /proc "));

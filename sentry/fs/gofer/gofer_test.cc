@@ -20,8 +20,7 @@ class GoferFsTest : public testing::Test {
     // The client is the test gofer's; it outlives the tree.
     const std::shared_ptr<fsgofer::Client> client(&gofer_->client(), [](fsgofer::Client*) {});
     RefPtr<FileSystem> fs;
-    const GoferOptions options{
-        .client = client, .mount = 0, .caching = caching, .max_descriptors = max_descriptors};
+    const GoferOptions options{.client = client, .mount = 0, .caching = caching, .max_descriptors = max_descriptors};
     RefPtr<Dentry> root = std::move(GoferFileSystem::Mount(options, &fs)).value();
     tree_ = std::make_unique<TestTree>(std::move(fs), root->inode());
   }

@@ -268,6 +268,7 @@ inline int BadFd() { return 1000000; }
 
 // Skips the case where it does not run as root.
 void NeedRoot();
+void NeedMountedRoot();  // in a chroot "/" is no mount point, and some calls refuse
 // Becomes uid and gid 65534 with no extra groups (so, no capabilities). For children only; needs root.
 void DropToNobody();
 

@@ -301,6 +301,10 @@ void NeedRoot() {
   if (geteuid() != 0) Skip("needs root");
 }
 
+void NeedMountedRoot() {
+  if (ReadFile("/proc/self/mountinfo").find(" / / ") == std::string::npos) Skip("needs a root that is a mount point");
+}
+
 void DropToNobody() {
   MUST(setgroups(0, nullptr));
   MUST(setresgid(65534, 65534, 65534));
