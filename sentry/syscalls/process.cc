@@ -1,9 +1,8 @@
 #include "sentry/syscalls/handlers.h"
 
-#include <algorithm>
-
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pidfd.h"
+#include "sentry/syscalls/file_args.h"
 #include "sentry/syscalls/process_args.h"
 #include "sentry/vfs/mount.h"
 
@@ -21,24 +20,6 @@ struct CloneArgsV2 {
   uint64_t set_tid, set_tid_size, cgroup;
 };
 constexpr size_t kCloneArgsV0 = 64;
-
-// A struct that grew over time: what the caller's is longer must be zero.
-template <AbiSafe T>
-Result<T> ReadExtensible(Task& task, UserAddr addr, uint64_t size, size_t minimum) {
-  if (size > kPageSize) return Errno::kE2BIG;
-  if (size < minimum) return Errno::kEINVAL;
-  T value{};
-  const size_t known = std::min<size_t>(size, sizeof(T));
-  TRY(CopyInFull(task.mm(), addr, std::as_writable_bytes(std::span(&value, 1)).first(known)));
-  if (size > sizeof(T)) {
-    std::vector<std::byte> rest(size - sizeof(T));
-    TRY(CopyInFull(task.mm(), addr + sizeof(T), rest));
-    for (const std::byte b : rest) {
-      if (b != std::byte{0}) return Errno::kE2BIG;
-    }
-  }
-  return value;
-}
 
 Result<void> CopyOutUsage(Task& task, UserOut<abi::Rusage> out, const Task::WaitOutcome& outcome) {
   if (!out) return Ok();
@@ -76,7 +57,8 @@ SyscallResult SysClone(Task& task, HexFlags flags, UserAddr stack, UserAddr pare
 }
 
 SyscallResult SysClone3(Task& task, UserAddr addr, Size size) {
-  const CloneArgsV2 raw = TRY(ReadExtensible<CloneArgsV2>(task, addr, size.value, kCloneArgsV0));
+  CloneArgsV2 raw{};
+  TRY(CopyInExtensible(task, addr, size.value, kCloneArgsV0, std::as_writable_bytes(std::span(&raw, 1))));
   if ((raw.flags & (kExitSignalMask | kCloneDetached)) != 0 || raw.flags >> 33 != 0) return Errno::kEINVAL;
   if (raw.exit_signal > abi::kSigMax) return Errno::kEINVAL;
   if ((raw.flags & kCloneThread) != 0 && raw.exit_signal != 0) return Errno::kEINVAL;

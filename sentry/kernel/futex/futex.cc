@@ -127,6 +127,16 @@ int FutexTable::Impl::WakeKey(const FutexKey& key, int count, uint32_t bitset, F
   return woken;
 }
 
+bool FutexTable::Impl::HasPiWaiter(const FutexKey& key) {
+  FutexBucket& bucket = BucketOf(key);
+  if (bucket.waiters.load(std::memory_order_seq_cst) == 0) return false;
+  MutexLock lock(bucket.mu);
+  for (const FutexWaiter* w = bucket.head; w != nullptr; w = w->next) {
+    if (w->key == key && w->kind == FutexWaiter::Kind::kPi) return true;
+  }
+  return false;
+}
+
 Result<int> FutexTable::Wake(MemoryManager& mm, UserAddr addr, FutexScope scope, int count, uint32_t bitset) {
   if (bitset == 0) return Errno::kEINVAL;
   const FutexPlace place = TRY(PlaceOf(mm, addr, scope));

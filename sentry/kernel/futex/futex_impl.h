@@ -64,6 +64,8 @@ struct FutexTable::Impl {
   static constexpr size_t kBuckets = 256;
   FutexBucket& BucketOf(const FutexKey& key);
   int WakeKey(const FutexKey& key, int count, uint32_t bitset, FutexWaiter::Kind kind);
+  // Whether a task sleeps on a PI futex now (a bucket is shared by many keys).
+  bool HasPiWaiter(const FutexKey& key);
   // Sleeps until woken, interrupted or late; leaves the list.
   Task::WakeReason SleepOn(FutexWaiter& waiter, Deadline deadline);
 

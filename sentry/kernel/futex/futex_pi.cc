@@ -72,9 +72,10 @@ Result<int> FutexTable::UnlockPi(Task& task, UserAddr addr, FutexScope scope) {
   uint32_t word = TRY(task.mm().LoadU32(addr));
   while (true) {
     if ((word & kFutexTidMask) != tid) return Errno::kEPERM;
-    // The waiters' bit stays while one may be waiting, so that the next owner's
-    // unlock comes here as well; a stale one costs a call and no more.
-    const bool waiting = impl_->BucketOf(place.key).waiters.load(std::memory_order_seq_cst) > 0;
+    // The waiters' bit stays while one waits, so that the next owner's unlock
+    // comes here as well. One that is about to wait sees our wake, and sets the
+    // bit again.
+    const bool waiting = impl_->HasPiWaiter(place.key);
     const uint32_t found = TRY(task.mm().CompareExchangeU32(addr, word, waiting ? kFutexWaiters : 0));
     if (found == word) break;
     word = found;
