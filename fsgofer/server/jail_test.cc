@@ -112,8 +112,13 @@ bool RootIsMountPoint() {
   return statx(AT_FDCWD, "/", 0, STATX_TYPE, &st) == 0 && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
-TEST(JailTest, ServesFromInsideAndExitsWithItsClient) {
-  if (!RootIsMountPoint()) GTEST_SKIP() << "in a chroot runsc-cpp makes the root a mount point first";
+class JailTest : public testing::Test {
+  void SetUp() override {
+    if (!RootIsMountPoint()) GTEST_SKIP() << "in a chroot runsc-cpp makes the root a mount point first";
+  }
+};
+
+TEST_F(JailTest, ServesFromInsideAndExitsWithItsClient) {
   TempDir dir;
   WriteHostFile(dir / "file", "hello");
   GoferProcess gofer = StartGofer({{dir.path(), true}, {dir.path(), false}});
@@ -136,7 +141,7 @@ TEST(JailTest, ServesFromInsideAndExitsWithItsClient) {
 }
 
 // Also what the list of host calls in README.md is checked with: strace -f.
-TEST(JailTest, EveryRequestWorksWithTheRightsThatAreLeft) {
+TEST_F(JailTest, EveryRequestWorksWithTheRightsThatAreLeft) {
   TempDir dir;
   WriteHostFile(dir / "probe", "");
   const bool chowns = chown((dir / "probe").c_str(), 1000, 1001) == 0;
@@ -185,7 +190,7 @@ TEST(JailTest, EveryRequestWorksWithTheRightsThatAreLeft) {
   EXPECT_EQ(ExitCodeOf(gofer.pid), 0);
 }
 
-TEST(JailTest, HostRootIsExportedWithoutItsPseudoFileSystems) {
+TEST_F(JailTest, HostRootIsExportedWithoutItsPseudoFileSystems) {
   GoferProcess gofer = StartGofer({{"/", true}});
   auto root = gofer.client->Attach(0);
   ASSERT_TRUE(root.ok());
@@ -202,7 +207,7 @@ TEST(JailTest, HostRootIsExportedWithoutItsPseudoFileSystems) {
   EXPECT_EQ(ExitCodeOf(gofer.pid), 0);
 }
 
-TEST(JailTest, FileMount) {
+TEST_F(JailTest, FileMount) {
   TempDir dir;
   WriteHostFile(dir / "file", "hello");
   GoferProcess gofer = StartGofer({{dir / "file", true}});
@@ -213,7 +218,7 @@ TEST(JailTest, FileMount) {
   EXPECT_EQ(ExitCodeOf(gofer.pid), 0);
 }
 
-TEST(JailTest, NothingButTheExportsIsLeft) {
+TEST_F(JailTest, NothingButTheExportsIsLeft) {
   TempDir dir;
   const pid_t pid = fork();
   if (pid == 0) {
@@ -236,7 +241,7 @@ TEST(JailTest, NothingButTheExportsIsLeft) {
   EXPECT_EQ(ExitCodeOf(pid), 0);
 }
 
-TEST(JailTest, MissingDirectoryIsNamed) {
+TEST_F(JailTest, MissingDirectoryIsNamed) {
   const pid_t pid = fork();
   if (pid == 0) {
     JailError error;
@@ -246,7 +251,7 @@ TEST(JailTest, MissingDirectoryIsNamed) {
   EXPECT_EQ(ExitCodeOf(pid), 0);
 }
 
-TEST(JailTest, KilledGoferFailsTheClient) {
+TEST_F(JailTest, KilledGoferFailsTheClient) {
   TempDir dir;
   GoferProcess gofer = StartGofer({{dir.path(), true}});
   auto root = gofer.client->Attach(0);

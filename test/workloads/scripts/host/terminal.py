@@ -114,8 +114,9 @@ def main():
     t.show(t.read_until(PROMPT))
     t.command("stty -echo; echo quiet")
     t.command("stty echo; echo loud")
-    t.command("cat <&0 &")
-    time.sleep(0.4)
+    # Its SIGTTIN is told before the prompt or behind it: "jobs" shows it in any case.
+    os.write(t.fd, b"cat <&0 &\n")
+    t.drain(1)
     t.command("jobs")
     t.command("kill %%; sleep 0.3")
     t.command("read -t 0.2 x; echo $?")
