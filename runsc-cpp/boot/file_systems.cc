@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "runsc-cpp/boot/errno_status.h"
 #include "sentry/fs/dev/dev.h"
 #include "sentry/fs/devpts/devpts.h"
 #include "sentry/fs/gofer/gofer_fs.h"
@@ -25,8 +26,6 @@ using namespace sentry;  // NOLINT: all names of this file are the kernel's
 constexpr MountFlags kDeviceFlags{.no_suid = true, .no_exec = true};
 constexpr MountFlags kDataFlags{.no_suid = true, .no_dev = true};
 constexpr MountFlags kProcFlags{.no_suid = true, .no_dev = true, .no_exec = true};
-
-absl::Status Failed(absl::string_view step, Errno error) { return absl::ErrnoToStatus(static_cast<int>(error), step); }
 
 struct NewMount {
   RefPtr<FileSystem> fs;

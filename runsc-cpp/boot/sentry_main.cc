@@ -14,6 +14,7 @@
 #include "platform/stub/template.h"
 #include "runsc-cpp/boot/boot.h"
 #include "runsc-cpp/boot/control_thread.h"
+#include "runsc-cpp/boot/errno_status.h"
 #include "runsc-cpp/boot/file_systems.h"
 #include "runsc-cpp/boot/gofer_watch.h"
 #include "runsc-cpp/boot/process_view.h"
@@ -34,8 +35,6 @@ namespace {
 using namespace sentry;  // NOLINT: all names of this file are the kernel's
 
 constexpr int kDrainMs = 2000;
-
-absl::Status Failed(absl::string_view step, Errno error) { return absl::ErrnoToStatus(static_cast<int>(error), step); }
 
 // The parts in the order in which they come to life. Nothing of it is taken
 // down: the process ends with the guest.

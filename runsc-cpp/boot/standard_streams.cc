@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "runsc-cpp/boot/errno_status.h"
 #include "sentry/fs/host/host_file.h"
 
 namespace runsc {
@@ -12,8 +13,6 @@ namespace {
 using namespace sentry;  // NOLINT: all names of this file are the kernel's
 
 base::UniqueFd Duplicate(int fd) { return base::UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
-
-absl::Status Failed(absl::string_view step, Errno error) { return absl::ErrnoToStatus(static_cast<int>(error), step); }
 
 absl::Status MakeTerminal(const SandboxConfig& config, const VfsContext& ctx, const RefPtr<Mount>& devpts,
                           StandardStreams& streams) {
