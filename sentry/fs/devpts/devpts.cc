@@ -6,6 +6,7 @@
 #include <string>
 
 #include "sentry/fs/devpts/tty.h"
+#include "sentry/vfs/directory_description.h"
 #include "sentry/vfs/file_description.h"
 #include "sentry/vfs/mount.h"
 #include "sentry/vfs/simple_inode.h"
@@ -191,34 +192,26 @@ int32_t ParseIndex(std::string_view name) {
   return error == std::errc() && end == name.data() + name.size() ? index : -1;
 }
 
-class DevptsDirFile final : public FileDescription {
+class DevptsDirFile final : public DirectoryDescription {
  public:
-  DevptsDirFile(Path path, uint32_t flags, DevptsFs& fs) : FileDescription(std::move(path), flags), fs_(&fs) {}
-  bool seekable() const override { return true; }
-  Result<size_t> Read(const VfsContext&, IoSink&) override { return Errno::kEISDIR; }
-  Result<size_t> ReadAt(const VfsContext&, IoSink&, uint64_t) override { return Errno::kEISDIR; }
+  DevptsDirFile(Path path, uint32_t flags, DevptsFs& fs) : DirectoryDescription(std::move(path), flags), fs_(&fs) {}
 
-  Result<void> IterateDir(const VfsContext&, DirSink& sink) override {
-    const std::vector<int32_t> indices = fs_->Indices();
-    base::MutexLock lock(position_mu_);
-    constexpr int64_t kFixed = 3;
-    const auto add = [&](int64_t at, std::string_view name, uint64_t ino, uint32_t type)
-                         ABSL_NO_THREAD_SAFETY_ANALYSIS {
-                           if (at < position()) return true;
-                           if (!sink.Add(name, ino, type, at + 1)) return false;
-                           set_position(at + 1);
-                           return true;
-                         };
-    if (!add(0, ".", kRootIno, abi::kSIfDir) || !add(1, "..", kRootIno, abi::kSIfDir)) return Ok();
-    if (!add(2, "ptmx", kPtmxIno, abi::kSIfChr)) return Ok();
-    for (const int32_t i : indices) {
+ private:
+  Result<void> IterateEntries(const VfsContext&, DirSink& sink) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_) {
+    constexpr int64_t kFirstSlave = kFirstEntry + 1;
+    if (position() == kFirstEntry) {
+      if (!sink.Add("ptmx", kPtmxIno, abi::kSIfChr, kFirstSlave)) return Ok();
+      set_position(kFirstSlave);
+    }
+    for (const int32_t i : fs_->Indices()) {
+      if (kFirstSlave + i < position()) continue;
       const uint64_t ino = kFirstSlaveIno + static_cast<uint64_t>(i);
-      if (!add(kFixed + i, std::to_string(i), ino, abi::kSIfChr)) break;
+      if (!sink.Add(std::to_string(i), ino, abi::kSIfChr, kFirstSlave + i + 1)) break;
+      set_position(kFirstSlave + i + 1);
     }
     return Ok();
   }
 
- private:
   const RefPtr<DevptsFs> fs_;
 };
 

@@ -104,21 +104,10 @@ Result<void> GoferDirectory::Load() {
   return Ok();
 }
 
-Result<void> GoferDirectory::IterateDir(const VfsContext& ctx, DirSink& sink) {
-  base::MutexLock lock(position_mu_);
-  if (position() == 0 || !loaded_) TRY(Load());
-  if (position() == 0) {
-    if (!sink.Add(".", inode_->host_ino(), abi::kSIfDir, 1)) return Ok();
-    set_position(1);
-  }
-  if (position() == 1) {
-    const RefPtr<Inode> parent = dentry().parent()->inode();
-    const uint64_t ino = parent ? TRY(parent->GetAttributes(ctx)).ino : inode_->host_ino();
-    if (!sink.Add("..", ino, abi::kSIfDir, 2)) return Ok();
-    set_position(2);
-  }
+Result<void> GoferDirectory::IterateEntries(const VfsContext&, DirSink& sink) {
+  if (position() == kFirstEntry || !loaded_) TRY(Load());
   while (true) {
-    const size_t index = static_cast<size_t>(position() - 2);
+    const size_t index = static_cast<size_t>(position() - kFirstEntry);
     if (index >= entries_.size()) return Ok();
     const Entry& e = entries_[index];
     if (!sink.Add(e.name, e.ino, e.type, position() + 1)) return Ok();

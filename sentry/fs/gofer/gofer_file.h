@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "sentry/fs/gofer/gofer_inode.h"
+#include "sentry/vfs/directory_description.h"
 #include "sentry/vfs/file_description.h"
 
 namespace sentry {
@@ -33,13 +34,11 @@ class GoferFile final : public FileDescription {
 
 // A directory. Its listing is taken when it is first read, and again after a
 // rewind; a position is an index in it.
-class GoferDirectory final : public FileDescription {
+class GoferDirectory final : public DirectoryDescription {
  public:
   GoferDirectory(Path path, uint32_t flags, RefPtr<GoferInode> inode)
-      : FileDescription(std::move(path), flags), inode_(std::move(inode)) {}
+      : DirectoryDescription(std::move(path), flags), inode_(std::move(inode)) {}
 
-  bool seekable() const override { return true; }
-  Result<void> IterateDir(const VfsContext& ctx, DirSink& sink) override;
   Result<void> Sync(const VfsContext& ctx) override;
 
  private:
@@ -49,6 +48,8 @@ class GoferDirectory final : public FileDescription {
     uint32_t type;
   };
   ~GoferDirectory() override = default;
+  Result<void> IterateEntries(const VfsContext& ctx, DirSink& sink) override
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_);
   Result<void> Load() ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_);
 
   const RefPtr<GoferInode> inode_;

@@ -5,6 +5,7 @@
 
 #include "sentry/fs/overlay/nodes.h"
 #include "sentry/vfs/dentry.h"
+#include "sentry/vfs/directory_description.h"
 #include "sentry/vfs/file_description.h"
 #include "sentry/vfs/mount.h"
 
@@ -74,48 +75,30 @@ class RegularDescription final : public FileDescription {
   Node::RealFile real_ ABSL_GUARDED_BY(real_mu_);
 };
 
-class DirectoryDescription final : public FileDescription {
+// The list is made at the beginning; names that come or go later are seen after
+// a rewind.
+class MergedDirectory final : public DirectoryDescription {
  public:
-  using FileDescription::FileDescription;
-
-  bool seekable() const override { return true; }
-  Result<size_t> ReadAt(const VfsContext&, IoSink&, uint64_t) override { return Errno::kEISDIR; }
-  Result<int64_t> Seek(const VfsContext& ctx, int64_t offset, int whence) override {
-    if (whence != abi::kSeekSet && whence != abi::kSeekCur) return Errno::kEINVAL;
-    return FileDescription::Seek(ctx, offset, whence);
-  }
-  // Offsets count the entries of a list made at the beginning; names that come
-  // or go later are seen after a rewind.
-  Result<void> IterateDir(const VfsContext& ctx, DirSink& sink) override {
-    std::shared_ptr<const List> fresh;
-    if (NeedsList()) fresh = std::make_shared<const List>(TRY(directory().Merged(ctx)));
-    base::MutexLock lock(position_mu_);
-    if (fresh) list_ = fresh;
-    return Give(ctx, sink);
-  }
+  using DirectoryDescription::DirectoryDescription;
 
  private:
   using List = std::vector<Directory::Entry>;
-  static constexpr int64_t kFirst = 2;
 
   Directory& directory() const { return static_cast<Directory&>(*dentry().inode_ptr()); }
   bool NeedsList() {
     base::MutexLock lock(position_mu_);
     return position() == 0 || !list_;
   }
-  Result<void> Give(const VfsContext& ctx, DirSink& sink) ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_) {
-    if (position() == 0) {
-      if (!sink.Add(".", directory().ino(), abi::kSIfDir, 1)) return Ok();
-      set_position(1);
-    }
-    if (position() == 1) {
-      const RefPtr<Inode> parent = dentry().parent()->inode();
-      const uint64_t ino = parent ? TRY(parent->GetAttributes(ctx)).ino : directory().ino();
-      if (!sink.Add("..", ino, abi::kSIfDir, kFirst)) return Ok();
-      set_position(kFirst);
-    }
-    while (position() - kFirst < static_cast<int64_t>(list_->size())) {
-      const Directory::Entry& entry = (*list_)[static_cast<size_t>(position() - kFirst)];
+  Result<void> Prepare(const VfsContext& ctx) override {
+    if (!NeedsList()) return Ok();
+    auto fresh = std::make_shared<const List>(TRY(directory().Merged(ctx)));
+    base::MutexLock lock(position_mu_);
+    list_ = std::move(fresh);
+    return Ok();
+  }
+  Result<void> IterateEntries(const VfsContext&, DirSink& sink) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_) {
+    while (position() - kFirstEntry < static_cast<int64_t>(list_->size())) {
+      const Directory::Entry& entry = (*list_)[static_cast<size_t>(position() - kFirstEntry)];
       if (!sink.Add(entry.name, entry.ino, entry.type, position() + 1)) return Ok();
       set_position(position() + 1);
     }
@@ -132,7 +115,7 @@ RefPtr<FileDescription> NewFileDescription(const Path& path, uint32_t flags) {
 }
 
 RefPtr<FileDescription> NewDirectoryDescription(const Path& path, uint32_t flags) {
-  return MakeRef<DirectoryDescription>(path, flags);
+  return MakeRef<MergedDirectory>(path, flags);
 }
 
 }  // namespace sentry::overlay

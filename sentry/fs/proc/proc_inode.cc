@@ -4,8 +4,10 @@
 #include <charconv>
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "sentry/fs/proc/proc_fs.h"
+#include "sentry/vfs/directory_description.h"
 #include "sentry/vfs/file_description.h"
 
 namespace sentry {
@@ -128,22 +130,21 @@ class ProcMemFile final : public FileDescription {
   const RefPtr<ProcessMemory> memory_;
 };
 
-class ProcDirFile final : public FileDescription {
+class ProcDirFile final : public DirectoryDescription {
  public:
   ProcDirFile(Path path, uint32_t flags, RefPtr<ProcDir> dir)
-      : FileDescription(std::move(path), flags), dir_(std::move(dir)) {}
-  Result<size_t> Read(const VfsContext&, IoSink&) override { return Errno::kEISDIR; }
-  Result<size_t> ReadAt(const VfsContext&, IoSink&, uint64_t) override { return Errno::kEISDIR; }
-  bool seekable() const override { return true; }
-  Result<uint64_t> SeekDataHole(const VfsContext&, uint64_t, int) override { return Errno::kEINVAL; }
+      : DirectoryDescription(std::move(path), flags), dir_(std::move(dir)) {}
 
-  Result<void> IterateDir(const VfsContext& ctx, DirSink& sink) override {
+ private:
+  Result<void> Prepare(const VfsContext& ctx) override {
     if (!dir_->Alive()) return Errno::kENOENT;
     std::vector<ProcDir::Entry> entries = dir_->Entries(ctx);
-    const uint64_t ino = dir_->ino();
-    entries.insert(entries.begin(), {{".", ino, abi::kSIfDir, 0}, {"..", ino, abi::kSIfDir, 1}});
     base::MutexLock lock(position_mu_);
-    for (const ProcDir::Entry& e : entries) {
+    entries_ = std::move(entries);
+    return Ok();
+  }
+  Result<void> IterateEntries(const VfsContext&, DirSink& sink) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_) {
+    for (const ProcDir::Entry& e : std::exchange(entries_, {})) {
       if (e.offset < position()) continue;
       if (!sink.Add(e.name, e.ino, e.type, e.offset + 1)) break;
       set_position(e.offset + 1);
@@ -151,8 +152,8 @@ class ProcDirFile final : public FileDescription {
     return Ok();
   }
 
- private:
   const RefPtr<ProcDir> dir_;
+  std::vector<ProcDir::Entry> entries_ ABSL_GUARDED_BY(position_mu_);  // during one IterateDir
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include "sentry/fs/tmpfs/nodes.h"
 #include "sentry/vfs/dentry.h"
+#include "sentry/vfs/directory_description.h"
 
 namespace sentry::tmpfs {
 namespace {
@@ -49,38 +50,19 @@ class RegularDescription final : public FileDescription {
   RegularFile& file() const { return static_cast<RegularFile&>(*dentry().inode_ptr()); }
 };
 
-class DirectoryDescription final : public FileDescription {
+class OpenDirectory final : public DirectoryDescription {
  public:
-  using FileDescription::FileDescription;
-
-  bool seekable() const override { return true; }
-  Result<size_t> ReadAt(const VfsContext&, IoSink&, uint64_t) override { return Errno::kEISDIR; }
-  Result<int64_t> Seek(const VfsContext& ctx, int64_t offset, int whence) override {
-    if (whence != abi::kSeekSet && whence != abi::kSeekCur) return Errno::kEINVAL;
-    return FileDescription::Seek(ctx, offset, whence);
-  }
-  Result<void> IterateDir(const VfsContext& ctx, DirSink& sink) override {
-    base::MutexLock lock(position_mu_);
-    const Result<void> result = Iterate(ctx, sink);
-    directory().TouchAtime(*this);
-    return result;
-  }
+  using DirectoryDescription::DirectoryDescription;
 
  private:
   static constexpr size_t kBatch = 64;
-  Directory& directory() const { return static_cast<Directory&>(*dentry().inode_ptr()); }
 
-  Result<void> Iterate(const VfsContext& ctx, DirSink& sink) ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_) {
-    if (position() == 0) {
-      if (!sink.Add(".", directory().ino(), abi::kSIfDir, 1)) return Ok();
-      set_position(1);
-    }
-    if (position() == 1) {
-      const RefPtr<Inode> parent = dentry().parent()->inode();
-      const uint64_t ino = parent ? TRY(parent->GetAttributes(ctx)).ino : directory().ino();
-      if (!sink.Add("..", ino, abi::kSIfDir, Directory::kFirstCookie)) return Ok();
-      set_position(Directory::kFirstCookie);
-    }
+  Directory& directory() const { return static_cast<Directory&>(*dentry().inode_ptr()); }
+  Result<void> Prepare(const VfsContext&) override {
+    directory().TouchAtime(*this);
+    return Ok();
+  }
+  Result<void> IterateEntries(const VfsContext&, DirSink& sink) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_) {
     for (;;) {
       const std::vector<Directory::Entry> batch = directory().EntriesFrom(static_cast<uint64_t>(position()), kBatch);
       if (batch.empty()) return Ok();
@@ -100,7 +82,7 @@ RefPtr<FileDescription> NewRegularDescription(const Path& path, uint32_t flags) 
 }
 
 RefPtr<FileDescription> NewDirectoryDescription(const Path& path, uint32_t flags) {
-  return MakeRef<DirectoryDescription>(path, flags);
+  return MakeRef<OpenDirectory>(path, flags);
 }
 
 }  // namespace sentry::tmpfs
