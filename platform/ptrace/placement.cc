@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "base/signal_block.h"
 
 #include <algorithm>
 
@@ -34,12 +34,8 @@ base::Result<std::unique_ptr<Placement>> Placement::Create(Duties duties) {
   std::unique_ptr<Placement> placement(new Placement(std::move(duties)));
   placement->wake_fd_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!placement->wake_fd_) return HostErrno();
-  // Signals of the process are other threads' affair.
-  sigset_t all, old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
+  const base::SignalBlock block;
   placement->monitor_ = std::thread([p = placement.get()] { p->MonitorLoop(); });
-  pthread_sigmask(SIG_SETMASK, &old, nullptr);
   return placement;
 }
 

@@ -36,7 +36,6 @@ Result<void> Task::GiveMemory(const CloneArgs& args, Task& child) {
     child.mm_ = mm_;
   } else {
     child.mm_ = TRY(mm_->Fork());
-    child.rseq = rseq;
   }
   arch::FpState fp;
   TRY(context_->GetFpState(fp));

@@ -93,7 +93,6 @@ void Task::SwitchProgram(RefPtr<MemoryManager> mm, LoadedProgram& program) {
   altstack_ = {};
   saved_mask_.reset();
   restart_block = std::monostate();
-  rseq = {};
   impl_->restart.reset();
   group_->timers().DeleteAll();
   group_->executed_since_fork.store(true, std::memory_order_relaxed);

@@ -2,12 +2,12 @@
 #include "sentry/kernel/task.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <utility>
 
+#include "base/signal_block.h"
 #include "sentry/abi/sched.h"
 #include "sentry/kernel/block.h"
 #include "sentry/kernel/task_impl.h"
@@ -114,21 +114,18 @@ void Task::SetFds(RefPtr<FdTable> fds) {
 // --- The host thread -------------------------------------------------------
 
 Result<void> Task::Start() {
-  // Only what our own faults raise is open; who needs a signal for a kick opens
-  // it itself (platform).
-  sigset_t blocked, old;
-  sigfillset(&blocked);
-  for (int sig : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS}) sigdelset(&blocked, sig);
   pthread_attr_t attr;
   pthread_attr_init(&attr);
   pthread_attr_setstacksize(&attr, kStackSize);
   pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
   IncRef();  // the thread's own
   kernel().ThreadStarted();
-  pthread_sigmask(SIG_SETMASK, &blocked, &old);
   pthread_t thread;
-  const int rc = pthread_create(&thread, &attr, &Task::ThreadMain, this);
-  pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  int rc;
+  {
+    const base::SignalBlock block;
+    rc = pthread_create(&thread, &attr, &Task::ThreadMain, this);
+  }
   pthread_attr_destroy(&attr);
   if (rc == 0) return Ok();
   kernel().ThreadEnded();

@@ -133,11 +133,6 @@ class Task final : public base::RefCounted, public JobControl {
   UserAddr robust_list;
   std::atomic<int32_t> parent_death_signal{0};  // read by the parent as it ends
   uint64_t timer_slack_ns = 50'000;
-  struct Rseq {
-    UserAddr area;
-    uint32_t size = 0;
-    uint32_t signature = 0;
-  } rseq;
 
   // --- Accounting ---
   ThreadGroup::CpuTimes cpu_times() const;

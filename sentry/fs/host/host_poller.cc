@@ -1,9 +1,9 @@
 #include "sentry/fs/host/host_poller.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include "base/signal_block.h"
 
 #include <cerrno>
 
@@ -32,12 +32,8 @@ base::EventMask FromEpoll(uint32_t events) {
 }  // namespace
 
 std::thread StartHostThread(void (*body)(void*), void* argument) {
-  sigset_t all, old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  std::thread thread(body, argument);
-  pthread_sigmask(SIG_SETMASK, &old, nullptr);
-  return thread;
+  const base::SignalBlock block;
+  return std::thread(body, argument);
 }
 
 Result<std::unique_ptr<HostPoller>> HostPoller::Create() {

@@ -1,7 +1,6 @@
 #include "sentry/kernel/time/timer_queue.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <chrono>
 #include <map>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "base/mutex.h"
+#include "base/signal_block.h"
 
 namespace sentry {
 
@@ -48,15 +48,11 @@ TimerQueue::~TimerQueue() {
 
 // At first use: a sandbox without timers has no timer thread.
 void TimerQueue::Impl::StartThread() {
-  sigset_t all, old;
-  sigfillset(&all);
-  for (int sig : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS}) sigdelset(&all, sig);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
+  const base::SignalBlock block;
   thread = std::thread([this] {
     pthread_setname_np(pthread_self(), "timers");  // of another thread it would open a file
     Run();
   });
-  pthread_sigmask(SIG_SETMASK, &old, nullptr);
 }
 
 TimerQueue::Id TimerQueue::Arm(int64_t deadline_ns, std::function<void()> callback) {
