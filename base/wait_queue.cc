@@ -26,8 +26,8 @@ void WaitQueue::Remove(Waiter& waiter) {
 }
 
 void WaitQueue::Notify(EventMask events) {
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (count_.load(std::memory_order_seq_cst) == 0) return;
+  // A read-modify-write, for a plain load could pass the caller's own store.
+  if (count_.fetch_add(0, std::memory_order_seq_cst) == 0) return;
   mu_.LockSameRank();
   for (Waiter* w = head_; w != nullptr; w = w->next_) {
     if ((events & (w->mask() | kEventErr | kEventHup)) != 0) w->Notify(events);
