@@ -199,7 +199,7 @@ Result<uint32_t> StubProcess::Call(size_t count, Answer answer, std::span<const 
     broken_ = true;
     return Errno::kESRCH;
   }
-  TRY(std::move(sent));
+  TRY(sent);
   if (status != 0) return static_cast<Errno>(status);
   return value;
 }

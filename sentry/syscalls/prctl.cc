@@ -27,7 +27,7 @@ SyscallResult ReadName(Task& task, UserAddr addr) {
 SyscallResult WriteName(Task& task, UserAddr addr) {
   char name[16] = {};
   const std::string current = task.name();
-  std::memcpy(name, current.data(), std::min<size_t>(current.size(), 15));
+  current.copy(name, 15);
   return CopyOutFull(task.mm(), addr, std::as_bytes(std::span(name)));
 }
 

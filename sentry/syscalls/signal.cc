@@ -152,7 +152,7 @@ SyscallResult SysRtSigtimedwait(Task& task, UserIn<SignalSet> set, UserAddr info
     if (!last.ok()) return Errno::kEINTR;
     result = last;
   }
-  const int signo = TRY(std::move(result));
+  const int signo = TRY(result);
   if (!info.is_null()) TRY(CopyOutFull(task.mm(), info, std::as_bytes(std::span(&taken, 1))));
   return signo;
 }

@@ -10,7 +10,7 @@ namespace {
 constexpr size_t kNameMax = 255, kValueMax = 64 << 10, kListMax = 64 << 10;
 
 Result<std::string> ReadName(Task& task, UserAddr addr) {
-  const Result<std::string> name = CopyInString(task.mm(), addr, kNameMax + 1);
+  Result<std::string> name = CopyInString(task.mm(), addr, kNameMax + 1);
   if (name.Is(Errno::kENAMETOOLONG)) return Errno::kERANGE;
   if (name.ok() && name->empty()) return Errno::kERANGE;
   return name;

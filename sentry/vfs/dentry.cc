@@ -22,7 +22,7 @@ void DropParent(RefPtr<Dentry> parent) {
   RefPtr<Dentry>* const outer = std::exchange(pending_parent, &slot);
   while (parent) {
     parent.reset();  // may fill the slot
-    parent = std::move(slot);
+    std::swap(parent, slot);
   }
   pending_parent = outer;
 }

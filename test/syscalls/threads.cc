@@ -55,12 +55,12 @@ TEST(Threads, MutexCountsRight) {
 TEST(Threads, ConditionPingPong) {
   static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
   static pthread_cond_t c = PTHREAD_COND_INITIALIZER;
-  static int turn = 0;
+  static volatile int turn = 0;
   auto play = [](int me) {
     for (int i = 0; i < 200; i++) {
       pthread_mutex_lock(&m);
       while (turn % 2 != me) pthread_cond_wait(&c, &m);
-      turn++;
+      turn = turn + 1;
       pthread_cond_broadcast(&c);
       pthread_mutex_unlock(&m);
     }
@@ -77,8 +77,8 @@ TEST(Threads, BarrierMeetsAll) {
   static int serial = 0;
   {
     auto wait = [] {
-      if (pthread_barrier_wait(&barrier) == PTHREAD_BARRIER_SERIAL_THREAD)
-        __atomic_add_fetch(&serial, 1, __ATOMIC_SEQ_CST);
+      const int rc = pthread_barrier_wait(&barrier);
+      if (rc == PTHREAD_BARRIER_SERIAL_THREAD) __atomic_add_fetch(&serial, 1, __ATOMIC_SEQ_CST);
     };
     st::Thread a(wait), b(wait), c(wait), d(wait);
     wait();

@@ -5,6 +5,8 @@
 #include <sys/utsname.h>
 #include <time.h>
 
+#include <string_view>
+
 #include "test/syscalls/harness/test.h"
 
 TOUCHES("open", "stat", "getcwd", "read", "write", "poll", "uname", "readv")
@@ -35,7 +37,7 @@ TEST(UserMemory, StringEndsAtPageEnd) {
 
 TEST(UserMemory, UnterminatedStringIsEFAULT) {
   char* p = End() - 5;
-  memcpy(p, "/proc", 5);
+  std::string_view("/proc").copy(p, 5);
   EXPECT_ERR(access(p, R_OK), EFAULT);
   EXPECT_ERR(syscall(SYS_chdir, p), EFAULT);
 }

@@ -60,7 +60,7 @@ RefPtr<Inode> GoferFileSystem::InodeFor(const fsgofer::NodeAttr& node, std::opti
     // we have put another in its place.
     if (it != inodes_.end() && it->second->TryIncRef()) existing = RefPtr<GoferInode>::Adopt(it->second);
     // A reused inode number is another file.
-    if (existing && existing->type() != (node.attr.mode & abi::kSIfMt)) other = std::move(existing);
+    if (existing && existing->type() != (node.attr.mode & abi::kSIfMt)) std::swap(existing, other);
     if (!existing) {
       RefPtr<GoferInode> fresh = MakeRef<GoferInode>(RefPtr<GoferFileSystem>(this), node, std::move(link_target));
       inodes_[KeyOf(node.attr)] = fresh.get();
