@@ -7,7 +7,8 @@ import time
 
 SHARED_DIRECTORIES = ("/tmp", "/dev/shm", "/run", "/var/tmp")
 CLONE_NEWNS = 0x20000
-MS_REC, MS_SLAVE = 16384, 1 << 19
+MS_BIND, MS_REC, MS_SLAVE = 4096, 16384, 1 << 19
+PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -30,8 +31,14 @@ def private_view():
     if not mount("none", "/", "none", MS_REC | MS_SLAVE):
         return False
     for path in SHARED_DIRECTORIES:
+        ours = os.open(PROJECT, os.O_PATH) if PROJECT.startswith(path + "/") else None
         if os.path.isdir(path) and mount("tmpfs", path, "tmpfs"):
             os.chmod(path, 0o1777)
+            if ours is not None:  # a clone in /tmp stays where it is
+                os.makedirs(PROJECT)
+                mount(f"/proc/self/fd/{ours}", PROJECT, "none", MS_BIND | MS_REC)
+        if ours is not None:
+            os.close(ours)
     return True
 
 
