@@ -5,9 +5,10 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-#include "base/signal_block.h"
 
 #include <algorithm>
+
+#include "base/signal_block.h"
 
 namespace platform::ptrace {
 namespace {

@@ -3,9 +3,10 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include "base/signal_block.h"
 
 #include <cerrno>
+
+#include "base/signal_block.h"
 
 namespace sentry {
 namespace {
