@@ -1,5 +1,7 @@
 #include "sentry/vfs/directory_description.h"
 
+#include <utility>
+
 #include "sentry/vfs/dentry.h"
 #include "sentry/vfs/inode.h"
 
@@ -14,17 +16,37 @@ Result<void> DirectoryDescription::IterateDir(const VfsContext& ctx, DirSink& si
   TRY(Prepare(ctx));
   base::MutexLock lock(position_mu_);
   if (position() == 0) {
-    if (!sink.Add(".", TRY(inode()->GetAttributes(ctx)).ino, abi::kSIfDir, 1)) return Ok();
+    if (!sink.Add(".", ino(), abi::kSIfDir, 1)) return Ok();
     set_position(1);
   }
   if (position() == 1) {
     // A parent that was removed meanwhile has no inode.
-    RefPtr<Inode> parent = dentry().parent()->inode();
-    if (!parent) parent = inode();
-    if (!sink.Add("..", TRY(parent->GetAttributes(ctx)).ino, abi::kSIfDir, kFirstEntry)) return Ok();
+    const RefPtr<Inode> parent = dentry().parent()->inode();
+    const uint64_t parent_ino = parent ? TRY(parent->GetAttributes(ctx)).ino : ino();
+    if (!sink.Add("..", parent_ino, abi::kSIfDir, kFirstEntry)) return Ok();
     set_position(kFirstEntry);
   }
   return IterateEntries(ctx, sink);
+}
+
+Result<void> ListedDirectory::Prepare(const VfsContext& ctx) {
+  {
+    base::MutexLock lock(position_mu_);
+    if (!NeedsList()) return Ok();
+  }
+  std::vector<DirectoryEntry> fresh = TRY(List(ctx));
+  base::MutexLock lock(position_mu_);
+  if (NeedsList()) list_ = std::move(fresh);  // else another thread reads by its own already
+  return Ok();
+}
+
+Result<void> ListedDirectory::IterateEntries(const VfsContext&, DirSink& sink) {
+  while (position() - kFirstEntry < static_cast<int64_t>(list_->size())) {
+    const DirectoryEntry& entry = (*list_)[static_cast<size_t>(position() - kFirstEntry)];
+    if (!sink.Add(entry.name, entry.ino, entry.type, position() + 1)) return Ok();
+    set_position(position() + 1);
+  }
+  return Ok();
 }
 
 }  // namespace sentry

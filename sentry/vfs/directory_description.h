@@ -2,6 +2,10 @@
 #ifndef SENTRY_VFS_DIRECTORY_DESCRIPTION_H_
 #define SENTRY_VFS_DIRECTORY_DESCRIPTION_H_
 
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "sentry/vfs/file_description.h"
 
 namespace sentry {
@@ -23,11 +27,37 @@ class DirectoryDescription : public FileDescription {
  protected:
   static constexpr int64_t kFirstEntry = 2;
 
+  // The number that "." has.
+  virtual uint64_t ino() const = 0;
   // First of all, with no lock held.
   virtual Result<void> Prepare(const VfsContext&) { return Ok(); }
   // Gives entries from position() on until the sink is full, and moves it.
   virtual Result<void> IterateEntries(const VfsContext& ctx, DirSink& sink)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_) = 0;
+};
+
+struct DirectoryEntry {
+  std::string name;
+  uint64_t ino;
+  uint32_t type;  // S_IFMT bits
+};
+
+// A directory that is listed when it is first read, and again after a rewind: names
+// that come or go later are not seen before. Positions count its entries.
+class ListedDirectory : public DirectoryDescription {
+ public:
+  using DirectoryDescription::DirectoryDescription;
+
+ protected:
+  // All entries but "." and ".."; no lock is held.
+  virtual Result<std::vector<DirectoryEntry>> List(const VfsContext& ctx) = 0;
+
+ private:
+  Result<void> Prepare(const VfsContext& ctx) final;
+  Result<void> IterateEntries(const VfsContext& ctx, DirSink& sink) final ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_);
+  bool NeedsList() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_) { return position() == 0 || !list_; }
+
+  std::optional<std::vector<DirectoryEntry>> list_ ABSL_GUARDED_BY(position_mu_);
 };
 
 }  // namespace sentry

@@ -197,6 +197,7 @@ class DevptsDirFile final : public DirectoryDescription {
   DevptsDirFile(Path path, uint32_t flags, DevptsFs& fs) : DirectoryDescription(std::move(path), flags), fs_(&fs) {}
 
  private:
+  uint64_t ino() const override { return kRootIno; }
   Result<void> IterateEntries(const VfsContext&, DirSink& sink) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_) {
     constexpr int64_t kFirstSlave = kFirstEntry + 1;
     if (position() == kFirstEntry) {

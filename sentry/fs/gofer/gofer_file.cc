@@ -90,29 +90,17 @@ Result<void> GoferFile::Sync(const VfsContext&) {
   return Ok();
 }
 
-Result<void> GoferDirectory::Load() {
-  entries_.clear();
+Result<std::vector<DirectoryEntry>> GoferDirectory::List(const VfsContext&) {
+  std::vector<DirectoryEntry> entries;
   fsgofer::DirBatch batch;
   do {
     batch = TRY(inode_->gofer_fs().client().ReadDir(inode_->node(), batch.next_cookie));
     for (fsgofer::DirEntry& e : batch.entries) {
-      if (entries_.size() == kMaxEntries) return Errno::kEFBIG;
-      entries_.push_back({std::move(e.name), e.ino, static_cast<uint32_t>(e.type) << 12});
+      if (entries.size() == kMaxEntries) return Errno::kEFBIG;
+      entries.push_back({std::move(e.name), e.ino, static_cast<uint32_t>(e.type) << 12});
     }
   } while (!batch.at_end);
-  loaded_ = true;
-  return Ok();
-}
-
-Result<void> GoferDirectory::IterateEntries(const VfsContext&, DirSink& sink) {
-  if (position() == kFirstEntry || !loaded_) TRY(Load());
-  while (true) {
-    const size_t index = static_cast<size_t>(position() - kFirstEntry);
-    if (index >= entries_.size()) return Ok();
-    const Entry& e = entries_[index];
-    if (!sink.Add(e.name, e.ino, e.type, position() + 1)) return Ok();
-    set_position(position() + 1);
-  }
+  return entries;
 }
 
 Result<void> GoferDirectory::Sync(const VfsContext&) { return inode_->SyncMapped(0, 0); }

@@ -32,29 +32,19 @@ class GoferFile final : public FileDescription {
   const RefPtr<DonatedFd> fd_;
 };
 
-// A directory. Its listing is taken when it is first read, and again after a
-// rewind; a position is an index in it.
-class GoferDirectory final : public DirectoryDescription {
+class GoferDirectory final : public ListedDirectory {
  public:
   GoferDirectory(Path path, uint32_t flags, RefPtr<GoferInode> inode)
-      : DirectoryDescription(std::move(path), flags), inode_(std::move(inode)) {}
+      : ListedDirectory(std::move(path), flags), inode_(std::move(inode)) {}
 
   Result<void> Sync(const VfsContext& ctx) override;
 
  private:
-  struct Entry {
-    std::string name;
-    uint64_t ino;
-    uint32_t type;
-  };
   ~GoferDirectory() override = default;
-  Result<void> IterateEntries(const VfsContext& ctx, DirSink& sink) override
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_);
-  Result<void> Load() ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_);
+  uint64_t ino() const override { return inode_->host_ino(); }
+  Result<std::vector<DirectoryEntry>> List(const VfsContext& ctx) override;
 
   const RefPtr<GoferInode> inode_;
-  std::vector<Entry> entries_ ABSL_GUARDED_BY(position_mu_);
-  bool loaded_ ABSL_GUARDED_BY(position_mu_) = false;
 };
 
 }  // namespace sentry

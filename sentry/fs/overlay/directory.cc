@@ -21,10 +21,10 @@ struct LayerEntries final : DirSink {
     if (name != "." && name != "..") entries.push_back({std::string(name), ino, type});
     return true;
   }
-  std::vector<Directory::Entry> entries;
+  std::vector<DirectoryEntry> entries;
 };
 
-Result<std::vector<Directory::Entry>> ListLayer(const VfsContext& ctx, Inode& dir, const Path& path) {
+Result<std::vector<DirectoryEntry>> ListLayer(const VfsContext& ctx, Inode& dir, const Path& path) {
   base::LockLayer layer;
   RefPtr<FileDescription> file = TRY(dir.Open(ctx, path, abi::kORdOnly | abi::kODirectory));
   LayerEntries sink;
@@ -164,7 +164,7 @@ Result<void> Directory::PrepareRemoval(const VfsContext& ctx, Directory& child) 
   Inode* const dir = child.upper();
   if (dir == nullptr) return Ok();
   const Path path = child.overlay().UpperPath(RefPtr<Inode>(dir));
-  for (const Entry& entry : TRY(ListLayer(ctx, *dir, path))) {
+  for (const DirectoryEntry& entry : TRY(ListLayer(ctx, *dir, path))) {
     RefPtr<Inode> whiteout = TRY(dir->Lookup(ctx, entry.name));
     TRY(dir->Unlink(ctx, entry.name, *whiteout));
   }
@@ -229,11 +229,11 @@ Result<void> Directory::MoveUpper(const VfsContext& ctx, std::string_view old_na
   return lower_has ? PutWhiteout(ctx, old_name) : Ok();
 }
 
-Result<std::vector<Directory::Entry>> Directory::Merged(const VfsContext& ctx) {
-  std::vector<Entry> out;
+Result<std::vector<DirectoryEntry>> Directory::Merged(const VfsContext& ctx) {
+  std::vector<DirectoryEntry> out;
   std::unordered_set<std::string> seen;
   if (Inode* dir = upper()) {
-    for (Entry& entry : TRY(ListLayer(ctx, *dir, overlay().UpperPath(RefPtr<Inode>(dir))))) {
+    for (DirectoryEntry& entry : TRY(ListLayer(ctx, *dir, overlay().UpperPath(RefPtr<Inode>(dir))))) {
       seen.insert(entry.name);
       const Result<RefPtr<Inode>> inode = LookupIn(ctx, *dir, entry.name);
       if (!inode.ok() || IsWhiteout(ctx, **inode)) continue;
@@ -246,7 +246,7 @@ Result<std::vector<Directory::Entry>> Directory::Merged(const VfsContext& ctx) {
   for (const RefPtr<Inode>& lower : origin().lowers) {
     const uint64_t dev = TRY(lower->GetAttributes(ctx)).dev;
     const bool check = lowers_hide || !seen.empty();
-    for (Entry& entry : TRY(ListLayer(ctx, *lower, overlay().LowerPath(lower)))) {
+    for (DirectoryEntry& entry : TRY(ListLayer(ctx, *lower, overlay().LowerPath(lower)))) {
       if (check && !seen.insert(entry.name).second) continue;
       if (lowers_hide && entry.type == abi::kSIfChr) {
         const Result<RefPtr<Inode>> inode = LookupIn(ctx, *lower, entry.name);

@@ -1,7 +1,7 @@
 // Open files of the overlay: each operation finds the layer that holds the file
 // now, so a description opened before a copy-up sees what is written after it.
-#include <memory>
 #include <utility>
+#include <vector>
 
 #include "sentry/fs/overlay/nodes.h"
 #include "sentry/vfs/dentry.h"
@@ -75,37 +75,14 @@ class RegularDescription final : public FileDescription {
   Node::RealFile real_ ABSL_GUARDED_BY(real_mu_);
 };
 
-// The list is made at the beginning; names that come or go later are seen after
-// a rewind.
-class MergedDirectory final : public DirectoryDescription {
+class MergedDirectory final : public ListedDirectory {
  public:
-  using DirectoryDescription::DirectoryDescription;
+  using ListedDirectory::ListedDirectory;
 
  private:
-  using List = std::vector<Directory::Entry>;
-
   Directory& directory() const { return static_cast<Directory&>(*dentry().inode_ptr()); }
-  bool NeedsList() {
-    base::MutexLock lock(position_mu_);
-    return position() == 0 || !list_;
-  }
-  Result<void> Prepare(const VfsContext& ctx) override {
-    if (!NeedsList()) return Ok();
-    auto fresh = std::make_shared<const List>(TRY(directory().Merged(ctx)));
-    base::MutexLock lock(position_mu_);
-    list_ = std::move(fresh);
-    return Ok();
-  }
-  Result<void> IterateEntries(const VfsContext&, DirSink& sink) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_) {
-    while (position() - kFirstEntry < static_cast<int64_t>(list_->size())) {
-      const Directory::Entry& entry = (*list_)[static_cast<size_t>(position() - kFirstEntry)];
-      if (!sink.Add(entry.name, entry.ino, entry.type, position() + 1)) return Ok();
-      set_position(position() + 1);
-    }
-    return Ok();
-  }
-
-  std::shared_ptr<const List> list_ ABSL_GUARDED_BY(position_mu_);
+  uint64_t ino() const override { return directory().ino(); }
+  Result<std::vector<DirectoryEntry>> List(const VfsContext& ctx) override { return directory().Merged(ctx); }
 };
 
 }  // namespace

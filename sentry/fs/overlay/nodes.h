@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sentry/fs/overlay/overlay.h"
+#include "sentry/vfs/directory_description.h"
 
 namespace sentry::overlay {
 
@@ -124,13 +125,8 @@ class Directory final : public Node {
                       std::string_view new_name, Inode* replaced, uint32_t flags) override;
   Result<RefPtr<Inode>> CreateTemporary(const VfsContext& ctx, const CreateArgs& args) override;
 
-  struct Entry {
-    std::string name;
-    uint64_t ino;
-    uint32_t type;
-  };
   // What the layers hold together, without "." and "..".
-  Result<std::vector<Entry>> Merged(const VfsContext& ctx);
+  Result<std::vector<DirectoryEntry>> Merged(const VfsContext& ctx);
 
  private:
   // The layers found for a name; nothing: hidden, or not there.

@@ -136,6 +136,7 @@ class ProcDirFile final : public DirectoryDescription {
       : DirectoryDescription(std::move(path), flags), dir_(std::move(dir)) {}
 
  private:
+  uint64_t ino() const override { return dir_->ino(); }
   Result<void> Prepare(const VfsContext& ctx) override {
     if (!dir_->Alive()) return Errno::kENOENT;
     std::vector<ProcDir::Entry> entries = dir_->Entries(ctx);
@@ -144,7 +145,7 @@ class ProcDirFile final : public DirectoryDescription {
     return Ok();
   }
   Result<void> IterateEntries(const VfsContext&, DirSink& sink) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(position_mu_) {
-    for (const ProcDir::Entry& e : std::exchange(entries_, {})) {
+    for (const ProcDir::Entry& e : entries_) {
       if (e.offset < position()) continue;
       if (!sink.Add(e.name, e.ino, e.type, e.offset + 1)) break;
       set_position(e.offset + 1);
@@ -153,7 +154,7 @@ class ProcDirFile final : public DirectoryDescription {
   }
 
   const RefPtr<ProcDir> dir_;
-  std::vector<ProcDir::Entry> entries_ ABSL_GUARDED_BY(position_mu_);  // during one IterateDir
+  std::vector<ProcDir::Entry> entries_ ABSL_GUARDED_BY(position_mu_);  // of the last Prepare
 };
 
 }  // namespace

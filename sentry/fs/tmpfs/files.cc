@@ -58,6 +58,7 @@ class OpenDirectory final : public DirectoryDescription {
   static constexpr size_t kBatch = 64;
 
   Directory& directory() const { return static_cast<Directory&>(*dentry().inode_ptr()); }
+  uint64_t ino() const override { return directory().ino(); }
   Result<void> Prepare(const VfsContext&) override {
     directory().TouchAtime(*this);
     return Ok();
