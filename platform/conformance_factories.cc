@@ -2,21 +2,24 @@
 #include "platform/conformance.h"
 #include "platform/ptrace/ptrace.h"
 #include "platform/stub/template.h"
+#include "platform/systrap/systrap.h"
 
 namespace platform {
 namespace {
 
-std::unique_ptr<Platform> CreatePtrace(int small_fd, std::function<void(std::string)> on_death, pid_t* template_pid) {
+using Create = base::Result<std::unique_ptr<Platform>> (*)(stub::Options);
+
+template <Create kCreate>
+std::unique_ptr<Platform> Make(int small_fd, std::function<void(std::string)> on_death, pid_t* template_pid) {
   base::Result<stub::TemplateHandle> handle = stub::StartTemplate(small_fd, -1);
   if (!handle.ok()) return nullptr;
   *template_pid = handle->pid;
-  base::Result<std::unique_ptr<Platform>> platform =
-      ptrace::Create({small_fd, -1, std::move(*handle), std::move(on_death)});
+  base::Result<std::unique_ptr<Platform>> platform = kCreate({small_fd, -1, std::move(*handle), std::move(on_death)});
   return platform.ok() ? std::move(*platform) : nullptr;
 }
 
 // A platform takes part by a line here.
-const Factory kFactories[] = {{"ptrace", CreatePtrace}};
+const Factory kFactories[] = {{"ptrace", Make<ptrace::Create>}, {"systrap", Make<systrap::Create>}};
 
 INSTANTIATE_TEST_SUITE_P(Conformance, PlatformTest, testing::ValuesIn(kFactories),
                          [](const auto& info) { return info.param.name; });

@@ -20,7 +20,7 @@ BLOB(bases, "mov %fs:0, %rsi\n mov %gs:0, %rdx\n syscall")
 BLOB(vsyscall, "mov $0xffffffffff600400, %rax\n call *%rax\n syscall")
 BLOB(int80, "mov $20, %eax\n int $0x80")
 BLOB(host_call, "mov $0, %edi\n mov $231, %eax\n syscall\n syscall")  // exit_group
-BLOB(far_jump, "movabs $0x7ffffe000000, %rax\n jmp *%rax")
+BLOB(far_jump, "movabs $0x7fffe0000000, %rax\n jmp *%rax")
 
 namespace platform {
 namespace {
@@ -69,6 +69,14 @@ TEST_P(PlatformTest, RestartLikeResultsAreNotRestarted) {
     EXPECT_EQ(regs_.orig_rax, static_cast<uint64_t>(result));
     EXPECT_EQ(regs_.rip, kCode + 2);
   }
+}
+
+TEST_P(PlatformTest, CallsThatFiltersDoNotSee) {
+  Load(CODE(syscall));
+  regs_.rax = 335;  // uretprobe; the host sends SIGILL for it
+  ExpectSyscall(Run());
+  EXPECT_EQ(regs_.orig_rax, 335u);
+  EXPECT_EQ(regs_.rip, kCode + 2);
 }
 
 TEST_P(PlatformTest, GuestCallsNeverReachTheHost) {
@@ -167,9 +175,9 @@ TEST_P(PlatformTest, ExecuteFault) {
 
 TEST_P(PlatformTest, StubAreaIsOutOfReach) {
   Load(CODE(store));
-  regs_.rdi = 0x7ffffe000000;
-  ExpectFault(Run(), 0x7ffffe000000, {.write = true});
-  MapOp op = MapOf(0x7ffffe000000, 0, kProtReadWrite);
+  regs_.rdi = 0x7fffe0000000;
+  ExpectFault(Run(), 0x7fffe0000000, {.write = true});
+  MapOp op = MapOf(0x7fffe0000000, 0, kProtReadWrite);
   EXPECT_TRUE(as_->Apply({&op, 1}).Is(Errno::kEINVAL));
   Load(*as_, CODE(far_jump));
   regs_.rip = kCode;

@@ -199,7 +199,7 @@ TEST_P(PlatformTest, KickStormLosesNothing) {
     if (syscalls++ > 0) {
       ASSERT_EQ(regs_.orig_rax, last);
     }
-    regs_.rax = last = i % 400;
+    regs_.rax = last = i % 300;
   }
   stop = true;
   kicker.join();

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "platform/ptrace/fault_access.h"
+#include "platform/stub/stub_platform.h"
 
 namespace platform::ptrace {
 namespace {
@@ -75,7 +76,7 @@ Event PtraceContext::Dead(const stub::StubProcess& stub) { return DeadEvent{stub
 
 Event PtraceContext::Switch(AddressSpace& as, Registers& regs) {
   // All address spaces that this platform's contexts see are its own.
-  const std::shared_ptr<stub::StubProcess>& stub = static_cast<PtraceAddressSpace&>(as).stub();
+  const std::shared_ptr<stub::StubProcess>& stub = static_cast<stub::StubAddressSpace&>(as).stub();
   if (TakeKick()) return PreemptedEvent{};
   if (thread_ == nullptr || thread_->stub() != stub) {
     const Result<void> entered = EnterStub(stub);

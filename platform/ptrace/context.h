@@ -1,41 +1,22 @@
-// The ptrace platform's Context and AddressSpace.
+// The ptrace platform's Context.
 #ifndef PLATFORM_PTRACE_CONTEXT_H_
 #define PLATFORM_PTRACE_CONTEXT_H_
 
 #include <atomic>
 #include <memory>
 #include <optional>
-#include <span>
 
 #include "base/mutex.h"
 #include "platform/platform.h"
-#include "platform/ptrace/placement.h"
 #include "platform/ptrace/traced_thread.h"
-#include "platform/stub/stub_pool.h"
+#include "platform/stub/placement.h"
 #include "platform/stub/stub_process.h"
 
 namespace platform::ptrace {
 
-class PtraceAddressSpace : public AddressSpace {
- public:
-  PtraceAddressSpace(stub::StubPool& pool, std::shared_ptr<stub::StubProcess> stub, size_t vma_budget)
-      : pool_(pool), stub_(std::move(stub)), vma_budget_(vma_budget) {}
-  ~PtraceAddressSpace() override { pool_.Bury(stub_); }
-
-  Result<void> Apply(std::span<const MapOp> ops) override { return stub_->Apply(ops); }
-  size_t vma_budget() const override { return vma_budget_; }
-  std::optional<std::string> Lost() const override { return stub_->Lost(); }
-  const std::shared_ptr<stub::StubProcess>& stub() const { return stub_; }
-
- private:
-  stub::StubPool& pool_;
-  const std::shared_ptr<stub::StubProcess> stub_;
-  const size_t vma_budget_;
-};
-
 class PtraceContext : public Context {
  public:
-  explicit PtraceContext(Placement& placement) : placement_(placement) {}
+  explicit PtraceContext(stub::Placement& placement) : placement_(placement) {}
   ~PtraceContext() override { Release(); }
 
   Event Switch(AddressSpace& as, sentry::arch::Registers& regs) override;
@@ -54,8 +35,8 @@ class PtraceContext : public Context {
   Event Dead(const stub::StubProcess& stub);
   bool TakeKick() { return kicked_.load(std::memory_order_relaxed) && kicked_.exchange(false); }
 
-  Placement& placement_;
-  Runner runner_;
+  stub::Placement& placement_;
+  stub::Runner runner_;
   std::unique_ptr<TracedThread> thread_;
   // What SetFpState gave; a thread in another stub starts from it.
   std::optional<sentry::arch::FpState> given_fp_;

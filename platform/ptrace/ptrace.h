@@ -3,28 +3,15 @@
 #ifndef PLATFORM_PTRACE_PTRACE_H_
 #define PLATFORM_PTRACE_PTRACE_H_
 
-#include <functional>
 #include <memory>
-#include <string>
 
 #include "base/result.h"
 #include "platform/platform.h"
-#include "platform/stub/template.h"
+#include "platform/stub/stub_platform.h"
 
 namespace platform::ptrace {
 
-struct Options {
-  // The memory files, as given to StartTemplate; borrowed. -1: none.
-  int small_fd = -1;
-  int large_fd = -1;
-  stub::TemplateHandle stub_template;
-  // Called once, on the platform's own thread, with what happened. No stub can be
-  // made any more: the sandbox should end.
-  std::function<void(std::string cause)> on_template_death;
-  // Called on the same thread when a stub has died by itself, and perhaps when none
-  // has: AddressSpace::Lost tells. Guests that are blocked would not notice.
-  std::function<void()> on_stub_death = {};
-};
+using stub::Options;
 
 // Starts a thread and the first stubs, opens nothing. The platform must outlive
 // its address spaces and contexts. A context's first Switch (and each that moves

@@ -78,7 +78,8 @@ pid_t CurrentTid() {
 }
 
 Result<std::unique_ptr<TracedThread>> TracedThread::Attach(std::shared_ptr<stub::StubProcess> stub) {
-  const pid_t tid = TRY(stub->NewThread());
+  const stub::GuestThread guest = TRY(stub->NewThread());
+  const pid_t tid = guest.tid;
   // Its first stop is awaited below: better on this CPU.
   if (const int cpu = sched_getcpu(); cpu >= 0 && cpu < CPU_SETSIZE) {
     cpu_set_t here;
@@ -90,7 +91,7 @@ Result<std::unique_ptr<TracedThread>> TracedThread::Attach(std::shared_ptr<stub:
   const uint64_t options = PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD;
   if (Ptrace(PTRACE_SEIZE, tid, 0, options) != 0 || Ptrace(PTRACE_INTERRUPT, tid, 0, 0) != 0) {
     const Errno error = HostErrno();
-    stub->ThreadGone();
+    stub->ThreadGone(guest);
     LOG(kError, "can't trace stub thread %d of process %d: %s", tid, stub->pid(), base::ErrnoName(error));
     return error;
   }
@@ -107,7 +108,7 @@ Result<std::unique_ptr<TracedThread>> TracedThread::Attach(std::shared_ptr<stub:
 
 TracedThread::~TracedThread() {
   End();
-  stub_->ThreadGone();
+  stub_->ThreadGone({tid_});
 }
 
 void TracedThread::End() {

@@ -6,14 +6,28 @@
 
 // The stub area is [STUB_BASE, STUB_END): above all guest mappings
 // (kMaxUserAddr), below the end of user space.
-#define STUB_BASE 0x7ffffe000000
-#define STUB_IMAGE_END 0x7ffffe100000
-#define STUB_REQUEST_PAGE 0x7ffffe200000
+#define STUB_BASE 0x7fffe0000000
+#define STUB_IMAGE_END 0x7fffe0100000
+#define STUB_REQUEST_PAGE 0x7fffe0200000
+#define STUB_REGIONS 0x7fffe0400000
+#define STUB_REGIONS_END 0x7ffff0000000
 #define STUB_END 0x7ffffffff000
+
+// A trapped thread's region: its signal stack, and at the end the words that it and
+// the sentry exchange (platform/systrap/region.h).
+#define STUB_REGION_SIZE 16384
+// In the region: not 0 while the thread lives; the host clears it (CLONE_CHILD_CLEARTID).
+#define STUB_REGION_ALIVE (STUB_REGION_SIZE - 8)
 
 // Code at fixed places from STUB_BASE on (template_entry.S).
 #define STUB_THREAD_START_OFFSET 64
 #define STUB_THREAD_EXIT_OFFSET 128
+// Where the host sees the calls of trapped threads: the address behind each
+// `syscall`, which their filter compares.
+#define STUB_EXIT_IP_OFFSET 137
+#define STUB_FUTEX_IP_OFFSET 192
+#define STUB_SIGRETURN_IP_OFFSET 208
+#define STUB_FORGET_IP_OFFSET 224
 
 // Descriptors of a stub, all there are. In the template STUB_FD_SOCKET is its
 // control socket and STUB_FD_REQUESTS is open; a stub closes it, so that donated
@@ -21,8 +35,9 @@
 #define STUB_FD_SOCKET 0
 #define STUB_FD_SMALL 1
 #define STUB_FD_LARGE 2
-#define STUB_FD_REQUESTS 3
-#define STUB_FD_DONATED 3
+#define STUB_FD_REGIONS 3
+#define STUB_FD_REQUESTS 4
+#define STUB_FD_DONATED 4
 #define STUB_MAX_DONATED 60
 
 // Offsets for the assembler; checked below.
@@ -65,9 +80,16 @@ struct KeeperRequest {
 };
 static_assert(sizeof(KeeperRequest) == 4096 && offsetof(KeeperRequest, ops) == KEEPER_REQUEST_OPS);
 
+// How the guest threads of a stub are taken: by a tracer, or by their own handler
+// of SIGSYS and the faults (platform/systrap), which talks to the sentry in the
+// thread's region.
+enum class StubMode : uint32_t { kTraced, kTrapped };
+
 // clone flags of a guest thread: CLONE_VM | CLONE_FS | CLONE_FILES |
 // CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM.
 inline constexpr uint64_t kThreadFlags = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000;
+// And of a trapped one: CLONE_CHILD_CLEARTID too.
+inline constexpr uint64_t kTrappedThreadFlags = kThreadFlags | 0x200000;
 
 // The keeper's first message: the number of the first guest thread.
 using KeeperHello = int32_t;
@@ -75,11 +97,13 @@ using KeeperHello = int32_t;
 // Control socket, sentry to template: make a stub that reads request page `slot`.
 struct NewStubRequest {
   uint32_t slot;
+  StubMode mode;
+  uint32_t region;  // kTrapped: slot of the first guest thread's
 };
 // And back, with the sentry's end of the keeper's socket attached.
 struct NewStubReply {
-  uint32_t slot;
-  int32_t pid;  // or a negative errno
+  uint32_t slot, region;  // of the request
+  int32_t pid;            // or a negative errno
 };
 // The slot of the template's first message: exec went well.
 inline constexpr uint32_t kTemplateReady = 0xffffffff;

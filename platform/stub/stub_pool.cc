@@ -21,18 +21,27 @@ using base::MutexLock;
 using base::Result;
 using base::UniqueFd;
 
-Result<std::unique_ptr<StubPool>> StubPool::Create(TemplateHandle handle, MemoryFds fds) {
+Result<std::unique_ptr<StubPool>> StubPool::Create(TemplateHandle handle, MemoryFds fds, StubMode mode) {
   std::shared_ptr<RequestPages> pages = TRY(RequestPages::Create(handle.requests.get()));
+  std::shared_ptr<ThreadRegions> regions;
+  if (mode == StubMode::kTrapped) regions = TRY(ThreadRegions::Create(handle.regions.get()));
   UniqueFd deaths(epoll_create1(EPOLL_CLOEXEC));
   if (!deaths.valid()) return HostErrno();
-  std::unique_ptr<StubPool> pool(new StubPool(std::move(handle), fds, std::move(pages), std::move(deaths)));
+  std::unique_ptr<StubPool> pool(
+      new StubPool(std::move(handle), fds, mode, std::move(pages), std::move(regions), std::move(deaths)));
   MutexLock lock(pool->mu_);
   pool->Refill();
   return pool;
 }
 
-StubPool::StubPool(TemplateHandle handle, MemoryFds fds, std::shared_ptr<RequestPages> pages, UniqueFd deaths)
-    : template_(std::move(handle)), fds_(fds), pages_(std::move(pages)), deaths_(std::move(deaths)) {}
+StubPool::StubPool(TemplateHandle handle, MemoryFds fds, StubMode mode, std::shared_ptr<RequestPages> pages,
+                   std::shared_ptr<ThreadRegions> regions, UniqueFd deaths)
+    : template_(std::move(handle)),
+      fds_(fds),
+      mode_(mode),
+      pages_(std::move(pages)),
+      regions_(std::move(regions)),
+      deaths_(std::move(deaths)) {}
 
 StubPool::~StubPool() {
   MutexLock lock(mu_);
@@ -73,7 +82,15 @@ std::string StubPool::TemplateDeathCause() const {
 }
 
 Result<void> StubPool::SendRequest() {
-  const NewStubRequest request = {TRY(pages_->TakeSlot())};
+  NewStubRequest request = {TRY(pages_->TakeSlot()), mode_, 0};
+  if (regions_ != nullptr) {
+    const Result<uint32_t> region = regions_->TakeSlot();
+    if (!region.ok()) {
+      pages_->GiveSlot(request.slot);
+      return region.error();
+    }
+    request.region = *region;
+  }
   ssize_t n;
   do {
     n = send(template_.control.get(), &request, sizeof(request), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -83,6 +100,7 @@ Result<void> StubPool::SendRequest() {
     return base::Ok();
   }
   pages_->GiveSlot(request.slot);
+  if (regions_ != nullptr) regions_->GiveSlot(request.region);
   return Errno::kESRCH;
 }
 
@@ -111,12 +129,14 @@ Result<void> StubPool::ReadReply(int flags) {
   }
   if (reply.pid <= 0) {
     pages_->GiveSlot(reply.slot);
+    if (regions_ != nullptr) regions_->GiveSlot(reply.region);
     return static_cast<Errno>(-reply.pid);
   }
   // Without the socket (our descriptor limit) the stub sees an end of file and
   // goes; the object reaps it.
   const bool usable = socket.valid();
-  auto stub = std::make_shared<StubProcess>(reply.pid, std::move(socket), reply.slot, pages_, fds_);
+  auto stub =
+      std::make_shared<StubProcess>(reply.pid, std::move(socket), reply.slot, pages_, fds_, regions_, reply.region);
   if (!usable) return Errno::kEMFILE;
   ready_.push_back(std::move(stub));
   return base::Ok();

@@ -22,7 +22,7 @@ inline constexpr size_t kMaxStubs = 16384;
 // works while nobody waits.
 class StubPool {
  public:
-  static base::Result<std::unique_ptr<StubPool>> Create(TemplateHandle handle, MemoryFds fds);
+  static base::Result<std::unique_ptr<StubPool>> Create(TemplateHandle handle, MemoryFds fds, StubMode mode);
   ~StubPool();  // ends the template and the stubs that nobody took
 
   // EAGAIN: the host's limit of processes. ENOMEM: kMaxStubs. ESRCH: the template
@@ -48,7 +48,8 @@ class StubPool {
  private:
   static constexpr size_t kReady = 2;
 
-  StubPool(TemplateHandle handle, MemoryFds fds, std::shared_ptr<RequestPages> pages, base::UniqueFd deaths);
+  StubPool(TemplateHandle handle, MemoryFds fds, StubMode mode, std::shared_ptr<RequestPages> pages,
+           std::shared_ptr<ThreadRegions> regions, base::UniqueFd deaths);
   base::Result<void> SendRequest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Reads one answer into ready_. EAGAIN: none there and `flags` has MSG_DONTWAIT.
   base::Result<void> ReadReply(int flags) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -56,8 +57,10 @@ class StubPool {
 
   const TemplateHandle template_;
   const MemoryFds fds_;
+  const StubMode mode_;
   const std::shared_ptr<RequestPages> pages_;
-  const base::UniqueFd deaths_;  // an epoll of the sockets of all stubs in use
+  const std::shared_ptr<ThreadRegions> regions_;  // null: kTraced
+  const base::UniqueFd deaths_;                   // an epoll of the sockets of all stubs in use
   // Rank: kPlatformPool. Held while the template answers.
   base::RankedMutex<base::LockRank::kPlatformPool> mu_;
   std::vector<std::shared_ptr<StubProcess>> ready_ ABSL_GUARDED_BY(mu_);

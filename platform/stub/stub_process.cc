@@ -81,13 +81,16 @@ void RequestPages::GiveSlot(uint32_t slot) {
 // --- StubProcess -------------------------------------------------------------------
 
 StubProcess::StubProcess(pid_t pid, base::UniqueFd socket, uint32_t slot, std::shared_ptr<RequestPages> pages,
-                         MemoryFds fds)
+                         MemoryFds fds, std::shared_ptr<ThreadRegions> regions, uint32_t first_region)
     : pid_(pid),
       socket_(std::move(socket)),
       slot_(slot),
       pages_(std::move(pages)),
       fds_(fds),
-      request_(pages_->page(slot)) {}
+      regions_(std::move(regions)),
+      request_(pages_->page(slot)) {
+  if (regions_ != nullptr) region_slots_ = {first_region};
+}
 
 StubProcess::~StubProcess() {
   Kill();
@@ -98,6 +101,8 @@ StubProcess::~StubProcess() {
     }
   }
   pages_->GiveSlot(slot_);
+  MutexLock lock(mu_);
+  for (const uint32_t region : region_slots_) regions_->GiveSlot(region);
 }
 
 bool StubProcess::TryReap() {
@@ -216,20 +221,80 @@ Result<void> StubProcess::ReadHello() {
   return base::Ok();
 }
 
-Result<pid_t> StubProcess::NewThread() {
+Result<GuestThread> StubProcess::NewThread() {
   MutexLock lock(mu_);
   if (broken_) return Errno::kESRCH;
   TRY(ReadHello());
   if (first_thread_ > 0) {
     threads_.fetch_add(1, std::memory_order_relaxed);
-    return std::exchange(first_thread_, 0);
+    return ThreadAt(std::exchange(first_thread_, 0), 0);
   }
-  // No stack: the thread makes no use of one until its tracer gives it the
-  // guest's. 0 keeps the keeper's rsp, which is none either.
+  const size_t region = TRY(TakeRegion());
+  const uint64_t address = ThreadAt(0, region).region_address;
+  // No stack: the thread makes no use of one until it has the guest's. 0 keeps the
+  // keeper's rsp, which is none either.
   request_->ops[0] = {SYS_clone, {kThreadFlags}, KEEPER_OP_CLONE | KEEPER_OP_VALUE};
-  const pid_t tid = static_cast<pid_t>(TRY(Call(1, Answer::kValue, {})));
+  if (address != 0) {
+    request_->ops[0].args[0] = kTrappedThreadFlags;
+    request_->ops[0].args[3] = address + STUB_REGION_ALIVE;
+    request_->ops[0].args[5] = address;
+  }
+  const Result<uint32_t> tid = Call(1, Answer::kValue, {});
+  if (!tid.ok()) {
+    if (regions_ != nullptr) {
+      memset(regions_->region(region_slots_[region]), 0, STUB_REGION_SIZE);
+      free_regions_.push_back(region);
+    }
+    return tid.error();
+  }
   threads_.fetch_add(1, std::memory_order_relaxed);
-  return tid;
+  return ThreadAt(static_cast<pid_t>(*tid), region);
+}
+
+void StubProcess::ThreadGone(const GuestThread& thread) {
+  if (regions_ != nullptr) {
+    MutexLock lock(mu_);
+    free_regions_.push_back((thread.region_address - STUB_REGIONS) / STUB_REGION_SIZE);
+  }
+  threads_.fetch_sub(1, std::memory_order_release);
+}
+
+GuestThread StubProcess::ThreadAt(pid_t tid, size_t region) const {
+  if (regions_ == nullptr) return {tid};
+  return {tid, STUB_REGIONS + region * STUB_REGION_SIZE, regions_->region(region_slots_[region])};
+}
+
+std::atomic_ref<uint32_t> StubProcess::Alive(size_t region) const {
+  return std::atomic_ref(*reinterpret_cast<uint32_t*>(regions_->region(region_slots_[region]) + STUB_REGION_ALIVE));
+}
+
+Result<size_t> StubProcess::TakeRegion() {
+  if (regions_ == nullptr) return 0;
+  for (size_t i = free_regions_.size(); i-- > 0;) {
+    const size_t region = free_regions_[i];
+    // One whose thread has been told to end may not have done so yet.
+    if (Alive(region).load() != 0) continue;
+    free_regions_.erase(free_regions_.begin() + static_cast<ptrdiff_t>(i));
+    memset(regions_->region(region_slots_[region]), 0, STUB_REGION_SIZE);
+    Alive(region).store(1);
+    return region;
+  }
+  const size_t region = region_slots_.size();
+  const uint64_t address = STUB_REGIONS + region * STUB_REGION_SIZE;
+  if (address >= STUB_REGIONS_END) return Errno::kEAGAIN;
+  const uint32_t slot = TRY(regions_->TakeSlot());
+  request_->ops[0] = {SYS_mmap,
+                      {address, STUB_REGION_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, STUB_FD_REGIONS,
+                       uint64_t{slot} * STUB_REGION_SIZE},
+                      0};
+  const Result<uint32_t> mapped = Call(1, Answer::kStatus, {});
+  if (!mapped.ok()) {
+    regions_->GiveSlot(slot);
+    return mapped.error();
+  }
+  region_slots_.push_back(slot);
+  Alive(region).store(1);
+  return region;
 }
 
 Result<void> StubProcess::SendDonated(std::span<const int> fds) {

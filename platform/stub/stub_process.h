@@ -16,6 +16,7 @@
 #include "base/unique_fd.h"
 #include "platform/platform.h"
 #include "platform/stub/layout.h"
+#include "platform/stub/thread_regions.h"
 
 namespace platform::stub {
 
@@ -46,19 +47,30 @@ struct MemoryFds {
   int large_fd = -1;
 };
 
+// A guest thread of a stub, and where its region is (kTrapped): in the stub, and as
+// the sentry sees it.
+struct GuestThread {
+  pid_t tid = -1;
+  uint64_t region_address = 0;
+  std::byte* region = nullptr;
+};
+
 // Owned by its address space, shared with the contexts that have a thread in it.
 // The last owner reaps it. Thread-safe.
 class StubProcess {
  public:
-  StubProcess(pid_t pid, base::UniqueFd socket, uint32_t slot, std::shared_ptr<RequestPages> pages, MemoryFds fds);
+  // `regions` is null for traced stubs; else `first_region` is the first thread's.
+  StubProcess(pid_t pid, base::UniqueFd socket, uint32_t slot, std::shared_ptr<RequestPages> pages, MemoryFds fds,
+              std::shared_ptr<ThreadRegions> regions, uint32_t first_region);
   ~StubProcess();
 
   // AddressSpace::Apply.
   base::Result<void> Apply(std::span<const MapOp> ops);
-  // A new thread, waiting in pause() in stub text; ESRCH: the stub is dead. The
-  // caller will trace it, and call ThreadGone when it is.
-  base::Result<pid_t> NewThread();
-  void ThreadGone() { threads_.fetch_sub(1, std::memory_order_release); }
+  // A new thread: waiting in pause() in stub text for the caller to trace it, or
+  // trapped, about to tell of itself in its region. ESRCH: the stub is dead; EAGAIN:
+  // too many threads. ThreadGone is called when it is.
+  base::Result<GuestThread> NewThread();
+  void ThreadGone(const GuestThread& thread);
 
   pid_t pid() const { return pid_; }
   // Ends the process. It stays a zombie, so that its number stays ours.
@@ -83,6 +95,10 @@ class StubProcess {
   base::Result<void> ApplySome(std::span<const MapOp>& ops) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   base::Result<void> SendDonated(std::span<const int> fds) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void MoveKeeperHere() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Of a thread to be: maps a region where none is free. 0 without regions.
+  base::Result<size_t> TakeRegion() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::atomic_ref<uint32_t> Alive(size_t region) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  GuestThread ThreadAt(pid_t tid, size_t region) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   base::Result<void> ReadHello() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool ReadExactly(void* out, size_t size);
   bool HasHungUp() const;
@@ -92,6 +108,7 @@ class StubProcess {
   const uint32_t slot_;
   const std::shared_ptr<RequestPages> pages_;
   const MemoryFds fds_;
+  const std::shared_ptr<ThreadRegions> regions_;
   std::atomic<bool> killed_ = false;  // alone: tells Kill from a death by others
 
   // Threads handed out and not given back.
@@ -106,6 +123,11 @@ class StubProcess {
   bool greeted_ ABSL_GUARDED_BY(mu_) = false;
   pid_t first_thread_ ABSL_GUARDED_BY(mu_) = 0;  // 0: taken
   int keeper_cpu_ ABSL_GUARDED_BY(mu_) = -1;
+  // Slots of the regions that the stub has mapped, in their order there, and which of
+  // them no thread has. They stay the stub's while it lives: an ended thread's
+  // siblings may still write there.
+  std::vector<uint32_t> region_slots_ ABSL_GUARDED_BY(mu_);
+  std::vector<size_t> free_regions_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace platform::stub

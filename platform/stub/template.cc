@@ -12,9 +12,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <iterator>
+
 #include "base/log.h"
 #include "platform/stub/layout.h"
 #include "platform/stub/stub_pool.h"
+#include "platform/stub/thread_regions.h"
 
 extern "C" const unsigned char stub_template_start[], stub_template_end[];
 
@@ -60,17 +63,18 @@ size_t MaxMappings(size_t otherwise) {
 }
 
 // Leaves the descriptors of layout.h and nothing else. No return.
-[[noreturn]] void ExecTemplate(int image, int control, int small_fd, int large_fd, int requests) {
-  const int wanted[] = {control, small_fd, large_fd >= 0 ? large_fd : small_fd, requests};
-  int spare[4];
-  for (int i = 0; i < 4; i++) {
+[[noreturn]] void ExecTemplate(int image, int control, int small_fd, int large_fd, int regions, int requests) {
+  const int wanted[] = {control, small_fd, large_fd >= 0 ? large_fd : small_fd, regions, requests};
+  const int fixed[] = {STUB_FD_SOCKET, STUB_FD_SMALL, STUB_FD_LARGE, STUB_FD_REGIONS, STUB_FD_REQUESTS};
+  static_assert(std::size(wanted) == std::size(fixed));
+  int spare[std::size(wanted)];
+  for (size_t i = 0; i < std::size(wanted); i++) {
     spare[i] = fcntl(wanted[i], F_DUPFD, kFirstSpareFd);
     if (spare[i] < 0) _exit(120);
   }
   const int image_spare = fcntl(image, F_DUPFD_CLOEXEC, kFirstSpareFd);
   if (image_spare < 0) _exit(121);
-  const int fixed[] = {STUB_FD_SOCKET, STUB_FD_SMALL, STUB_FD_LARGE, STUB_FD_REQUESTS};
-  for (int i = 0; i < 4; i++) {
+  for (size_t i = 0; i < std::size(wanted); i++) {
     if (dup2(spare[i], fixed[i]) < 0) _exit(122);
   }
   if (syscall(SYS_close_range, STUB_FD_REQUESTS + 1, image_spare - 1, 0) != 0) _exit(123);
@@ -91,6 +95,9 @@ Result<TemplateHandle> StartTemplate(int small_fd, int large_fd) {
   handle.requests.reset(memfd_create("runsc-requests", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!handle.requests) return HostErrno();
   if (ftruncate(handle.requests.get(), kMaxStubs * sizeof(KeeperRequest)) != 0) return HostErrno();
+  handle.regions.reset(memfd_create("runsc-regions", MFD_CLOEXEC));
+  if (!handle.regions) return HostErrno();
+  if (ftruncate(handle.regions.get(), uint64_t{kMaxRegions} * STUB_REGION_SIZE) != 0) return HostErrno();
   handle.max_mappings = MaxMappings(handle.max_mappings);
   int status = 0;
   for (int attempt = 0; attempt < kAttempts; attempt++) {
@@ -100,7 +107,8 @@ Result<TemplateHandle> StartTemplate(int small_fd, int large_fd) {
     UniqueFd theirs(pair[1]);
     handle.pid = fork();
     if (handle.pid < 0) return HostErrno();
-    if (handle.pid == 0) ExecTemplate(image.get(), theirs.get(), small_fd, large_fd, handle.requests.get());
+    if (handle.pid == 0)
+      ExecTemplate(image.get(), theirs.get(), small_fd, large_fd, handle.regions.get(), handle.requests.get());
     theirs.reset();
     NewStubReply hello = {};
     const ssize_t n = TEMP_FAILURE_RETRY(read(handle.control.get(), &hello, sizeof(hello)));

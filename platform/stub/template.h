@@ -17,6 +17,7 @@ struct TemplateHandle {
   pid_t pid = -1;
   base::UniqueFd control;   // requests for stubs; end of file ends the template
   base::UniqueFd requests;  // memfd of the keepers' request pages
+  base::UniqueFd regions;   // memfd of the trapped threads' regions
   // vm.max_map_count, read here since the sentry opens no path later.
   size_t max_mappings = 65530;
 };

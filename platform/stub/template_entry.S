@@ -18,19 +18,52 @@ _start:
     ud2
 
     .org STUB_THREAD_START_OFFSET
-// A new guest thread waits here for its tracer, who sets all its registers.
+// A new guest thread. With a region in r9 it will be trapped; without, it waits
+// here for its tracer, who sets all its registers.
 GuestThreadStart:
+    testq %r9, %r9
+    jnz TrappedThreadStart
+1:
     movl $SYS_pause, %eax
     syscall
-    jmp GuestThreadStart
+    jmp 1b
 
     .org STUB_THREAD_EXIT_OFFSET
-// A tracer that gives its thread up points it here and detaches.
+// A tracer that gives its thread up points it here and detaches; a trapped thread
+// comes here when it is told so.
+    .globl GuestThreadExit
 GuestThreadExit:
     movl $SYS_exit, %eax
     xorl %edi, %edi
     syscall
+    .if . - GuestThreadExit - (STUB_EXIT_IP_OFFSET - STUB_THREAD_EXIT_OFFSET)
+    .error "STUB_EXIT_IP_OFFSET is wrong"
+    .endif
     jmp GuestThreadExit
+
+// The other calls of trapped threads (trap_entry.S); 7 bytes each.
+    .org STUB_FUTEX_IP_OFFSET - 7
+    .globl StubFutex
+StubFutex:                              // returns to r13
+    movl $SYS_futex, %eax
+    syscall
+    jmp *%r13
+
+    .org STUB_SIGRETURN_IP_OFFSET - 7
+    .globl StubSigreturn
+StubSigreturn:                          // to the guest
+    movl $SYS_rt_sigreturn, %eax
+    syscall
+    .globl StubSigreturnEnd
+StubSigreturnEnd:
+    ud2
+
+    .org STUB_FORGET_IP_OFFSET - 7
+    .globl StubForget
+StubForget:                             // to the handler that a kick interrupted
+    movl $SYS_rt_sigreturn, %eax
+    syscall
+    ud2
 
     .text
     .globl KeeperLoop
@@ -138,10 +171,12 @@ all_done:
     jnz 5b
     jmp KeeperLoop
 
-// int CloneGuestThread(unsigned long flags): for the first thread, which is made
-// before there is any guest code.
+// int CloneGuestThread(unsigned long flags, unsigned long region, unsigned long alive):
+// for the first thread, which is made before there is any guest code.
     .globl CloneGuestThread
 CloneGuestThread:
+    movq %rsi, %r9
+    movq %rdx, %r10
     xorl %esi, %esi                     // no stack: rsp stays, nobody uses it
     movl $SYS_clone, %eax
     syscall

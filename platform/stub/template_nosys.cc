@@ -13,12 +13,13 @@
 #include "platform/stub/layout.h"
 
 extern "C" [[noreturn]] void KeeperLoop();
-extern "C" int CloneGuestThread(uint64_t flags);
+extern "C" int CloneGuestThread(uint64_t flags, uint64_t region, uint64_t alive);
+extern "C" [[gnu::visibility("hidden")]] void SignalEntry();  // platform/systrap/trap_entry.S
 
 namespace platform::stub {
 namespace {
 
-constexpr long kMapShared = 1, kMapFixed = 0x10, kProtRead = 1;
+constexpr long kMapShared = 1, kMapFixed = 0x10, kProtRead = 1, kProtWrite = 2;
 constexpr long kCloneParent = 0x8000;
 
 constexpr long kAfUnix = 1, kSockStream = 1, kSigBlock = 0;
@@ -48,32 +49,25 @@ long Addr(T* p) {
 }
 
 // --- The stubs' seccomp filter --------------------------------------------------
-// The second fence around guest threads, whose calls their tracer already takes
-// (and which EXITKILL ends before they could run without one): a call is the
-// keeper's, made at an instruction of the stub's text, or it kills the process.
-// vsyscall entries, which PTRACE_SYSEMU does not see, raise SIGSYS for the tracer.
+// A call is one of the list, made at an instruction of the stub's text, or it
+// raises SIGSYS: how trapped threads are taken (which narrow this by a filter of
+// their own, trap_entry.S), and the end of any other. For traced ones it is the
+// second fence, behind a tracer that takes their calls (and EXITKILL, which ends
+// them before they could run without one), and shows vsyscall entries, which
+// PTRACE_SYSEMU does not see.
 
 constexpr uint32_t kNr = 0, kArch = 4, kIpLow = 8, kIpHigh = 12;
 #define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset)
 #define ALLOW_CALL(nr) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 const sock_filter kFilter[] = {
     LOAD(kArch),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 5),
     LOAD(kIpHigh),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xffffffff, 0, 5),
-    LOAD(kIpLow),  // the three vsyscall entries
-    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xfffff3ff),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xff600000, 0, 1),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, STUB_BASE >> 32, 1, 0),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, STUB_BASE >> 32, 0, 3),
     LOAD(kIpLow),
-    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, kTextBase, 1, 0),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, kTextBase, 0, 1),
     BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, kTextBase + kTextSize, 0, 1),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
     LOAD(kNr),
     ALLOW_CALL(SYS_read),         // wait for a request
     ALLOW_CALL(SYS_write),        // answer it
@@ -87,24 +81,62 @@ const sock_filter kFilter[] = {
     ALLOW_CALL(SYS_pause),        // a guest thread before its tracer came
     ALLOW_CALL(SYS_exit),         // and after it left
     ALLOW_CALL(SYS_exit_group),   // the sentry is gone
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    // A trapped thread's start ...
+    ALLOW_CALL(SYS_sigaltstack),
+    ALLOW_CALL(SYS_rt_sigprocmask),
+    ALLOW_CALL(SYS_seccomp),
+    // ... and its handler.
+    ALLOW_CALL(SYS_futex),
+    ALLOW_CALL(SYS_rt_sigreturn),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
 };
 
 void SetName(const char* name) { Call(SYS_prctl, PR_SET_NAME, Addr(name)); }
 
+struct KernelSigaction {
+  void (*handler)();
+  uint64_t flags;
+  void (*restorer)();
+  uint64_t mask;
+};
+
+// Everything that can befall a trapped thread comes to one handler, on the stack
+// in the thread's region. A kick masks itself, so that kicks don't pile up there.
+void InstallHandlers() {
+  constexpr uint64_t kFlags = 0x4 | 0x04000000 | 0x08000000;  // SIGINFO, RESTORER, ONSTACK
+  constexpr uint64_t kNoDefer = 0x40000000;
+  constexpr int kSigUrg = 23;
+  constexpr int kSignals[] = {4, 5, 7, 8, 11, kSigUrg, 31};  // SIGILL, TRAP, BUS, FPE, SEGV; SIGSYS
+  for (const int signo : kSignals) {
+    const KernelSigaction action = {SignalEntry, kFlags | (signo == kSigUrg ? 0 : kNoDefer), SignalEntry, 0};
+    if (Call(SYS_rt_sigaction, signo, Addr(&action), 0, sizeof(action.mask)) != 0) Exit(5);
+  }
+}
+
 // What a new stub process does before any guest code is near: the last code that
 // may trust its own memory.
-[[noreturn]] void InitStub(uint32_t slot, int keeper_socket) {
+[[noreturn]] void InitStub(const NewStubRequest& request, int keeper_socket) {
   SetName("runsc-stub");
   Call(SYS_dup2, keeper_socket, STUB_FD_SOCKET);
   const long page = Call(SYS_mmap, STUB_REQUEST_PAGE, sizeof(KeeperRequest), kProtRead, kMapShared | kMapFixed,
-                         STUB_FD_REQUESTS, static_cast<long>(slot) * sizeof(KeeperRequest));
+                         STUB_FD_REQUESTS, static_cast<long>(request.slot) * sizeof(KeeperRequest));
   if (page != STUB_REQUEST_PAGE) Exit(1);
+  uint64_t region = 0;
+  if (request.mode == StubMode::kTrapped) {
+    InstallHandlers();
+    region = STUB_REGIONS;
+    const long mapped = Call(SYS_mmap, STUB_REGIONS, STUB_REGION_SIZE, kProtRead | kProtWrite, kMapShared | kMapFixed,
+                             STUB_FD_REGIONS, static_cast<long>(request.region) * STUB_REGION_SIZE);
+    if (mapped != STUB_REGIONS) Exit(6);
+    *reinterpret_cast<volatile uint32_t*>(STUB_REGIONS + STUB_REGION_ALIVE) = 1;
+  }
   Call(SYS_close_range, STUB_FD_DONATED, ~0u, 0);
   const sock_fprog prog = {sizeof(kFilter) / sizeof(kFilter[0]), const_cast<sock_filter*>(kFilter)};
   // SPEC_ALLOW: the guest is kept from nothing by a slower processor here.
   if (Call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, Addr(&prog)) != 0) Exit(2);
-  const KeeperHello first_thread = CloneGuestThread(kThreadFlags);
+  const KeeperHello first_thread = region == 0
+                                       ? CloneGuestThread(kThreadFlags, 0, 0)
+                                       : CloneGuestThread(kTrappedThreadFlags, region, region + STUB_REGION_ALIVE);
   if (first_thread < 0) Exit(4);
   Call(SYS_write, STUB_FD_SOCKET, Addr(&first_thread), sizeof(first_thread));
   KeeperLoop();
@@ -142,14 +174,14 @@ void Reply(NewStubReply reply, int fd) {
   } while (sent == kEintr);
 }
 
-void NewStub(uint32_t slot) {
+void NewStub(const NewStubRequest& request) {
   int pair[2];
   long ret = Call(SYS_socketpair, kAfUnix, kSockStream, 0, Addr(pair));
-  if (ret < 0) return Reply({slot, static_cast<int32_t>(ret)}, -1);
+  if (ret < 0) return Reply({request.slot, request.region, static_cast<int32_t>(ret)}, -1);
   // CLONE_PARENT: the sentry's child, so that it can wait for the stub.
   ret = Call(SYS_clone, kCloneParent);
-  if (ret == 0) InitStub(slot, pair[1]);
-  Reply({slot, static_cast<int32_t>(ret)}, ret > 0 ? pair[0] : -1);
+  if (ret == 0) InitStub(request, pair[1]);
+  Reply({request.slot, request.region, static_cast<int32_t>(ret)}, ret > 0 ? pair[0] : -1);
   Call(SYS_close, pair[0]);
   Call(SYS_close, pair[1]);
 }
@@ -175,12 +207,12 @@ extern "C" [[noreturn]] void TemplateMain() {
   // (A host that seals its vDSO keeps it; then it lies where exec put it.)
   Call(SYS_munmap, 0, STUB_BASE);
   Call(SYS_munmap, STUB_IMAGE_END, STUB_END - STUB_IMAGE_END);
-  Reply({kTemplateReady, 0}, -1);
+  Reply({kTemplateReady, 0, 0}, -1);
   for (;;) {
     NewStubRequest request;
     const long got = Call(SYS_read, STUB_FD_SOCKET, Addr(&request), sizeof(request));
     if (got == sizeof(request)) {
-      NewStub(request.slot);
+      NewStub(request);
     } else if (got != kEintr) {
       Exit(0);
     }

@@ -10,13 +10,13 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
-#include "platform/ptrace/ptrace.h"
 #include "platform/stub/template.h"
 #include "runsc-cpp/boot/boot.h"
 #include "runsc-cpp/boot/control_thread.h"
 #include "runsc-cpp/boot/errno_status.h"
 #include "runsc-cpp/boot/file_systems.h"
 #include "runsc-cpp/boot/gofer_watch.h"
+#include "runsc-cpp/boot/platforms.h"
 #include "runsc-cpp/boot/process_view.h"
 #include "runsc-cpp/boot/program.h"
 #include "runsc-cpp/boot/rights.h"
@@ -84,16 +84,18 @@ class Sentry {
         {.small_fd = std::move(small), .large_fd = base::UniqueFd(large_fd), .limit = config_.memory_limit});
     if (!memory.ok()) return Failed("map the memory file", memory.error());
     memory_ = *std::move(memory);
+    const PlatformChoice* const choice = FindPlatform(config_.platform);
+    if (choice == nullptr) return absl::InvalidArgumentError(absl::StrCat("no platform ", config_.platform));
     Result<std::unique_ptr<platform::Platform>> made =
-        platform::ptrace::Create({.small_fd = small_fd,
-                                  .large_fd = large_fd,
-                                  .stub_template = *std::move(stub_template),
-                                  .on_template_death = [this](std::string cause) { Die(std::move(cause)); },
-                                  .on_stub_death =
-                                      [this] {
-                                        if (Kernel* kernel = running_kernel_.load()) kernel->KillLostProcesses();
-                                      }});
-    if (!made.ok()) return Failed("start the ptrace platform", made.error());
+        choice->create({.small_fd = small_fd,
+                        .large_fd = large_fd,
+                        .stub_template = *std::move(stub_template),
+                        .on_template_death = [this](std::string cause) { Die(std::move(cause)); },
+                        .on_stub_death =
+                            [this] {
+                              if (Kernel* kernel = running_kernel_.load()) kernel->KillLostProcesses();
+                            }});
+    if (!made.ok()) return Failed(absl::StrCat("start the ", config_.platform, " platform"), made.error());
     platform_ = *std::move(made);
     return absl::OkStatus();
   }

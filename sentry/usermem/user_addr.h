@@ -59,7 +59,7 @@ struct UserRange {
 // lies the platform's stub (platform/stub/layout.h); Linux's own limit is
 // 0x7ffffffff000.
 inline constexpr UserAddr kMinUserAddr{0x10000};  // vm.mmap_min_addr
-inline constexpr UserAddr kMaxUserAddr{0x7ffffe000000};
+inline constexpr UserAddr kMaxUserAddr{0x7fffe0000000};
 
 // [addr, addr+len) if it does not wrap and lies below kMaxUserAddr.
 constexpr std::optional<UserRange> MakeUserRange(UserAddr addr, uint64_t len) {

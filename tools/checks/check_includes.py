@@ -46,6 +46,7 @@ EXTRA = {
     ("sentry/syscalls/", "sentry/fs/tmpfs/"): "memfd_create and seals",
     ("sentry/vfs/test_tree.h", "sentry/fs/tmpfs/"): "a tree for tests",
     ("platform/conformance", "platform/ptrace/"): "each platform is put to the same test",
+    ("platform/conformance", "platform/systrap/"): "each platform is put to the same test",
     ("sentry/fs/", "sentry/fs/"): "pseudo file systems share parts; the overlay stands on others",
 }
 

@@ -1,4 +1,4 @@
-#include "platform/ptrace/placement.h"
+#include "platform/stub/placement.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -10,7 +10,7 @@
 
 #include "base/signal_block.h"
 
-namespace platform::ptrace {
+namespace platform::stub {
 namespace {
 
 using base::HostErrno;
@@ -197,4 +197,4 @@ void Placement::MonitorLoop() {
   }
 }
 
-}  // namespace platform::ptrace
+}  // namespace platform::stub

@@ -4,8 +4,8 @@
 // other, never both at work: on one CPU that costs a fifth of what it costs on
 // two. So both are pinned to one CPU. A thread that computes is set free again by
 // the monitor thread, and of two that compete for a CPU one is moved.
-#ifndef PLATFORM_PTRACE_PLACEMENT_H_
-#define PLATFORM_PTRACE_PLACEMENT_H_
+#ifndef PLATFORM_STUB_PLACEMENT_H_
+#define PLATFORM_STUB_PLACEMENT_H_
 
 #include <sched.h>
 #include <sys/types.h>
@@ -22,7 +22,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 
-namespace platform::ptrace {
+namespace platform::stub {
 
 // What placement knows of one context. The tracer writes, the monitor reads;
 // each value is a hint and stands alone, so relaxed atomics do.
@@ -85,6 +85,6 @@ class Placement {
   std::thread monitor_;
 };
 
-}  // namespace platform::ptrace
+}  // namespace platform::stub
 
-#endif  // PLATFORM_PTRACE_PLACEMENT_H_
+#endif  // PLATFORM_STUB_PLACEMENT_H_

@@ -1,0 +1,195 @@
+#include "platform/systrap/context.h"
+
+#include <linux/audit.h>
+#include <signal.h>
+
+#include <utility>
+
+#include "base/log.h"
+#include "platform/stub/stub_platform.h"
+
+namespace platform::systrap {
+namespace {
+
+using base::MutexLock;
+using sentry::MemoryProtection;
+using sentry::arch::FpState;
+using sentry::arch::Registers;
+
+constexpr int kSysSeccomp = 1;  // si_code of SECCOMP_RET_TRAP
+constexpr uint64_t kEnosys = -uint64_t{38};
+constexpr uint64_t kSyscallSize = 2;
+constexpr uint64_t kUretprobe = 335;
+
+SyscallEvent Call(Registers& regs) {
+  regs.orig_rax = regs.rax;
+  regs.rax = kEnosys;
+  return {};
+}
+
+// A thread that does not answer a kick for so many checks of 100 ms is killed. (A
+// loaded host may keep one from its processor for some of them.)
+constexpr int kKickChecks = 20;
+
+// Of a page fault's error code.
+constexpr uint64_t kFaultWrite = 2, kFaultFetch = 16;
+constexpr uint64_t kPageFault = 14;
+
+MemoryProtection AccessOf(const Trap& trap) {
+  if (trap.number != kPageFault) return {.read = true};
+  if ((trap.error_code & kFaultFetch) != 0) return {.execute = true};
+  if ((trap.error_code & kFaultWrite) != 0) return {.write = true};
+  return {.read = true};
+}
+
+}  // namespace
+
+Result<void> SystrapContext::EnterStub(const std::shared_ptr<stub::StubProcess>& stub) {
+  Release();
+  thread_ = TRY(TrappedThread::Start(stub));
+  fp_dirty_ = given_fp_.has_value();
+  placement_.Add(runner_, thread_->tid());
+  MutexLock lock(kick_mu_);
+  kick_thread_ = thread_.get();
+  return base::Ok();
+}
+
+void SystrapContext::Release() {
+  if (thread_ == nullptr) return;
+  placement_.Remove(runner_);
+  {
+    MutexLock lock(kick_mu_);
+    kick_thread_ = nullptr;
+  }
+  thread_.reset();
+}
+
+Event SystrapContext::Dead(std::string cause) {
+  Release();
+  return DeadEvent{std::move(cause)};
+}
+
+Event SystrapContext::Switch(AddressSpace& as, Registers& regs) {
+  // All address spaces that this platform's contexts see are its own.
+  const std::shared_ptr<stub::StubProcess>& stub = static_cast<stub::StubAddressSpace&>(as).stub();
+  if (TakeKick()) return PreemptedEvent{};
+  if (thread_ == nullptr || thread_->stub() != stub) {
+    const Result<void> entered = EnterStub(stub);
+    if (entered.Is(Errno::kESRCH)) return Dead(stub->DeathCause());
+    if (!entered.ok()) {
+      return Dead(absl::StrFormat("no thread in stub process %d: %s", stub->pid(), base::ErrnoName(entered.error())));
+    }
+  }
+  thread_->ClearKick();
+  // Sequentially consistent, as in Kick: one of the two sees the other.
+  running_.store(true, std::memory_order_seq_cst);
+  if (kicked_.load(std::memory_order_seq_cst) && kicked_.exchange(false)) {
+    running_.store(false, std::memory_order_relaxed);
+    return PreemptedEvent{};
+  }
+  placement_.Enter(runner_);
+  std::optional<Event> event;
+  if (thread_->Resume(regs, fp_dirty_ ? &*given_fp_ : nullptr)) {
+    fp_dirty_ = false;
+    while (!(event = Await(regs))) thread_->ResumeUnchanged();
+  }
+  placement_.Leave(runner_);
+  running_.store(false, std::memory_order_relaxed);
+  if (!event) return Dead(absl::StrFormat("stub process %d spoilt its signal frame", stub->pid()));
+  if (DeadEvent* dead = std::get_if<DeadEvent>(&*event)) return Dead(std::move(dead->cause));
+  return *std::move(event);
+}
+
+std::optional<Event> SystrapContext::Await(Registers& regs) {
+  for (int overdue = 0; !thread_->Await();) {
+    if (!thread_->Exists()) return DeadEvent{thread_->stub()->DeathCause()};
+    if (!kicked_.load(std::memory_order_relaxed)) continue;
+    if (++overdue < kKickChecks) continue;
+    thread_->stub()->Kill();
+    return DeadEvent{absl::StrFormat("stub process %d did not answer", thread_->stub()->pid())};
+  }
+  Trap trap;
+  if (!thread_->Read(trap, regs)) {
+    thread_->stub()->Kill();
+    return DeadEvent{absl::StrFormat("stub process %d spoilt its signal frame", thread_->stub()->pid())};
+  }
+  return Interpret(trap, regs);
+}
+
+std::optional<Event> SystrapContext::Interpret(const Trap& trap, Registers& regs) {
+  if (trap.signo == kKickSignal) {
+    if (!TakeKick()) return std::nullopt;  // of a kick that was answered already
+    return PreemptedEvent{};
+  }
+  if (trap.signo == SIGSYS && trap.code == kSysSeccomp) {
+    last_fault_.valid = false;
+    if (trap.arch != AUDIT_ARCH_X86_64) {
+      // int $0x80: the numbers of another ABI, which the kernel does not have. As on
+      // a Linux without it.
+      regs.rip -= 2;
+      return ExceptionEvent{SIGSEGV, SI_KERNEL, UserAddr(0)};
+    }
+    // Numbers that look like the host's -ERESTART* it took for a call to restart.
+    if (static_cast<int32_t>(regs.rax) != trap.syscall) regs.rax = static_cast<uint64_t>(int64_t{trap.syscall});
+    if (regs.rip == trap.addr - kSyscallSize) regs.rip = trap.addr;
+    return Call(regs);
+  }
+  // The one call that no filter sees (Linux 6.11): it looks where it was made, and
+  // sends this.
+  if (trap.signo == SIGILL && trap.code == SI_KERNEL && regs.rax == ~uint64_t{0}) {
+    regs.rax = kUretprobe;
+    return Call(regs);
+  }
+  // Somebody on the host sent it. It is not the guest's.
+  if (trap.code <= 0) return std::nullopt;
+  const UserAddr addr(trap.code == SI_KERNEL ? 0 : trap.addr);
+  switch (trap.signo) {
+    case SIGSEGV:
+      if (trap.code == SEGV_MAPERR || trap.code == SEGV_ACCERR) return MemoryFault(trap, regs);
+      return ExceptionEvent{SIGSEGV, trap.code, addr};
+    case SIGBUS:
+      if (trap.code == BUS_ADRERR) return MemoryFault(trap, regs);
+      return ExceptionEvent{SIGBUS, trap.code, addr};
+    case SIGFPE:
+    case SIGILL:
+    case SIGTRAP:
+      return ExceptionEvent{trap.signo, trap.code, addr};
+    default:
+      return std::nullopt;
+  }
+}
+
+Event SystrapContext::MemoryFault(const Trap& trap, const Registers& regs) {
+  const bool again = last_fault_.valid && last_fault_.rip == regs.rip && last_fault_.addr == trap.addr;
+  last_fault_ = {regs.rip, trap.addr, true};
+  // Mapped, and the kernel found nothing to do about it: what lies behind is gone
+  // (a truncated file) or the host is out of memory.
+  if (trap.signo == SIGBUS && again) return ExceptionEvent{SIGBUS, BUS_ADRERR, UserAddr(trap.addr)};
+  return FaultEvent{UserAddr(trap.addr), AccessOf(trap)};
+}
+
+void SystrapContext::Kick() {
+  kicked_.store(true, std::memory_order_seq_cst);
+  if (!running_.load(std::memory_order_seq_cst)) return;
+  MutexLock lock(kick_mu_);
+  if (kick_thread_ != nullptr) kick_thread_->Kick();
+}
+
+Result<void> SystrapContext::GetFpState(FpState& out) {
+  if (thread_ != nullptr && !fp_dirty_) {
+    if (!thread_->GetFpState(out)) return Errno::kEFAULT;
+  } else if (given_fp_) {
+    out = *given_fp_;
+  } else {
+    out.Reset();
+  }
+  return base::Ok();
+}
+
+void SystrapContext::SetFpState(const FpState& state) {
+  given_fp_ = state;
+  given_fp_->Sanitize();
+  fp_dirty_ = true;
+}
+
+}  // namespace platform::systrap

@@ -1,0 +1,61 @@
+// The systrap platform's Context.
+#ifndef PLATFORM_SYSTRAP_CONTEXT_H_
+#define PLATFORM_SYSTRAP_CONTEXT_H_
+
+#include <atomic>
+#include <memory>
+#include <optional>
+
+#include "base/mutex.h"
+#include "platform/platform.h"
+#include "platform/stub/placement.h"
+#include "platform/stub/stub_process.h"
+#include "platform/systrap/trapped_thread.h"
+
+namespace platform::systrap {
+
+class SystrapContext : public Context {
+ public:
+  explicit SystrapContext(stub::Placement& placement) : placement_(placement) {}
+  ~SystrapContext() override { Release(); }
+
+  Event Switch(AddressSpace& as, sentry::arch::Registers& regs) override;
+  void Kick() override;
+  Result<void> GetFpState(sentry::arch::FpState& out) override;
+  void SetFpState(const sentry::arch::FpState& state) override;
+  void Release() override;
+
+ private:
+  Result<void> EnterStub(const std::shared_ptr<stub::StubProcess>& stub);
+  // Waits for the thread; what came of it. nullopt: nothing of the guest's, run on.
+  std::optional<Event> Await(sentry::arch::Registers& regs);
+  std::optional<Event> Interpret(const Trap& trap, sentry::arch::Registers& regs);
+  Event MemoryFault(const Trap& trap, const sentry::arch::Registers& regs);
+  Event Dead(std::string cause);
+  bool TakeKick() { return kicked_.load(std::memory_order_relaxed) && kicked_.exchange(false); }
+
+  stub::Placement& placement_;
+  stub::Runner runner_;
+  std::unique_ptr<TrappedThread> thread_;
+  // What SetFpState gave; a thread in another stub starts from it.
+  std::optional<sentry::arch::FpState> given_fp_;
+  bool fp_dirty_ = false;  // thread_ does not have given_fp_ yet
+
+  // A SIGBUS that a mapping did not cure is the guest's.
+  struct LastFault {
+    uint64_t rip = 0, addr = 0;
+    bool valid = false;
+  } last_fault_;
+
+  // Kick: the flag first, then, if guest code may run, the signal. Switch: guest
+  // code may run, then a look at the flag.
+  std::atomic<bool> kicked_ = false;
+  std::atomic<bool> running_ = false;
+  // Rank: kLeaf. Keeps the thread from going under a Kick.
+  base::RankedMutex<base::LockRank::kLeaf> kick_mu_;
+  TrappedThread* kick_thread_ ABSL_GUARDED_BY(kick_mu_) = nullptr;
+};
+
+}  // namespace platform::systrap
+
+#endif  // PLATFORM_SYSTRAP_CONTEXT_H_

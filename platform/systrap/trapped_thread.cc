@@ -1,0 +1,209 @@
+#include "platform/systrap/trapped_thread.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "sentry/arch/amd64/signal_frame.h"
+
+namespace platform::systrap {
+namespace {
+
+using base::Errno;
+using base::Result;
+using sentry::arch::FpState;
+using sentry::arch::Registers;
+
+constexpr uint64_t kUserCs = 0x33, kUserSs = 0x2b;
+constexpr uint64_t kTrapFlag = 0x100;
+// The host refuses bases from here on, and so do the instructions that set them.
+constexpr uint64_t kTaskSize = 0x7ffffffff000;
+// Of ucontext and siginfo behind it.
+constexpr size_t kFrameSize = UC_SIGINFO + sizeof(siginfo_t);
+
+// The registers of a struct sigcontext, in its order.
+struct FrameRegisters {
+  uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, eflags;
+  uint64_t selectors;  // cs, gs, fs, ss
+  uint64_t error_code, trap_number, mask, cr2, fpstate;
+};
+static_assert(offsetof(FrameRegisters, fpstate) + UC_REGISTERS == UC_FPSTATE);
+static_assert(offsetof(FrameRegisters, rip) + UC_REGISTERS == UC_RIP);
+
+// Fields of siginfo_t, by man 2 sigaction.
+struct FrameInfo {
+  int32_t signo, error, code, padding;
+  uint64_t addr;
+  int32_t syscall;
+  uint32_t arch;
+};
+
+long Futex(std::atomic<uint32_t>& word, int op, uint32_t value, const timespec* timeout) {
+  return syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), op, value, timeout, nullptr, 0);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TrappedThread>> TrappedThread::Start(std::shared_ptr<stub::StubProcess> stub) {
+  const stub::GuestThread thread = TRY(stub->NewThread());
+  std::unique_ptr<TrappedThread> trapped(new TrappedThread(std::move(stub), thread));
+  Trap trap;
+  Registers regs;
+  while (!trapped->Await()) {
+    if (!trapped->Exists()) return Errno::kESRCH;
+  }
+  if (!trapped->Read(trap, regs)) return Errno::kESRCH;
+  return trapped;
+}
+
+TrappedThread::TrappedThread(std::shared_ptr<stub::StubProcess> stub, stub::GuestThread thread)
+    : stub_(std::move(stub)), thread_(thread), words_(*reinterpret_cast<RegionWords*>(thread.region + REGION_WORDS)) {}
+
+TrappedThread::~TrappedThread() {
+  if (our_turn_) {
+    GiveTurn(COMMAND_EXIT);
+  } else {
+    stub_->Kill();
+  }
+  stub_->ThreadGone(thread_);
+}
+
+bool TrappedThread::Await() {
+  const timespec check = {0, kCheckMs * 1'000'000};
+  words_.sentry_sleeps.store(1, std::memory_order_seq_cst);
+  bool came;
+  while (!(came = words_.turn.load(std::memory_order_seq_cst) == 1)) {
+    if (Futex(words_.turn, FUTEX_WAIT, 0, &check) != 0 && errno == ETIMEDOUT) break;
+  }
+  words_.sentry_sleeps.store(0, std::memory_order_relaxed);
+  our_turn_ = came;
+  return came;
+}
+
+bool TrappedThread::Exists() const { return !stub_->Lost() && syscall(SYS_tgkill, stub_->pid(), thread_.tid, 0) == 0; }
+
+bool TrappedThread::Read(Trap& trap, Registers& regs) {
+  const uint64_t offset = words_.frame.load(std::memory_order_relaxed) - thread_.region_address;
+  if (offset % 8 != 0 || offset > REGION_WORDS - kFrameSize) return false;
+  frame_ = thread_.region + offset;
+  FrameRegisters frame;
+  memcpy(&frame, frame_ + UC_REGISTERS, sizeof(frame));
+  FrameInfo info;
+  memcpy(&info, frame_ + UC_SIGINFO, sizeof(info));
+  trap = {.signo = static_cast<int>(words_.event.load(std::memory_order_relaxed)),
+          .code = info.code,
+          .addr = info.addr,
+          .syscall = info.syscall,
+          .arch = info.arch,
+          .error_code = frame.error_code,
+          .number = frame.trap_number,
+          .cr2 = frame.cr2};
+  fpstate_ = frame.fpstate;
+  from_syscall_ = trap.signo == SIGSYS;
+  regs = {.r15 = frame.r15,
+          .r14 = frame.r14,
+          .r13 = frame.r13,
+          .r12 = frame.r12,
+          .rbp = frame.rbp,
+          .rbx = frame.rbx,
+          .r11 = frame.r11,
+          .r10 = frame.r10,
+          .r9 = frame.r9,
+          .r8 = frame.r8,
+          .rax = frame.rax,
+          .rcx = frame.rcx,
+          .rdx = frame.rdx,
+          .rsi = frame.rsi,
+          .rdi = frame.rdi,
+          .orig_rax = ~uint64_t{0},
+          .rip = frame.rip,
+          .cs = kUserCs,
+          .eflags = frame.eflags,
+          .rsp = frame.rsp,
+          .ss = kUserSs,
+          .fs_base = words_.fs_base.load(std::memory_order_relaxed),
+          .gs_base = words_.gs_base.load(std::memory_order_relaxed),
+          .ds = 0,
+          .es = 0,
+          .fs = 0,
+          .gs = 0};
+  return true;
+}
+
+std::span<std::byte> TrappedThread::FpFrame(uint64_t address) const {
+  const uint64_t offset = address - thread_.region_address;
+  if (offset > REGION_WORDS || REGION_WORDS - offset < sentry::arch::FpFrameSize()) return {};
+  return {thread_.region + offset, sentry::arch::FpFrameSize()};
+}
+
+bool TrappedThread::GetFpState(FpState& out) const {
+  const std::span<std::byte> shared = FpFrame(fpstate_);
+  if (shared.empty()) return false;
+  // Copied first: it could change while it is parsed.
+  const std::vector<std::byte> frame(shared.begin(), shared.end());
+  sentry::arch::ParseFpFrame(frame, out);
+  return true;
+}
+
+bool TrappedThread::Resume(const Registers& regs, const FpState* fp) {
+  const FrameRegisters frame = {
+      .r8 = regs.r8,
+      .r9 = regs.r9,
+      .r10 = regs.r10,
+      .r11 = regs.r11,
+      .r12 = regs.r12,
+      .r13 = regs.r13,
+      .r14 = regs.r14,
+      .r15 = regs.r15,
+      .rdi = regs.rdi,
+      .rsi = regs.rsi,
+      .rbp = regs.rbp,
+      .rbx = regs.rbx,
+      .rdx = regs.rdx,
+      .rax = regs.rax,
+      .rcx = regs.rcx,
+      .rsp = regs.rsp,
+      .rip = regs.rip,
+      .eflags = (regs.eflags & sentry::arch::kUserEflagsMask) | 0x202,
+      .selectors = kUserCs | kUserSs << 48,
+      .error_code = 0,
+      .trap_number = 0,
+      .mask = 0,
+      .cr2 = 0,
+      .fpstate = fpstate_,
+  };
+  memcpy(frame_ + UC_REGISTERS, &frame, sizeof(frame));
+  if (fp != nullptr) {
+    const std::span<std::byte> shared = FpFrame(fpstate_);
+    if (shared.empty()) return false;
+    sentry::arch::BuildFpFrame(*fp, shared);
+  }
+  if (regs.fs_base < kTaskSize) words_.fs_base.store(regs.fs_base, std::memory_order_relaxed);
+  if (regs.gs_base < kTaskSize) words_.gs_base.store(regs.gs_base, std::memory_order_relaxed);
+  const bool fast =
+      from_syscall_ && regs.rcx == regs.rip && regs.r11 == frame.eflags && (frame.eflags & kTrapFlag) == 0;
+  GiveTurn(fast ? COMMAND_RESUME_FAST : COMMAND_RESUME);
+  return true;
+}
+
+void TrappedThread::ResumeUnchanged() { GiveTurn(COMMAND_RESUME); }
+
+void TrappedThread::GiveTurn(uint32_t command) {
+  our_turn_ = false;
+  words_.command.store(command, std::memory_order_relaxed);
+  words_.turn.store(0, std::memory_order_seq_cst);
+  if (words_.stub_sleeps.load(std::memory_order_seq_cst) != 0) Futex(words_.turn, FUTEX_WAKE, 1, nullptr);
+}
+
+void TrappedThread::Kick() {
+  words_.kick.store(1, std::memory_order_seq_cst);
+  syscall(SYS_tgkill, stub_->pid(), thread_.tid, kKickSignal);
+}
+
+}  // namespace platform::systrap

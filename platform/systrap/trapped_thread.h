@@ -1,0 +1,83 @@
+// One trapped stub thread: whose turn it is, and the guest's registers in the frame
+// on its signal stack.
+#ifndef PLATFORM_SYSTRAP_TRAPPED_THREAD_H_
+#define PLATFORM_SYSTRAP_TRAPPED_THREAD_H_
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include "base/result.h"
+#include "platform/stub/stub_process.h"
+#include "platform/systrap/region.h"
+#include "sentry/arch/amd64/registers.h"
+
+namespace platform::systrap {
+
+// Sent to a stub thread to end its Switch.
+inline constexpr int kKickSignal = 23;  // SIGURG, as trap_entry.S has it
+
+// What a signal of the host's told, read once.
+struct Trap {
+  int signo;
+  int code;                          // si_code
+  uint64_t addr;                     // SIGSYS: where the call was made
+  int32_t syscall;                   // SIGSYS: its number
+  uint32_t arch;                     // SIGSYS: AUDIT_ARCH_*
+  uint64_t error_code, number, cr2;  // faults: the processor's
+};
+
+// All calls but Kick come from the host thread that runs the context. Between a true
+// Await and the next Resume it is the sentry's turn.
+class TrappedThread {
+ public:
+  // Makes a thread in `stub`, which tells of itself by a first trap. ESRCH: the stub
+  // is dead.
+  static base::Result<std::unique_ptr<TrappedThread>> Start(std::shared_ptr<stub::StubProcess> stub);
+  // Ends the thread, and the whole stub if it is not waiting for us.
+  ~TrappedThread();
+
+  pid_t tid() const { return thread_.tid; }
+  const std::shared_ptr<stub::StubProcess>& stub() const { return stub_; }
+
+  // Waits for its turn. False: nothing came for kCheckMs, see Exists.
+  bool Await();
+  bool Exists() const;
+
+  // Reads the trap and the guest's registers (orig_rax -1). False: what the guest left
+  // there is no frame.
+  bool Read(Trap& trap, sentry::arch::Registers& regs);
+  bool GetFpState(sentry::arch::FpState& out) const;
+
+  // Give the turn: the guest runs with `regs`, and with `fp` unless it is null.
+  bool Resume(const sentry::arch::Registers& regs, const sentry::arch::FpState* fp);
+  // The same with what it had, after a trap that was none of the guest's.
+  void ResumeUnchanged();
+
+  // Keep the guest from running, now and at its next Resume; and again let it.
+  void Kick();
+  void ClearKick() { words_.kick.store(0, std::memory_order_seq_cst); }
+
+ private:
+  static constexpr int kCheckMs = 100;
+
+  TrappedThread(std::shared_ptr<stub::StubProcess> stub, stub::GuestThread thread);
+  void GiveTurn(uint32_t command);
+  // The sentry's view of [offset in frame_, + size); empty: no frame lies there.
+  std::span<std::byte> FpFrame(uint64_t address) const;
+
+  const std::shared_ptr<stub::StubProcess> stub_;
+  const stub::GuestThread thread_;
+  RegionWords& words_;
+  std::byte* frame_ = nullptr;  // ucontext, in our mapping of the region; checked
+  uint64_t fpstate_ = 0;        // its address in the stub, as the frame has it; not checked
+  bool our_turn_ = false;
+  bool from_syscall_ = false;  // the frame is one of SIGSYS, resumed as such
+};
+
+}  // namespace platform::systrap
+
+#endif  // PLATFORM_SYSTRAP_TRAPPED_THREAD_H_
