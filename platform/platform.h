@@ -112,6 +112,9 @@ class Context {
   virtual Result<void> GetFpState(sentry::arch::FpState& out) = 0;
   virtual void SetFpState(const sentry::arch::FpState& state) = 0;
 
+  // The host thread is about to sleep, for another reason than this context's.
+  virtual void WillBlock() {}
+
   // Gives up what the context holds of `as` (a stub thread), before `as` dies.
   virtual void Release() = 0;
 };

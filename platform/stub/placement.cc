@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/signal_block.h"
 
@@ -88,7 +89,27 @@ int Placement::Pin(Runner& runner) {
   SetAffinity(runner.stub, cpu);
   SetAffinity(0, cpu);
   runner.cpu.store(cpu, std::memory_order_relaxed);
+  runner.split = false;
   return cpu;
+}
+
+bool Placement::Split(Runner& runner) {
+  const int beside = runner.cpu.load(std::memory_order_relaxed);
+  if (beside < 0 || !Spare()) return false;
+  for (const int cpu : cpus_) {
+    if (cpu == beside || load_[cpu].load(std::memory_order_relaxed) != 0) continue;
+    SetAffinity(0, cpu);
+    runner.split = true;
+    return true;
+  }
+  return false;
+}
+
+void Placement::Join(Runner& runner) {
+  if (!std::exchange(runner.split, false)) return;
+  // Locked against the monitor's setting it free meanwhile.
+  MutexLock lock(mu_);
+  if (const int cpu = runner.cpu.load(std::memory_order_relaxed); cpu >= 0) SetAffinity(0, cpu);
 }
 
 void Placement::Enter(Runner& runner) {
@@ -98,6 +119,7 @@ void Placement::Enter(Runner& runner) {
   runner.switches.store(runner.switches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   runner.counted.store(cpu, std::memory_order_relaxed);
   load_[cpu].fetch_add(1, std::memory_order_relaxed);
+  inside_now_.fetch_add(1, std::memory_order_relaxed);
   // Sequentially consistent against the monitor's last look before it sleeps.
   runner.in_switch.store(true, std::memory_order_seq_cst);
   if (sleeping_.load(std::memory_order_seq_cst) && sleeping_.exchange(false)) Wake();
@@ -106,6 +128,7 @@ void Placement::Enter(Runner& runner) {
 void Placement::Leave(Runner& runner) {
   if (cpus_.size() < 2) return;
   runner.in_switch.store(false, std::memory_order_relaxed);
+  inside_now_.fetch_sub(1, std::memory_order_relaxed);
   Uncount(runner);
 }
 
@@ -125,18 +148,21 @@ void Placement::SetFree(Runner& runner) {
 
 bool Placement::Tick() {
   MutexLock lock(mu_);
-  bool active = false;
+  int active = 0;
+  bool busy = false;
   for (Runner* runner : runners_) {
     const uint32_t switches = runner->switches.load(std::memory_order_relaxed);
     const bool inside = runner->in_switch.load(std::memory_order_seq_cst);
     const bool pinned = runner->cpu.load(std::memory_order_relaxed) >= 0;
-    if (switches != runner->seen || (inside && pinned)) active = true;
+    if (switches != runner->seen || (inside && pinned)) busy = true;
+    if (switches != runner->seen || inside) active++;
     // A whole tick without an event: it computes.
     if (inside && pinned && switches == runner->seen) SetFree(*runner);
     runner->seen = switches;
   }
-  if (active) Rebalance();
-  return active;
+  active_.store(active, std::memory_order_relaxed);
+  if (busy) Rebalance();
+  return busy;
 }
 
 void Placement::Rebalance() {

@@ -32,6 +32,7 @@ struct Runner {
   std::atomic<int> cpu = -1;      // where both are pinned; -1: free
   std::atomic<int> move_to = -1;  // set by the monitor
   std::atomic<int> counted = -1;  // the CPU whose load_ counts it
+  bool split = false;             // the tracer's: it runs on another CPU than its stub
   pid_t tracer = -1, stub = -1;   // guarded by Placement::mu_, set by Add
   uint32_t seen = 0;              // the monitor's: switches at the last tick
 };
@@ -57,6 +58,16 @@ class Placement {
   void Enter(Runner& runner);
   void Leave(Runner& runner);
 
+  // Whether a CPU is left over, so that a thread may wait awake on it.
+  bool Spare() const {
+    const int cpus = static_cast<int>(cpus_.size());
+    return active_.load(std::memory_order_relaxed) < cpus && inside_now_.load(std::memory_order_relaxed) < cpus;
+  }
+  // Moves the calling host thread away from its stub's CPU to an idle one; false:
+  // there is none. And back, as the next wake is then cheap.
+  bool Split(Runner& runner);
+  void Join(Runner& runner);
+
  private:
   explicit Placement(Duties duties);
   int Pin(Runner& runner);
@@ -75,6 +86,8 @@ class Placement {
   std::vector<int> cpus_;
   // Contexts inside Switch and pinned, by CPU.
   std::array<std::atomic<int>, kMaxCpus> load_ = {};
+  std::atomic<int> active_ = 0;         // contexts that did something in the last tick
+  std::atomic<int> inside_now_ = 0;     // contexts inside Switch, pinned or not
   std::atomic<bool> sleeping_ = false;  // the monitor; pairs with in_switch
   std::atomic<bool> stop_ = false;
 

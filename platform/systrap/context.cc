@@ -88,6 +88,7 @@ Event SystrapContext::Switch(AddressSpace& as, Registers& regs) {
     return PreemptedEvent{};
   }
   placement_.Enter(runner_);
+  ChooseSpin();
   std::optional<Event> event;
   if (thread_->Resume(regs, fp_dirty_ ? &*given_fp_ : nullptr)) {
     fp_dirty_ = false;
@@ -100,11 +101,43 @@ Event SystrapContext::Switch(AddressSpace& as, Registers& regs) {
   return *std::move(event);
 }
 
-std::optional<Event> SystrapContext::Await(Registers& regs) {
+void SystrapContext::ChooseSpin() {
+  if (spin_.ticks_per_us() == 0) spin_.set_ticks_per_us(clock_.TicksPerMicrosecond());
+  if (!runner_.split && spin_.Wants(TscClock::Now()) && !placement_.Split(runner_)) {
+    spin_.OnDisturbance(TscClock::Now());
+  }
+  thread_->SetStubSpin(runner_.split ? spin_.max_spin() : 0);
+}
+
+bool SystrapContext::AwaitTurn() {
+  const uint64_t start = TscClock::Now();
+  if (runner_.split) {
+    const auto spare = [this] { return placement_.Spare(); };
+    const TrappedThread::Spin result = thread_->AwaitAwake(spin_.max_spin(), spin_.gap(), spare);
+    if (result == TrappedThread::Spin::kCame) return true;
+    if (result == TrappedThread::Spin::kDisturbed) spin_.OnDisturbance(TscClock::Now());
+    spin_.OnBlock();
+    thread_->SetStubSpin(0);
+    placement_.Join(runner_);
+  }
   for (int overdue = 0; !thread_->Await();) {
+    if (!thread_->Exists()) return false;
+    if (kicked_.load(std::memory_order_relaxed) && ++overdue >= kKickChecks) return false;
+  }
+  spin_.OnRequest(TscClock::Now() - start);
+  return true;
+}
+
+void SystrapContext::WillBlock() {
+  spin_.OnBlock();
+  if (!runner_.split) return;
+  thread_->SetStubSpin(0);
+  placement_.Join(runner_);
+}
+
+std::optional<Event> SystrapContext::Await(Registers& regs) {
+  if (!AwaitTurn()) {
     if (!thread_->Exists()) return DeadEvent{thread_->stub()->DeathCause()};
-    if (!kicked_.load(std::memory_order_relaxed)) continue;
-    if (++overdue < kKickChecks) continue;
     thread_->stub()->Kill();
     return DeadEvent{absl::StrFormat("stub process %d did not answer", thread_->stub()->pid())};
   }

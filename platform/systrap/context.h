@@ -10,22 +10,27 @@
 #include "platform/platform.h"
 #include "platform/stub/placement.h"
 #include "platform/stub/stub_process.h"
+#include "platform/systrap/spin_policy.h"
 #include "platform/systrap/trapped_thread.h"
 
 namespace platform::systrap {
 
 class SystrapContext : public Context {
  public:
-  explicit SystrapContext(stub::Placement& placement) : placement_(placement) {}
+  SystrapContext(stub::Placement& placement, TscClock& clock) : placement_(placement), clock_(clock) {}
   ~SystrapContext() override { Release(); }
 
   Event Switch(AddressSpace& as, sentry::arch::Registers& regs) override;
   void Kick() override;
   Result<void> GetFpState(sentry::arch::FpState& out) override;
   void SetFpState(const sentry::arch::FpState& state) override;
+  void WillBlock() override;
   void Release() override;
 
  private:
+  // Waits for the turn as the spin policy has it. False: the thread is dead.
+  bool AwaitTurn();
+  void ChooseSpin();
   Result<void> EnterStub(const std::shared_ptr<stub::StubProcess>& stub);
   // Waits for the thread; what came of it. nullopt: nothing of the guest's, run on.
   std::optional<Event> Await(sentry::arch::Registers& regs);
@@ -35,7 +40,9 @@ class SystrapContext : public Context {
   bool TakeKick() { return kicked_.load(std::memory_order_relaxed) && kicked_.exchange(false); }
 
   stub::Placement& placement_;
+  TscClock& clock_;
   stub::Runner runner_;
+  SpinPolicy spin_;
   std::unique_ptr<TrappedThread> thread_;
   // What SetFpState gave; a thread in another stub starts from it.
   std::optional<sentry::arch::FpState> given_fp_;

@@ -71,7 +71,7 @@ struct RegionWords {
   std::atomic<uint32_t> command;
   // By the stub, before it does: the signal that came, kKickSignal for a kick.
   std::atomic<uint32_t> event;
-  std::atomic<uint32_t> spin;  // by the sentry: how many TSC ticks the stub waits awake
+  std::atomic<uint32_t> spin;  // by the sentry, at any time: how many TSC ticks the stub waits awake
   uint32_t padding;
   std::atomic<uint64_t> frame;  // address of the ucontext in the stub
   // What the guest has, then what it will get.

@@ -19,11 +19,12 @@ class SystrapPlatform : public stub::StubPlatform {
   }
 
   Result<std::unique_ptr<Context>> NewContext() override {
-    return std::unique_ptr<Context>(new SystrapContext(placement()));
+    return std::unique_ptr<Context>(new SystrapContext(placement(), clock_));
   }
 
  private:
   explicit SystrapPlatform(Parts parts) : StubPlatform("systrap", std::move(parts)) {}
+  TscClock clock_;
 };
 
 }  // namespace

@@ -81,9 +81,8 @@ publish_event:
     leaq 1f(%rip), %r13
     jmp StubFutex
 1:
-    movl REGION_SPIN(%rbx), %r8d
-    testl %r8d, %r8d
-    jz 3f
+    cmpl $0, REGION_SPIN(%rbx)
+    je 3f
     rdtsc
     movl %eax, %r9d
 2:
@@ -92,7 +91,7 @@ publish_event:
     pause
     rdtsc
     subl %r9d, %eax
-    cmpl %r8d, %eax
+    cmpl REGION_SPIN(%rbx), %eax
     jb 2b
 3:
     movl $1, %eax

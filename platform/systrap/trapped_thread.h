@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "platform/stub/stub_process.h"
 #include "platform/systrap/region.h"
+#include "platform/systrap/spin_policy.h"
 #include "sentry/arch/amd64/registers.h"
 
 namespace platform::systrap {
@@ -43,8 +44,15 @@ class TrappedThread {
   pid_t tid() const { return thread_.tid; }
   const std::shared_ptr<stub::StubProcess>& stub() const { return stub_; }
 
-  // Waits for its turn. False: nothing came for kCheckMs, see Exists.
+  // Waits for its turn, asleep. False: nothing came for kCheckMs, see Exists.
   bool Await();
+  // Waits awake, for `ticks` at most and while `go_on()`; says why it ended. A gap of
+  // `gap` ticks between two looks is somebody else's use of this CPU.
+  enum class Spin { kCame, kInVain, kDisturbed };
+  template <typename F>
+  Spin AwaitAwake(uint64_t ticks, uint64_t gap, F go_on);
+  // How long the stub waits awake for its turn; 0: it sleeps at once, or now.
+  void SetStubSpin(uint64_t ticks) { words_.spin.store(static_cast<uint32_t>(ticks), std::memory_order_relaxed); }
   bool Exists() const;
 
   // Reads the trap and the guest's registers (orig_rax -1). False: what the guest left
@@ -77,6 +85,22 @@ class TrappedThread {
   bool our_turn_ = false;
   bool from_syscall_ = false;  // the frame is one of SIGSYS, resumed as such
 };
+
+template <typename F>
+TrappedThread::Spin TrappedThread::AwaitAwake(uint64_t ticks, uint64_t gap, F go_on) {
+  const uint64_t start = TscClock::Now();
+  for (uint64_t last = start;;) {
+    if (words_.turn.load(std::memory_order_acquire) == 1) {
+      our_turn_ = true;
+      return Spin::kCame;
+    }
+    _mm_pause();
+    const uint64_t now = TscClock::Now();
+    if (now - last > gap) return Spin::kDisturbed;
+    if (now - start > ticks || !go_on()) return Spin::kInVain;
+    last = now;
+  }
+}
 
 }  // namespace platform::systrap
 

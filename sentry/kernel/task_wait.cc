@@ -56,6 +56,7 @@ Task::WakeReason Task::SleepAs(SleepKind kind, Deadline deadline) {
     if (!slept) {
       slept = true;
       SwitchCpuMode(CpuMode::kSleep);
+      context_->WillBlock();
       constexpr char kStates[] = {'S', 'D', 'T'};
       state.store(kStates[static_cast<int>(kind)], std::memory_order_relaxed);
       kernel().context_switches.fetch_add(1, std::memory_order_relaxed);
