@@ -40,11 +40,13 @@ enum class LockRank : uint8_t {
   kMmFork,           // mm: two address spaces of a fork (parent first)
   kMm,               // mm: mappings
   kMmPages,          // mm: pages
+  kCodeCache,        // mm: rewritten code of all address spaces
   kMappable,         // mm: list of the address spaces that map a file
   kPipe,             // fs/pipe
   kEventFd,          // fs: eventfd, timerfd, signalfd counters
   kHostFile,         // fs/host: pollers and state of passed-through descriptors
   kGoferClient,      // fs/gofer: one request channel
+  kPlatformSites,    // platform: an address space's rewritten call sites
   kPlatform,         // platform: an address space's keeper
   kPlatformPool,     // platform: template and stub pool
   kMemFile,          // memfile: page allocation

@@ -7,6 +7,7 @@
 #ifndef PLATFORM_PLATFORM_H_
 #define PLATFORM_PLATFORM_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -30,7 +31,9 @@ using sentry::UserRange;
 
 // A system call (or an emulated vsyscall). The registers are those after the
 // `syscall` instruction: rip behind it, orig_rax its number, rax -ENOSYS.
-struct SyscallEvent {};
+struct SyscallEvent {
+  bool slow = false;  // it came a way that rewriting its site (CallSites) would shorten
+};
 
 // A page fault that the platform's mappings could not serve.
 struct FaultEvent {
@@ -55,6 +58,37 @@ struct DeadEvent {
 };
 
 using Event = std::variant<SyscallEvent, FaultEvent, ExceptionEvent, PreemptedEvent, DeadEvent>;
+
+// --- Call sites -----------------------------------------------------------------
+
+// A place in code, within one page, that makes a system call of a fixed number, and
+// that can be rewritten to make it in a faster way.
+struct CallSite {
+  uint16_t start;                          // in its page
+  uint32_t number;                         // of the call
+  uint32_t slot;                           // the platform's; the same in all address spaces
+  static constexpr uint64_t kSize = 7;     // mov $number, %eax; syscall
+  static constexpr uint64_t kSyscall = 5;  // where in it the call itself begins
+  uint64_t end() const { return start + kSize; }
+};
+
+// What rewrites them, in one address space. The kernel decides which pages are code
+// that nobody writes, and puts rewritten copies in their place.
+class CallSites {
+ public:
+  virtual ~CallSites() = default;
+  // The site whose system call ends at `behind` of a page; nullopt: none is there that
+  // can be rewritten, or there are too many. Allots a slot.
+  virtual std::optional<CallSite> Find(std::span<const std::byte> page, size_t behind) = 0;
+  // Rewrites a copy of the page. Who jumps to `start + kSyscall` then, where a call
+  // was, gets SIGILL there.
+  virtual void Rewrite(std::span<std::byte> page, const CallSite& site) const = 0;
+  // Makes rewritten code at `page` work; to be called before it is mapped there. A
+  // slot works at one address.
+  virtual Result<void> Install(UserAddr page, std::span<const CallSite> sites) = 0;
+  // Where guest mappings must not lie once Install was called.
+  virtual UserRange area() const = 0;
+};
 
 // --- Address spaces -----------------------------------------------------------
 
@@ -84,6 +118,9 @@ class AddressSpace {
   // How many separate mappings the platform can hold (the host's
   // vm.max_map_count for stubs); mm keeps below it.
   virtual size_t vma_budget() const = 0;
+
+  // Null: calls cost the same from everywhere.
+  virtual CallSites* call_sites() { return nullptr; }
 
   // Says in words that the host process behind it has died, so that no guest code
   // can run in it any more; nullopt: it has not. Thread-safe.

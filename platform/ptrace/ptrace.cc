@@ -25,6 +25,9 @@ class PtracePlatform : public stub::StubPlatform {
     return std::unique_ptr<Platform>(new PtracePlatform(std::move(parts)));
   }
 
+  Result<std::unique_ptr<AddressSpace>> NewAddressSpace() override {
+    return std::unique_ptr<AddressSpace>(new stub::StubAddressSpace(pool(), TRY(pool().Take()), vma_budget()));
+  }
   Result<std::unique_ptr<Context>> NewContext() override {
     return std::unique_ptr<Context>(new PtraceContext(placement()));
   }

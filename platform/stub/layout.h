@@ -28,6 +28,8 @@
 #define STUB_FUTEX_IP_OFFSET 192
 #define STUB_SIGRETURN_IP_OFFSET 208
 #define STUB_FORGET_IP_OFFSET 224
+// Where rewritten call sites enter (platform/systrap/call_sites.h).
+#define STUB_CALL_ENTRY_OFFSET 240
 
 // Descriptors of a stub, all there are. In the template STUB_FD_SOCKET is its
 // control socket and STUB_FD_REQUESTS is open; a stub closes it, so that donated

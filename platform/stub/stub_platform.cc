@@ -33,8 +33,4 @@ Result<StubPlatform::Parts> StubPlatform::MakeParts(Options options, StubMode mo
   return Parts{std::move(pool), std::move(placement), vma_budget};
 }
 
-Result<std::unique_ptr<AddressSpace>> StubPlatform::NewAddressSpace() {
-  return std::unique_ptr<AddressSpace>(new StubAddressSpace(*parts_.pool, TRY(parts_.pool->Take()), parts_.vma_budget));
-}
-
 }  // namespace platform::stub

@@ -49,12 +49,11 @@ class StubAddressSpace : public AddressSpace {
   const size_t vma_budget_;
 };
 
-// A platform but for its contexts. Starts a thread and the first stubs, opens
+// What their platforms have in common. Starts a thread and the first stubs, opens
 // nothing; outlives its address spaces and contexts.
 class StubPlatform : public Platform {
  public:
   const PlatformInfo& info() const override { return info_; }
-  Result<std::unique_ptr<AddressSpace>> NewAddressSpace() override;
 
  protected:
   struct Parts {
@@ -66,6 +65,8 @@ class StubPlatform : public Platform {
   StubPlatform(std::string name, Parts parts)
       : info_{std::move(name), {UserAddr(STUB_BASE), UserAddr(STUB_END)}}, parts_(std::move(parts)) {}
   Placement& placement() { return *parts_.placement; }
+  StubPool& pool() { return *parts_.pool; }
+  size_t vma_budget() const { return parts_.vma_budget; }
 
  private:
   const PlatformInfo info_;

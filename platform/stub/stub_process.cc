@@ -102,7 +102,8 @@ StubProcess::~StubProcess() {
   }
   pages_->GiveSlot(slot_);
   MutexLock lock(mu_);
-  for (const uint32_t region : region_slots_) regions_->GiveSlot(region);
+  for (const uint32_t slot : region_slots_) regions_->GiveSlot(slot);
+  for (const uint32_t slot : code_slots_) regions_->GiveSlot(slot);
 }
 
 bool StubProcess::TryReap() {
@@ -282,19 +283,28 @@ Result<size_t> StubProcess::TakeRegion() {
   const size_t region = region_slots_.size();
   const uint64_t address = STUB_REGIONS + region * STUB_REGION_SIZE;
   if (address >= STUB_REGIONS_END) return Errno::kEAGAIN;
+  region_slots_.push_back(TRY(MapSlot(address, PROT_READ | PROT_WRITE)));
+  Alive(region).store(1);
+  return region;
+}
+
+Result<uint32_t> StubProcess::MapSlot(uint64_t address, int prot) {
   const uint32_t slot = TRY(regions_->TakeSlot());
   request_->ops[0] = {SYS_mmap,
-                      {address, STUB_REGION_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, STUB_FD_REGIONS,
+                      {address, STUB_REGION_SIZE, static_cast<uint64_t>(prot), MAP_SHARED | MAP_FIXED, STUB_FD_REGIONS,
                        uint64_t{slot} * STUB_REGION_SIZE},
                       0};
   const Result<uint32_t> mapped = Call(1, Answer::kStatus, {});
-  if (!mapped.ok()) {
-    regions_->GiveSlot(slot);
-    return mapped.error();
-  }
-  region_slots_.push_back(slot);
-  Alive(region).store(1);
-  return region;
+  if (mapped.ok()) return slot;
+  regions_->GiveSlot(slot);
+  return mapped.error();
+}
+
+Result<std::byte*> StubProcess::MapCode(uint64_t address) {
+  MutexLock lock(mu_);
+  const uint32_t slot = TRY(MapSlot(address, PROT_READ | PROT_EXEC));
+  code_slots_.push_back(slot);
+  return regions_->region(slot);
 }
 
 Result<void> StubProcess::SendDonated(std::span<const int> fds) {

@@ -72,6 +72,10 @@ class StubProcess {
   base::Result<GuestThread> NewThread();
   void ThreadGone(const GuestThread& thread);
 
+  // A region's worth of memory (kTrapped), zeroed, mapped at `address` for execution;
+  // as the sentry sees it, for writing.
+  base::Result<std::byte*> MapCode(uint64_t address);
+
   pid_t pid() const { return pid_; }
   // Ends the process. It stays a zombie, so that its number stays ours.
   void Kill();
@@ -97,6 +101,8 @@ class StubProcess {
   void MoveKeeperHere() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Of a thread to be: maps a region where none is free. 0 without regions.
   base::Result<size_t> TakeRegion() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Maps a new slot; who asks keeps it in mind for the end.
+  base::Result<uint32_t> MapSlot(uint64_t address, int prot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::atomic_ref<uint32_t> Alive(size_t region) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   GuestThread ThreadAt(pid_t tid, size_t region) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   base::Result<void> ReadHello() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -128,6 +134,7 @@ class StubProcess {
   // siblings may still write there.
   std::vector<uint32_t> region_slots_ ABSL_GUARDED_BY(mu_);
   std::vector<size_t> free_regions_ ABSL_GUARDED_BY(mu_);
+  std::vector<uint32_t> code_slots_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace platform::stub

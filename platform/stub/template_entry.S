@@ -65,6 +65,9 @@ StubForget:                             // to the handler that a kick interrupte
     syscall
     ud2
 
+    .org STUB_CALL_ENTRY_OFFSET
+    jmp CallEntry
+
     .text
     .globl KeeperLoop
 KeeperLoop:

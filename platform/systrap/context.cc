@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "platform/stub/stub_platform.h"
+#include "platform/systrap/call_sites.h"
 
 namespace platform::systrap {
 namespace {
@@ -21,10 +21,10 @@ constexpr uint64_t kEnosys = -uint64_t{38};
 constexpr uint64_t kSyscallSize = 2;
 constexpr uint64_t kUretprobe = 335;
 
-SyscallEvent Call(Registers& regs) {
+SyscallEvent Call(Registers& regs, bool slow) {
   regs.orig_rax = regs.rax;
   regs.rax = kEnosys;
-  return {};
+  return {slow};
 }
 
 // A thread that does not answer a kick for so many checks of 100 ms is killed. (A
@@ -71,7 +71,8 @@ Event SystrapContext::Dead(std::string cause) {
 
 Event SystrapContext::Switch(AddressSpace& as, Registers& regs) {
   // All address spaces that this platform's contexts see are its own.
-  const std::shared_ptr<stub::StubProcess>& stub = static_cast<stub::StubAddressSpace&>(as).stub();
+  space_ = &static_cast<SystrapAddressSpace&>(as);
+  const std::shared_ptr<stub::StubProcess>& stub = space_->stub();
   if (TakeKick()) return PreemptedEvent{};
   if (thread_ == nullptr || thread_->stub() != stub) {
     const Result<void> entered = EnterStub(stub);
@@ -146,6 +147,15 @@ std::optional<Event> SystrapContext::Await(Registers& regs) {
     thread_->stub()->Kill();
     return DeadEvent{absl::StrFormat("stub process %d spoilt its signal frame", thread_->stub()->pid())};
   }
+  if (trap.signo == EVENT_CALL) {
+    last_fault_.valid = false;
+    return Call(regs, false);
+  }
+  if (const auto in = space_->Locate(regs.rip)) {
+    // On its way into the stub: as if it had not set out yet.
+    regs.rip = in->site;
+    if (in->rcx_saved) regs.rcx = thread_->site_rcx();
+  }
   return Interpret(trap, regs);
 }
 
@@ -165,13 +175,13 @@ std::optional<Event> SystrapContext::Interpret(const Trap& trap, Registers& regs
     // Numbers that look like the host's -ERESTART* it took for a call to restart.
     if (static_cast<int32_t>(regs.rax) != trap.syscall) regs.rax = static_cast<uint64_t>(int64_t{trap.syscall});
     if (regs.rip == trap.addr - kSyscallSize) regs.rip = trap.addr;
-    return Call(regs);
+    return Call(regs, regs.gs_base == 0);
   }
   // The one call that no filter sees (Linux 6.11): it looks where it was made, and
   // sends this.
   if (trap.signo == SIGILL && trap.code == SI_KERNEL && regs.rax == ~uint64_t{0}) {
     regs.rax = kUretprobe;
-    return Call(regs);
+    return Call(regs, false);
   }
   // Somebody on the host sent it. It is not the guest's.
   if (trap.code <= 0) return std::nullopt;

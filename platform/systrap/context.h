@@ -15,6 +15,8 @@
 
 namespace platform::systrap {
 
+class SystrapAddressSpace;
+
 class SystrapContext : public Context {
  public:
   SystrapContext(stub::Placement& placement, TscClock& clock) : placement_(placement), clock_(clock) {}
@@ -43,6 +45,7 @@ class SystrapContext : public Context {
   TscClock& clock_;
   stub::Runner runner_;
   SpinPolicy spin_;
+  SystrapAddressSpace* space_ = nullptr;  // of the Switch that runs
   std::unique_ptr<TrappedThread> thread_;
   // What SetFpState gave; a thread in another stub starts from it.
   std::optional<sentry::arch::FpState> given_fp_;

@@ -24,12 +24,42 @@
 #define REGION_FS_BASE (REGION_WORDS + 40)
 #define REGION_GS_BASE (REGION_WORDS + 48)
 #define REGION_SCRATCH (REGION_WORDS + 64)
+// Of a call from a rewritten site: rcx before it, and the registers to save.
+#define REGION_SITE_RCX (REGION_WORDS + 88)
+#define REGION_SELF (REGION_WORDS + 96)
+#define REGION_CALL (REGION_WORDS + 128)
+#define CALL_RAX (REGION_CALL + 0)
+#define CALL_RDI (REGION_CALL + 8)
+#define CALL_RSI (REGION_CALL + 16)
+#define CALL_RDX (REGION_CALL + 24)
+#define CALL_R10 (REGION_CALL + 32)
+#define CALL_R8 (REGION_CALL + 40)
+#define CALL_R9 (REGION_CALL + 48)
+#define CALL_RCX (REGION_CALL + 56)
+#define CALL_R11 (REGION_CALL + 64)
+#define CALL_RSP (REGION_CALL + 72)
+#define CALL_RBX (REGION_CALL + 80)
+#define CALL_RBP (REGION_CALL + 88)
+#define CALL_R12 (REGION_CALL + 96)
+#define CALL_R13 (REGION_CALL + 104)
+#define CALL_R14 (REGION_CALL + 112)
+#define CALL_R15 (REGION_CALL + 120)
 
-// REGION_COMMAND: by rt_sigreturn, which restores everything; by loading the
-// registers, integer ones as they are after a system call; the thread's end.
+// REGION_COMMAND. After a trap: by rt_sigreturn, which restores everything; by loading
+// the registers, integer ones as they are after a system call. After a call: back with
+// rax; a trap first, so that there is a frame. After both: the thread's end.
 #define COMMAND_RESUME 0
 #define COMMAND_RESUME_FAST 1
 #define COMMAND_EXIT 2
+#define COMMAND_RETURN 3
+#define COMMAND_TRAP 4
+
+// REGION_EVENT, beside the signals of traps: a call; a kick that came before its
+// return, without a frame; and one that came in the middle of it, with a frame whose
+// integer registers are those of the call.
+#define EVENT_CALL 128
+#define EVENT_CALL_KICKED 129
+#define EVENT_CALL_TAKEN_BACK 130
 
 // Offsets in the host's struct ucontext, and of siginfo behind it.
 #define UC_FLAGS 0
@@ -62,6 +92,12 @@
 
 namespace platform::systrap {
 
+// In the order of the CALL_ offsets; rip is rcx, eflags r11.
+struct CallRegisters {
+  uint64_t rax, rdi, rsi, rdx, r10, r8, r9, rcx, r11, rsp, rbx, rbp, r12, r13, r14, r15;
+};
+static_assert(offsetof(CallRegisters, r15) == CALL_R15 - REGION_CALL);
+
 struct RegionWords {
   // Whose turn it is: 0 the guest's, 1 the sentry's. The futex that both wait on.
   std::atomic<uint32_t> turn;
@@ -78,6 +114,10 @@ struct RegionWords {
   std::atomic<uint64_t> fs_base, gs_base;
   uint64_t padding2;
   uint64_t scratch[3];  // the stub's, while it starts
+  std::atomic<uint64_t> site_rcx;
+  std::atomic<uint64_t> self;  // by the sentry, at the start: where these words are in the stub
+  uint64_t padding3[3];
+  CallRegisters call;
 };
 #define REGION_CHECK(member, offset) static_assert(offsetof(RegionWords, member) + REGION_WORDS == (offset))
 REGION_CHECK(turn, REGION_TURN);
@@ -91,6 +131,9 @@ REGION_CHECK(frame, REGION_FRAME);
 REGION_CHECK(fs_base, REGION_FS_BASE);
 REGION_CHECK(gs_base, REGION_GS_BASE);
 REGION_CHECK(scratch, REGION_SCRATCH);
+REGION_CHECK(site_rcx, REGION_SITE_RCX);
+REGION_CHECK(self, REGION_SELF);
+REGION_CHECK(call, REGION_CALL);
 #undef REGION_CHECK
 
 }  // namespace platform::systrap

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "platform/systrap/call_sites.h"
 #include "platform/systrap/context.h"
 
 namespace platform::systrap {
@@ -18,6 +19,9 @@ class SystrapPlatform : public stub::StubPlatform {
     return std::unique_ptr<Platform>(new SystrapPlatform(std::move(parts)));
   }
 
+  Result<std::unique_ptr<AddressSpace>> NewAddressSpace() override {
+    return std::unique_ptr<AddressSpace>(new SystrapAddressSpace(pool(), TRY(pool().Take()), vma_budget(), slots_));
+  }
   Result<std::unique_ptr<Context>> NewContext() override {
     return std::unique_ptr<Context>(new SystrapContext(placement(), clock_));
   }
@@ -25,6 +29,7 @@ class SystrapPlatform : public stub::StubPlatform {
  private:
   explicit SystrapPlatform(Parts parts) : StubPlatform("systrap", std::move(parts)) {}
   TscClock clock_;
+  CallSlots slots_;
 };
 
 }  // namespace

@@ -59,6 +59,9 @@ SignalEntry:                            // edi: signal, rsi: siginfo, rdx: ucont
     leaq FastJump(%rip), %rcx
     cmpq %rcx, %rax
     je in_fast_jump
+    leaq CallJump(%rip), %rcx
+    cmpq %rcx, %rax
+    je in_fast_jump
     cmpl $SIGURG, %edi
     je kicked
 publish:
@@ -69,8 +72,10 @@ publish:
     movq %rax, REGION_GS_BASE(%rbx)
 publish_event:
     movl %edi, REGION_EVENT(%rbx)
+    leaq answered(%rip), %r14
 
-    // Give the turn, and wait for it.
+// Gives the turn, and waits for it; goes on at r14.
+exchange:
     movl $1, %eax
     xchgl %eax, REGION_TURN(%rbx)
     cmpl $0, REGION_SENTRY_SLEEPS(%rbx)
@@ -87,7 +92,7 @@ publish_event:
     movl %eax, %r9d
 2:
     cmpl $0, REGION_TURN(%rbx)
-    je answered
+    je 6f
     pause
     rdtsc
     subl %r9d, %eax
@@ -107,6 +112,8 @@ publish_event:
     jmp StubFutex
 5:
     movl $0, REGION_STUB_SLEEPS(%rbx)
+6:
+    jmp *%r14
 
 answered:
     movl REGION_COMMAND(%rbx), %ecx
@@ -166,6 +173,13 @@ kicked:                                 // rax: where
     cmpq %rcx, %rax
     jb take_back
 1:
+    leaq call_resume_begin(%rip), %rcx
+    cmpq %rcx, %rax
+    jb 1f
+    leaq call_resume_end(%rip), %rcx
+    cmpq %rcx, %rax
+    jb take_call_back
+1:
     leaq StubSigreturn(%rip), %rcx
     cmpq %rcx, %rax
     jb 2f
@@ -182,11 +196,85 @@ kicked:                                 // rax: where
     movq %r12, %rsp
     jmp StubForget
 
+take_call_back:                         // this frame will do, with the call's registers
+    movl $EVENT_CALL_TAKEN_BACK, %edi
+    jmp publish
+
 take_back:
     movq REGION_FRAME(%rbx), %r12
 preempted:                              // the bases in the region are newer than ours
     leaq -16(%r12), %rsp
     movl $SIGURG, %edi
     jmp publish_event
+
+// --- Calls from rewritten sites ------------------------------------------------------
+// The trampoline has saved rcx and put there what is behind the site, as `syscall`
+// does, and the number in eax. Nothing else may change but r11.
+    .globl CallEntry
+CallEntry:
+    movq %rsp, %gs:CALL_RSP - REGION_WORDS
+    movq %gs:REGION_SELF - REGION_WORDS, %rsp  // the top of the handler's stack
+    pushfq
+    popq %r11
+    movq %rbx, CALL_RBX - REGION_WORDS(%rsp)
+    leaq -REGION_WORDS(%rsp), %rbx
+    movq %rax, CALL_RAX(%rbx)
+    movq %rdi, CALL_RDI(%rbx)
+    movq %rsi, CALL_RSI(%rbx)
+    movq %rdx, CALL_RDX(%rbx)
+    movq %r10, CALL_R10(%rbx)
+    movq %r8, CALL_R8(%rbx)
+    movq %r9, CALL_R9(%rbx)
+    movq %rcx, CALL_RCX(%rbx)
+    movq %r11, CALL_R11(%rbx)
+    movq %rbp, CALL_RBP(%rbx)
+    movq %r12, CALL_R12(%rbx)
+    movq %r13, CALL_R13(%rbx)
+    movq %r14, CALL_R14(%rbx)
+    movq %r15, CALL_R15(%rbx)
+    rdfsbase %rax
+    movq %rax, REGION_FS_BASE(%rbx)
+    movl $EVENT_CALL, REGION_EVENT(%rbx)
+    leaq call_answered(%rip), %r14
+    jmp exchange
+
+call_answered:
+    movl REGION_COMMAND(%rbx), %ecx
+    cmpl $COMMAND_RETURN, %ecx
+    jne 1f
+call_resume_begin:                      // as resume_begin: from here on it is taken back
+    cmpl $0, REGION_KICK(%rbx)
+    jne call_kicked
+    movq CALL_RDI(%rbx), %rdi
+    movq CALL_RSI(%rbx), %rsi
+    movq CALL_RDX(%rbx), %rdx
+    movq CALL_R10(%rbx), %r10
+    movq CALL_R8(%rbx), %r8
+    movq CALL_R9(%rbx), %r9
+    movq CALL_R13(%rbx), %r13
+    movq CALL_R14(%rbx), %r14
+    movq CALL_RCX(%rbx), %rcx
+    movq CALL_R11(%rbx), %r11
+    movq CALL_RAX(%rbx), %rax
+    pushq %r11
+    popfq
+    movq %gs:CALL_RBX - REGION_WORDS, %rbx
+    movq %gs:CALL_RSP - REGION_WORDS, %rsp
+call_resume_end:
+CallJump:                               // as FastJump
+    jmp *%rcx
+
+call_kicked:
+    movl $EVENT_CALL_KICKED, REGION_EVENT(%rbx)
+    leaq call_answered(%rip), %r14
+    jmp exchange
+
+1:
+    cmpl $COMMAND_EXIT, %ecx
+    je GuestThreadExit
+    // COMMAND_TRAP: with the guest's FPU state, which nothing here touches.
+    xorl %eax, %eax
+    syscall
+    ud2
 
     .section .note.GNU-stack, "", @progbits

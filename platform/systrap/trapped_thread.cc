@@ -63,7 +63,9 @@ Result<std::unique_ptr<TrappedThread>> TrappedThread::Start(std::shared_ptr<stub
 }
 
 TrappedThread::TrappedThread(std::shared_ptr<stub::StubProcess> stub, stub::GuestThread thread)
-    : stub_(std::move(stub)), thread_(thread), words_(*reinterpret_cast<RegionWords*>(thread.region + REGION_WORDS)) {}
+    : stub_(std::move(stub)), thread_(thread), words_(*reinterpret_cast<RegionWords*>(thread.region + REGION_WORDS)) {
+  words_.self.store(Self(), std::memory_order_relaxed);
+}
 
 TrappedThread::~TrappedThread() {
   if (our_turn_) {
@@ -88,7 +90,68 @@ bool TrappedThread::Await() {
 
 bool TrappedThread::Exists() const { return !stub_->Lost() && syscall(SYS_tgkill, stub_->pid(), thread_.tid, 0) == 0; }
 
+void TrappedThread::ReadCall(Registers& regs) {
+  memcpy(&call_, &words_.call, sizeof(call_));
+  call_fs_base_ = words_.fs_base.load(std::memory_order_relaxed);
+  regs = {.r15 = call_.r15,
+          .r14 = call_.r14,
+          .r13 = call_.r13,
+          .r12 = call_.r12,
+          .rbp = call_.rbp,
+          .rbx = call_.rbx,
+          .r11 = call_.r11,
+          .r10 = call_.r10,
+          .r9 = call_.r9,
+          .r8 = call_.r8,
+          .rax = call_.rax,
+          .rcx = call_.rcx,
+          .rdx = call_.rdx,
+          .rsi = call_.rsi,
+          .rdi = call_.rdi,
+          .orig_rax = ~uint64_t{0},
+          .rip = call_.rcx,
+          .cs = kUserCs,
+          .eflags = call_.r11,
+          .rsp = call_.rsp,
+          .ss = kUserSs,
+          .fs_base = call_fs_base_,
+          .gs_base = 0,
+          .ds = 0,
+          .es = 0,
+          .fs = 0,
+          .gs = 0};
+}
+
+bool TrappedThread::IsReturn(const Registers& regs) const {
+  return regs.rip == call_.rcx && regs.rcx == call_.rcx && regs.r11 == call_.r11 && regs.eflags == call_.r11 &&
+         regs.rsp == call_.rsp && regs.rdi == call_.rdi && regs.rsi == call_.rsi && regs.rdx == call_.rdx &&
+         regs.r10 == call_.r10 && regs.r8 == call_.r8 && regs.r9 == call_.r9 && regs.rbx == call_.rbx &&
+         regs.rbp == call_.rbp && regs.r12 == call_.r12 && regs.r13 == call_.r13 && regs.r14 == call_.r14 &&
+         regs.r15 == call_.r15 && regs.fs_base == call_fs_base_ && regs.gs_base == 0;
+}
+
+bool TrappedThread::EnsureFrame() {
+  if (!in_call_) return true;
+  GiveTurn(COMMAND_TRAP);
+  for (int waited = 0; !Await(); waited++) {
+    if (!Exists() || waited > kMaxChecks) return false;
+  }
+  Trap trap;
+  Registers regs;
+  return Read(trap, regs) && trap.signo == SIGSYS;
+}
+
 bool TrappedThread::Read(Trap& trap, Registers& regs) {
+  trap = {};
+  trap.signo = static_cast<int>(words_.event.load(std::memory_order_relaxed));
+  in_call_ = trap.signo == EVENT_CALL || trap.signo == EVENT_CALL_KICKED;
+  if (in_call_) {
+    ReadCall(regs);
+    if (trap.signo == EVENT_CALL_KICKED) trap.signo = kKickSignal;
+    return true;
+  }
+  const bool taken_back = trap.signo == EVENT_CALL_TAKEN_BACK;
+  if (taken_back) trap.signo = kKickSignal;
   const uint64_t offset = words_.frame.load(std::memory_order_relaxed) - thread_.region_address;
   if (offset % 8 != 0 || offset > REGION_WORDS - kFrameSize) return false;
   frame_ = thread_.region + offset;
@@ -96,7 +159,7 @@ bool TrappedThread::Read(Trap& trap, Registers& regs) {
   memcpy(&frame, frame_ + UC_REGISTERS, sizeof(frame));
   FrameInfo info;
   memcpy(&info, frame_ + UC_SIGINFO, sizeof(info));
-  trap = {.signo = static_cast<int>(words_.event.load(std::memory_order_relaxed)),
+  trap = {.signo = trap.signo,
           .code = info.code,
           .addr = info.addr,
           .syscall = info.syscall,
@@ -133,6 +196,9 @@ bool TrappedThread::Read(Trap& trap, Registers& regs) {
           .es = 0,
           .fs = 0,
           .gs = 0};
+  // The guest's GS is ours while it has none.
+  if (regs.gs_base == Self()) regs.gs_base = 0;
+  if (taken_back) ReadCall(regs);
   return true;
 }
 
@@ -142,7 +208,8 @@ std::span<std::byte> TrappedThread::FpFrame(uint64_t address) const {
   return {thread_.region + offset, sentry::arch::FpFrameSize()};
 }
 
-bool TrappedThread::GetFpState(FpState& out) const {
+bool TrappedThread::GetFpState(FpState& out) {
+  if (!EnsureFrame()) return false;
   const std::span<std::byte> shared = FpFrame(fpstate_);
   if (shared.empty()) return false;
   // Copied first: it could change while it is parsed.
@@ -152,6 +219,12 @@ bool TrappedThread::GetFpState(FpState& out) const {
 }
 
 bool TrappedThread::Resume(const Registers& regs, const FpState* fp) {
+  if (in_call_ && fp == nullptr && IsReturn(regs)) {
+    std::atomic_ref(words_.call.rax).store(regs.rax, std::memory_order_relaxed);
+    GiveTurn(COMMAND_RETURN);
+    return true;
+  }
+  if (!EnsureFrame()) return false;
   const FrameRegisters frame = {
       .r8 = regs.r8,
       .r9 = regs.r9,
@@ -185,7 +258,8 @@ bool TrappedThread::Resume(const Registers& regs, const FpState* fp) {
     sentry::arch::BuildFpFrame(*fp, shared);
   }
   if (regs.fs_base < kTaskSize) words_.fs_base.store(regs.fs_base, std::memory_order_relaxed);
-  if (regs.gs_base < kTaskSize) words_.gs_base.store(regs.gs_base, std::memory_order_relaxed);
+  const uint64_t gs_base = regs.gs_base == 0 ? Self() : regs.gs_base;
+  if (gs_base < kTaskSize) words_.gs_base.store(gs_base, std::memory_order_relaxed);
   const bool fast =
       from_syscall_ && regs.rcx == regs.rip && regs.r11 == frame.eflags && (frame.eflags & kTrapFlag) == 0;
   GiveTurn(fast ? COMMAND_RESUME_FAST : COMMAND_RESUME);

@@ -23,7 +23,7 @@ inline constexpr int kKickSignal = 23;  // SIGURG, as trap_entry.S has it
 
 // What a signal of the host's told, read once.
 struct Trap {
-  int signo;
+  int signo;                         // or EVENT_CALL: the rest means nothing then
   int code;                          // si_code
   uint64_t addr;                     // SIGSYS: where the call was made
   int32_t syscall;                   // SIGSYS: its number
@@ -58,7 +58,10 @@ class TrappedThread {
   // Reads the trap and the guest's registers (orig_rax -1). False: what the guest left
   // there is no frame.
   bool Read(Trap& trap, sentry::arch::Registers& regs);
-  bool GetFpState(sentry::arch::FpState& out) const;
+  bool GetFpState(sentry::arch::FpState& out);
+
+  // Of a thread that stopped in a trampoline: rcx before it.
+  uint64_t site_rcx() const { return words_.site_rcx.load(std::memory_order_relaxed); }
 
   // Give the turn: the guest runs with `regs`, and with `fp` unless it is null.
   bool Resume(const sentry::arch::Registers& regs, const sentry::arch::FpState* fp);
@@ -71,9 +74,17 @@ class TrappedThread {
 
  private:
   static constexpr int kCheckMs = 100;
+  static constexpr int kMaxChecks = 20;
 
   TrappedThread(std::shared_ptr<stub::StubProcess> stub, stub::GuestThread thread);
+  // Where the words are in the stub; the thread's GS while the guest has none.
+  uint64_t Self() const { return thread_.region_address + REGION_WORDS; }
   void GiveTurn(uint32_t command);
+  void ReadCall(sentry::arch::Registers& regs);
+  // Whether `regs` differs from what a call left in rax only.
+  bool IsReturn(const sentry::arch::Registers& regs) const;
+  // A call has no frame until it is needed. False: the stub is dead or spoilt.
+  bool EnsureFrame();
   // The sentry's view of [offset in frame_, + size); empty: no frame lies there.
   std::span<std::byte> FpFrame(uint64_t address) const;
 
@@ -84,6 +95,9 @@ class TrappedThread {
   uint64_t fpstate_ = 0;        // its address in the stub, as the frame has it; not checked
   bool our_turn_ = false;
   bool from_syscall_ = false;  // the frame is one of SIGSYS, resumed as such
+  bool in_call_ = false;       // no frame: it waits in CallEntry
+  CallRegisters call_ = {};    // what it had there
+  uint64_t call_fs_base_ = 0;
 };
 
 template <typename F>

@@ -21,7 +21,8 @@ SyscallResult Task::Execve(const Path& start, std::string path, WalkFlags flags,
                          .stack_limit = group_->soft_limit(RlimitKind::kStack),
                          .vdso = kernel().vdso(),
                          .vdso_size = kernel().vdso_size()};
-  Result<RefPtr<MemoryManager>> mm = MemoryManager::Create(kernel().platform(), kernel().memory_file());
+  Result<RefPtr<MemoryManager>> mm =
+      MemoryManager::Create(kernel().platform(), kernel().memory_file(), &kernel().code_cache());
   if (!mm.ok()) return mm.error();
   (*mm)->SetLimits(group_->mm_limits());
   Result<LoadedProgram> program = LoadProgram(vfs_context(), **mm, request);

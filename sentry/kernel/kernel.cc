@@ -14,6 +14,7 @@ using base::MutexLock;
 
 Kernel::Kernel(Options options)
     : options_(std::move(options)),
+      code_cache_(*options_.memory_file),
       boot_time_ns_(RealtimeNowNs()),
       pids_(std::make_unique<PidTable>(options_.max_tasks)),
       futexes_(std::make_unique<FutexTable>()),
@@ -39,7 +40,7 @@ Kernel::~Kernel() = default;
 Result<RefPtr<Task>> Kernel::MakeInitTask(const InitProcess& init) {
   RefPtr<ThreadGroup> group = base::MakeRef<ThreadGroup>(*this, base::MakeRef<SignalActions>());
   for (const auto& [kind, limit] : init.limits) group->SetLimit(kind, limit);
-  RefPtr<MemoryManager> mm = TRY(MemoryManager::Create(platform(), memory_file()));
+  RefPtr<MemoryManager> mm = TRY(MemoryManager::Create(platform(), memory_file(), &code_cache_));
   mm->SetLimits(group->mm_limits());
   const VfsContext ctx = {.creds = init.creds,
                           .root = init.root,

@@ -16,6 +16,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/time/timer_queue.h"
 #include "sentry/memfile/memory_file.h"
+#include "sentry/mm/code_cache.h"
 #include "sentry/vfs/mount.h"
 
 namespace sentry {
@@ -78,6 +79,7 @@ class Kernel {
 
   platform::Platform& platform() const { return *options_.platform; }
   MemoryFile& memory_file() const { return *options_.memory_file; }
+  CodeCache& code_cache() { return code_cache_; }
   SyscallDispatcher& dispatcher() const { return *options_.dispatcher; }
   int cpu_count() const { return options_.cpu_count; }
   size_t max_tasks() const { return options_.max_tasks; }
@@ -136,6 +138,7 @@ class Kernel {
   void ThreadEnded();
 
   Options options_;
+  CodeCache code_cache_;
   const int64_t boot_time_ns_;
   RefPtr<Mappable> vdso_;
   uint64_t vdso_size_ = 0;

@@ -58,10 +58,21 @@ RunState Task::Step(RunUser) {
   SwitchCpuMode(CpuMode::kSystem);
   impl_->in_guest.store(false, std::memory_order_relaxed);
 
-  if (std::holds_alternative<platform::SyscallEvent>(event)) [[likely]]
+  if (const auto* call = std::get_if<platform::SyscallEvent>(&event)) [[likely]] {
+    if (call->slow) mm_->RewriteCallSite(UserAddr(regs_.rip));
     return RunSyscall{};
+  }
   if (const auto* fault = std::get_if<platform::FaultEvent>(&event)) return HandleFault(*fault);
   if (const auto* exception = std::get_if<platform::ExceptionEvent>(&event)) {
+    if (exception->signo == abi::kSigIll && mm_->AtRewrittenCall(UserAddr(regs_.rip))) {
+      // It jumped to where a `syscall` was.
+      regs_.rip += platform::CallSite::kSize - platform::CallSite::kSyscall;
+      regs_.rcx = regs_.rip;
+      regs_.r11 = regs_.eflags;
+      regs_.orig_rax = regs_.rax;
+      regs_.rax = static_cast<uint64_t>(-static_cast<int64_t>(Errno::kENOSYS));
+      return RunSyscall{};
+    }
     HandleException(*exception);
     return RunInterrupted{};
   }

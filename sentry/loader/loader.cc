@@ -18,6 +18,8 @@ namespace {
 constexpr int kMaxScripts = 5;  // nested #!, as Linux
 constexpr uint64_t kPieBase = kMaxUserAddr.value / 3 * 2;
 constexpr uint64_t kClockTicks = 100;
+// Not promised to programs: a platform may use the GS base that they do not.
+constexpr uint64_t kHwcap2FsGsBase = 2;
 
 // The program file after all #! lines, and the argv that they made.
 struct Program {
@@ -116,7 +118,7 @@ std::vector<std::pair<uint64_t, uint64_t>> MakeAuxv(const ElfImage& image, const
                            {AT_GID, c.gid},
                            {AT_EGID, c.egid},
                            {AT_SECURE, identity.secure ? 1u : 0u},
-                           {AT_HWCAP2, getauxval(AT_HWCAP2)},
+                           {AT_HWCAP2, getauxval(AT_HWCAP2) & ~kHwcap2FsGsBase},
                            {AT_MINSIGSTKSZ, getauxval(AT_MINSIGSTKSZ)}});
   return auxv;
 }

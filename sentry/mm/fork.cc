@@ -7,11 +7,12 @@ namespace sentry {
 
 Result<RefPtr<MemoryManager>> MemoryManager::Fork() {
   Impl& parent = *impl_;
-  RefPtr<MemoryManager> child = TRY(Create(parent.platform, parent.memory_file));
+  RefPtr<MemoryManager> child = TRY(Create(parent.platform, parent.memory_file, parent.code_cache));
   std::vector<Vma> vmas;
   std::vector<Pages::Piece> pages;
   MmLimits limits;
   uint64_t mmap_top, brk_begin, brk_now;
+  bool no_rewriting;
   {
     // After this block: nobody, the parent's threads and copies of ours included,
     // writes to a page that the child will see.
@@ -58,6 +59,7 @@ Result<RefPtr<MemoryManager>> MemoryManager::Fork() {
     mmap_top = parent.mmap_top;
     brk_begin = parent.brk_begin;
     brk_now = parent.brk_now;
+    no_rewriting = parent.no_rewriting;
   }
   {
     Impl& c = *child->impl_;
@@ -66,6 +68,7 @@ Result<RefPtr<MemoryManager>> MemoryManager::Fork() {
     c.mmap_top = mmap_top;
     c.brk_begin = brk_begin;
     c.brk_now = brk_now;
+    c.no_rewriting = no_rewriting;
     for (Vma& vma : vmas) c.AddVma(std::move(vma));
     for (Pages::Piece& p : pages) c.pages.Insert(p.start, std::move(p.run));
   }

@@ -7,15 +7,16 @@
 
 namespace sentry {
 
-Result<RefPtr<MemoryManager>> MemoryManager::Create(platform::Platform& platform, MemoryFile& memory_file) {
+Result<RefPtr<MemoryManager>> MemoryManager::Create(platform::Platform& platform, MemoryFile& memory_file,
+                                                    CodeCache* code_cache) {
   std::unique_ptr<platform::AddressSpace> space = TRY(platform.NewAddressSpace());
-  return RefPtr<MemoryManager>::Adopt(new MemoryManager(platform, memory_file, std::move(space)));
+  return RefPtr<MemoryManager>::Adopt(new MemoryManager(platform, memory_file, std::move(space), code_cache));
 }
 
 MemoryManager::MemoryManager(platform::Platform& platform, MemoryFile& memory_file,
-                             std::unique_ptr<platform::AddressSpace> space)
+                             std::unique_ptr<platform::AddressSpace> space, CodeCache* code_cache)
     : platform_space_(std::move(space)),
-      impl_(std::make_unique<Impl>(*this, platform, memory_file, *platform_space_)) {}
+      impl_(std::make_unique<Impl>(*this, platform, memory_file, *platform_space_, code_cache)) {}
 
 MemoryManager::~MemoryManager() {
   platform_space_.reset();  // from here on no guest reaches a page

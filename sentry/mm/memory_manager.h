@@ -23,6 +23,8 @@
 
 namespace sentry {
 
+class CodeCache;
+
 // Limits that the kernel keeps current (setrlimit); bytes.
 struct MmLimits {
   uint64_t address_space = UINT64_MAX;  // RLIMIT_AS
@@ -99,7 +101,9 @@ struct MmUsage {
 
 class MemoryManager final : public base::RefCounted, public UserMemory, public MappingSpace {
  public:
-  static Result<RefPtr<MemoryManager>> Create(platform::Platform& platform, MemoryFile& memory_file);
+  // `code_cache`, if given, outlives it.
+  static Result<RefPtr<MemoryManager>> Create(platform::Platform& platform, MemoryFile& memory_file,
+                                              CodeCache* code_cache = nullptr);
   // A copy for fork: page references are shared and write-protected on both
   // sides; MADV_DONTFORK and MADV_WIPEONFORK hold.
   Result<RefPtr<MemoryManager>> Fork();
@@ -134,6 +138,15 @@ class MemoryManager final : public base::RefCounted, public UserMemory, public M
   // Serves the guest's fault at `addr`; `sp` decides on stack growth. Returns
   // nothing when the access may be tried again.
   std::optional<FaultFailure> HandleFault(UserAddr addr, MemoryProtection access);
+
+  // --- Call sites (platform::CallSites) ---
+  // A system call came from the instruction before `behind`, in a slow way: rewrites
+  // its site if that can be done and pays.
+  void RewriteCallSite(UserAddr behind);
+  // Whether a call was at `addr` before its site was rewritten.
+  bool AtRewrittenCall(UserAddr addr) const;
+  // Restores all code, for good: the guest sets up what rewritten code would disturb.
+  void StopRewriting();
 
   // --- UserMemory ---
   Result<size_t> CopyIn(UserAddr src, std::span<std::byte> dst) override;
@@ -187,7 +200,8 @@ class MemoryManager final : public base::RefCounted, public UserMemory, public M
  private:
   friend class MmTestPeer;
   struct Impl;
-  MemoryManager(platform::Platform& platform, MemoryFile& memory_file, std::unique_ptr<platform::AddressSpace> space);
+  MemoryManager(platform::Platform& platform, MemoryFile& memory_file, std::unique_ptr<platform::AddressSpace> space,
+                CodeCache* code_cache);
   ~MemoryManager() override;
 
   std::unique_ptr<platform::AddressSpace> platform_space_;

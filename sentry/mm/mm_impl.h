@@ -9,7 +9,9 @@
 #include <span>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "base/mutex.h"
+#include "sentry/mm/code_cache.h"
 #include "sentry/mm/memory_manager.h"
 #include "sentry/mm/pages.h"
 #include "sentry/mm/vma_set.h"
@@ -42,8 +44,8 @@ struct FaultRequest {
 struct MemoryManager::Impl {
   using MapOp = platform::MapOp;
 
-  Impl(MemoryManager& mm, platform::Platform& p, MemoryFile& mf, platform::AddressSpace& s)
-      : self(mm), platform(p), memory_file(mf), space(s) {}
+  Impl(MemoryManager& mm, platform::Platform& p, MemoryFile& mf, platform::AddressSpace& s, CodeCache* cache)
+      : self(mm), platform(p), memory_file(mf), space(s), code_cache(cache) {}
 
   // What an operation lets go of. Declared before the lock, so that it is
   // released after: destructors of files take locks of any rank, and freeing
@@ -189,6 +191,21 @@ struct MemoryManager::Impl {
   }
   void LogNoMemory(const char* what);
 
+  // --- rewritten call sites (call_sites.cc) ---
+  struct Rewritten {
+    MemOffset page;
+    std::vector<platform::CallSite> sites;
+  };
+  const platform::CallSite* RewrittenAt(uint64_t addr) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  // Whether `page` still has that of the code cache.
+  bool IsRewritten(uint64_t page, MemOffset code) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  // False: it can't be, now or ever.
+  bool RewriteLocked(uint64_t behind, bool often, platform::CallSites& sites, Trash& trash)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  void StopRewritingLocked(Trash& trash) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  // For a new mapping, which may be where the platform has its own.
+  void MakeWay(UserRange range, Trash& trash) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+
   // --- madvise (madvise.cc) ---
   Result<void> Advise(VmaSet::Iterator it, UserRange part, int advice, Trash& trash) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   Result<void> PopulateFor(UserRange range, MemoryProtection access) ABSL_LOCKS_EXCLUDED(mu);
@@ -207,6 +224,7 @@ struct MemoryManager::Impl {
   platform::Platform& platform;
   MemoryFile& memory_file;
   platform::AddressSpace& space;
+  CodeCache* const code_cache;  // null: no rewriting
 
   // Rank kMm. Held over the platform's Apply, never over a user copy, a
   // mappable's Translate or a destructor of a file.
@@ -226,6 +244,11 @@ struct MemoryManager::Impl {
   };
   Totals totals ABSL_GUARDED_BY(mu);
   uint64_t peak_virtual ABSL_GUARDED_BY(mu) = 0;
+
+  // By address of the page; entries whose page has gone since are void.
+  absl::flat_hash_map<uint64_t, Rewritten> rewritten ABSL_GUARDED_BY(mu);
+  absl::flat_hash_map<uint64_t, uint8_t> site_uses ABSL_GUARDED_BY(mu);  // by the address behind it
+  bool no_rewriting ABSL_GUARDED_BY(mu) = false;
 
   // The last few pieces that copies went to; void when a version moved on.
   struct CachedPiece {

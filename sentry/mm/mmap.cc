@@ -87,6 +87,7 @@ Result<UserRange> MemoryManager::Impl::MapLocked(const MmapRequest& rq, uint64_t
   const bool accountable = rq.mappable ? (rq.prot.write && !rq.shared) : (rq.shared || rq.prot.write);
   if (accountable && !rq.no_reserve && length > memory_file.limit()) return Errno::kENOMEM;
   TRY(UnmapLocked(range, trash));
+  MakeWay(range, trash);
   if (vma.shared && !vma.mappable) {
     vma.mappable = MakeRef<SharedAnon>(memory_file, length);
     vma.identity = MakeRef<SharedAnonIdentity>(NextInode());

@@ -68,6 +68,7 @@ Result<UserRange> MemoryManager::Impl::RemapLocked(const MremapRequest& rq, uint
   if (rq.move != Move::kFixed && !rq.keep_old && old_size > 0 && at + old_size == end) {
     const auto more = MakeUserRange(UserAddr(end), grow);
     if (more && vmas.IsFree(*more)) {
+      MakeWay(*more, trash);
       if (vma.mappable) vma.mappable->RemoveMapping(self, vma.range, vma.offset, vma.shared_writable());
       Account(vma, -1);
       vmas.GrowUp(it, more->end.value);
@@ -113,6 +114,7 @@ Result<uint64_t> MemoryManager::Impl::MoveLocked(UserRange old, uint64_t new_siz
       Change(it->second, [](Vma& v) { v.locked = v.lock_on_fault = false; });  // it has no page to lock
     }
   }
+  MakeWay(vma.range, trash);
   AddVma(std::move(vma));
   JoinAround({UserAddr(to), UserAddr(to + new_size)});
   return to;

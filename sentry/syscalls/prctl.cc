@@ -172,6 +172,8 @@ SyscallResult SysArchPrctl(Task& task, int32_t code, UserAddr addr) {
       task.regs().fs_base = addr.value;
       return 0;
     case kSetGs:
+      // The platform may use a GS that the guest does not.
+      if (addr.value != 0) task.mm().StopRewriting();
       task.regs().gs_base = addr.value;
       return 0;
     case kGetFs:
