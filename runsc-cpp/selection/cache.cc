@@ -32,11 +32,14 @@ bool Trusted(int fd, mode_t type) {
          (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
+enum class IfMissing { kGiveUp, kMake };
+
 // The cache's directory below `parent`; invalid: not there, or not to be trusted.
-UniqueFd OpenDirectory(const std::string& parent) {
+UniqueFd OpenDirectory(const std::string& parent, IfMissing if_missing) {
   if (parent.empty() || parent[0] != '/') return {};
   const UniqueFd above(open(parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!above || !Trusted(above.get(), S_IFDIR)) return {};
+  if (if_missing == IfMissing::kMake && mkdirat(above.get(), kDirectory, 0700) != 0 && errno != EEXIST) return {};
   UniqueFd directory(openat(above.get(), kDirectory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!directory || !Trusted(directory.get(), S_IFDIR)) return {};
   return directory;
@@ -77,7 +80,7 @@ std::string CacheParent() {
 
 std::optional<std::string> ReadChoice(const std::string& parent, absl::string_view key) {
   if (key.empty()) return std::nullopt;
-  const UniqueFd directory = OpenDirectory(parent);
+  const UniqueFd directory = OpenDirectory(parent, IfMissing::kGiveUp);
   if (!directory) return std::nullopt;
   // O_NONBLOCK: a fifo must not hold us.
   const UniqueFd file(openat(directory.get(), kFile, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
@@ -91,9 +94,8 @@ std::optional<std::string> ReadChoice(const std::string& parent, absl::string_vi
 }
 
 bool WriteChoice(const std::string& parent, absl::string_view key, absl::string_view platform) {
-  if (key.empty() || parent.empty() || parent[0] != '/') return false;
-  if (mkdir(absl::StrCat(parent, "/", kDirectory).c_str(), 0700) != 0 && errno != EEXIST) return false;
-  const UniqueFd directory = OpenDirectory(parent);
+  if (key.empty()) return false;
+  const UniqueFd directory = OpenDirectory(parent, IfMissing::kMake);
   if (!directory) return false;
   const std::string text = absl::StrCat(key, "platform ", platform, "\n");
   const std::string fresh = absl::StrCat(kFile, ".", getpid());
@@ -108,7 +110,7 @@ bool WriteChoice(const std::string& parent, absl::string_view key, absl::string_
 }
 
 void ForgetChoice(const std::string& parent) {
-  const UniqueFd directory = OpenDirectory(parent);
+  const UniqueFd directory = OpenDirectory(parent, IfMissing::kGiveUp);
   if (directory) unlinkat(directory.get(), kFile, 0);
 }
 

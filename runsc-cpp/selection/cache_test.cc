@@ -115,6 +115,13 @@ TEST_F(CacheTest, OnlyAPlainFileInAPlainDirectory) {
   EXPECT_FALSE(WriteChoice(parent_, kKey, "ptrace"));
 }
 
+TEST_F(CacheTest, NothingIsMadeWhereOthersCanWrite) {
+  std::filesystem::remove_all(directory_);
+  ASSERT_EQ(chmod(parent_.c_str(), 01777), 0);
+  EXPECT_FALSE(WriteChoice(parent_, kKey, "ptrace"));
+  EXPECT_TRUE(std::filesystem::is_empty(parent_));
+}
+
 TEST_F(CacheTest, NowhereIsNoPlace) {
   for (const char* parent : {"", "relative", "/no/such/place", "/proc/self/status"}) {
     EXPECT_FALSE(WriteChoice(parent, kKey, "ptrace")) << parent;
