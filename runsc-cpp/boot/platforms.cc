@@ -5,13 +5,14 @@
 #include "absl/strings/str_cat.h"
 #include "platform/ptrace/ptrace.h"
 #include "platform/systrap/systrap.h"
+#include "runsc-cpp/filter/filter.h"
 
 namespace runsc {
 namespace {
 
 constexpr PlatformChoice kPlatforms[] = {
-    {"systrap", platform::systrap::Create, "FSGSBASE (of the processor and the host's kernel)"},
-    {"ptrace", platform::ptrace::Create, "PTRACE_SYSEMU"},
+    {"systrap", platform::systrap::Create, SentryFilter, "FSGSBASE (of the processor and the host's kernel)"},
+    {"ptrace", platform::ptrace::Create, TracingSentryFilter, "PTRACE_SYSEMU"},
 };
 
 }  // namespace

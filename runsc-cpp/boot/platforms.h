@@ -2,6 +2,8 @@
 #ifndef RUNSC_CPP_BOOT_PLATFORMS_H_
 #define RUNSC_CPP_BOOT_PLATFORMS_H_
 
+#include <linux/filter.h>
+
 #include <memory>
 #include <span>
 #include <string>
@@ -16,7 +18,8 @@ namespace runsc {
 struct PlatformChoice {
   absl::string_view name;
   base::Result<std::unique_ptr<platform::Platform>> (*create)(platform::stub::Options options);
-  absl::string_view needs;  // what the host lacks if `create` answers ENOSYS
+  std::span<const sock_filter> (*filter)();  // the sentry's under this platform
+  absl::string_view needs;                   // what the host lacks if `create` answers ENOSYS
 };
 
 // Stands for the fastest that works (runsc-cpp/selection), where a user names one.

@@ -94,7 +94,7 @@ base::Result<std::unique_ptr<platform::Platform>> CreateFake(platform::stub::Opt
 }
 
 template <Fault kFault>
-constexpr PlatformChoice kFake = {"fake", CreateFake<kFault>, "a flux capacitor"};
+constexpr PlatformChoice kFake = {"fake", CreateFake<kFault>, nullptr, "a flux capacitor"};
 
 }  // namespace runsc
 
