@@ -81,6 +81,7 @@ Event PtraceContext::Switch(AddressSpace& as, Registers& regs) {
   if (thread_ == nullptr || thread_->stub() != stub) {
     const Result<void> entered = EnterStub(stub);
     if (entered.Is(Errno::kESRCH)) return Dead(*stub);
+    if (entered.Is(Errno::kEPERM)) return DeadEvent{"ptrace is not permitted here"};
     if (!entered.ok()) {
       return DeadEvent{
           absl::StrFormat("no thread in stub process %d: %s", stub->pid(), base::ErrnoName(entered.error()))};

@@ -42,6 +42,9 @@
 #define STUB_FD_DONATED 4
 #define STUB_MAX_DONATED 60
 
+// Exit status of a stub whose own seccomp filter the host refused.
+#define STUB_STATUS_NO_SECCOMP 2
+
 // Offsets for the assembler; checked below.
 #define KEEPER_REQUEST_OPS 64
 #define KEEPER_OP_SIZE 64

@@ -129,6 +129,7 @@ std::optional<std::string> ChildDeath(pid_t pid) {
       nanosleep(&pause, nullptr);
       continue;
     }
+    if (info.si_code == CLD_EXITED && info.si_status == STUB_STATUS_NO_SECCOMP) return "could not get a seccomp filter";
     const char* const how = info.si_code == CLD_EXITED ? "exited with" : "was killed by signal";
     return absl::StrFormat("%s %d", how, info.si_status);
   }

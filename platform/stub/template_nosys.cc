@@ -133,7 +133,9 @@ void InstallHandlers() {
   Call(SYS_close_range, STUB_FD_DONATED, ~0u, 0);
   const sock_fprog prog = {sizeof(kFilter) / sizeof(kFilter[0]), const_cast<sock_filter*>(kFilter)};
   // SPEC_ALLOW: the guest is kept from nothing by a slower processor here.
-  if (Call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, Addr(&prog)) != 0) Exit(2);
+  if (Call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, Addr(&prog)) != 0) {
+    Exit(STUB_STATUS_NO_SECCOMP);
+  }
   const KeeperHello first_thread = region == 0
                                        ? CloneGuestThread(kThreadFlags, 0, 0)
                                        : CloneGuestThread(kTrappedThreadFlags, region, region + STUB_REGION_ALIVE);

@@ -67,7 +67,7 @@ class Sentry {
     MakeKernel();
     if (absl::Status s = MountAll(); !s.ok()) return s;
     StartThreads();
-    if (!InstallFilter(SentryFilter())) return absl::ErrnoToStatus(errno, "install the host filter");
+    if (!InstallFilter(platform_choice_->filter())) return absl::ErrnoToStatus(errno, "install the host filter");
     return absl::OkStatus();
   }
 
@@ -84,17 +84,17 @@ class Sentry {
         {.small_fd = std::move(small), .large_fd = base::UniqueFd(large_fd), .limit = config_.memory_limit});
     if (!memory.ok()) return Failed("map the memory file", memory.error());
     memory_ = *std::move(memory);
-    const PlatformChoice* const choice = FindPlatform(config_.platform);
-    if (choice == nullptr) return absl::InvalidArgumentError(absl::StrCat("no platform ", config_.platform));
+    platform_choice_ = FindPlatform(config_.platform);
+    if (platform_choice_ == nullptr) return absl::InvalidArgumentError(absl::StrCat("no platform ", config_.platform));
     Result<std::unique_ptr<platform::Platform>> made =
-        choice->create({.small_fd = small_fd,
-                        .large_fd = large_fd,
-                        .stub_template = *std::move(stub_template),
-                        .on_template_death = [this](std::string cause) { Die(std::move(cause)); },
-                        .on_stub_death =
-                            [this] {
-                              if (Kernel* kernel = running_kernel_.load()) kernel->KillLostProcesses();
-                            }});
+        platform_choice_->create({.small_fd = small_fd,
+                                  .large_fd = large_fd,
+                                  .stub_template = *std::move(stub_template),
+                                  .on_template_death = [this](std::string cause) { Die(std::move(cause)); },
+                                  .on_stub_death =
+                                      [this] {
+                                        if (Kernel* kernel = running_kernel_.load()) kernel->KillLostProcesses();
+                                      }});
     if (!made.ok()) return Failed(absl::StrCat("start the ", config_.platform, " platform"), made.error());
     platform_ = *std::move(made);
     return absl::OkStatus();
@@ -242,6 +242,7 @@ class Sentry {
   ControlThread control_;
   TableDispatcher dispatcher_;
   std::unique_ptr<MemoryFile> memory_;
+  const PlatformChoice* platform_choice_ = nullptr;
   std::unique_ptr<platform::Platform> platform_;
   std::shared_ptr<fsgofer::Client> gofer_;
   std::unique_ptr<Kernel> kernel_;

@@ -13,10 +13,13 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "runsc-cpp/boot/platforms.h"
 #include "runsc-cpp/cmd/command.h"
 #include "runsc-cpp/cmd/do_flags.h"
 #include "runsc-cpp/cmd/raw_terminal.h"
 #include "runsc-cpp/sandbox/supervise.h"
+#include "runsc-cpp/selection/cache.h"
+#include "runsc-cpp/selection/select.h"
 
 extern char** environ;
 
@@ -99,11 +102,16 @@ absl::StatusOr<SandboxConfig> MakeConfig(DoFlags flags) {
   config.cwd = std::move(flags.cwd);
   config.envp = Environment(flags.env);
   config.argv = std::move(flags.command);
-  config.platform = flags.platform;
+  config.platform = std::move(flags.platform);
   config.memory_limit = flags.memory;
   config.strace = flags.strace;
   config.log_level = flags.log_level;
   AddCaller(config);
+  if (config.platform == kAutoPlatform) {
+    absl::StatusOr<std::string> platform = SelectPlatform(CacheParent(), Platforms());
+    if (!platform.ok()) return platform.status();
+    config.platform = *std::move(platform);
+  }
   winsize size;
   if (isatty(STDIN_FILENO) && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) {
     config.rows = size.ws_row;

@@ -44,8 +44,9 @@ absl::Status Take(const char* flag, const char* value, DoFlags& flags) {
   } else if (name == "network") {
     if (text != "none") return Bad(name, text, "is not available; the only network yet is none");
   } else if (name == "platform") {
-    if (text != "ptrace" && text != "systrap")
-      return Bad(name, text, "is unknown; `runsc-cpp platforms` lists what there is");
+    if (text != kAutoPlatform && FindPlatform(text) == nullptr) {
+      return Bad(name, text, absl::StrCat("is unknown; use ", PlatformNames(), " (`runsc-cpp platforms` tries them)"));
+    }
     flags.platform = std::string(text);
   } else if (name == "log-level") {
     absl::StatusOr<uint32_t> level = ParseLogLevel(text);

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "runsc-cpp/boot/platforms.h"
 #include "runsc-cpp/sandbox/config.h"
 
 namespace runsc {
@@ -16,7 +17,7 @@ struct DoFlags {
   std::string cwd;  // empty: the caller's
   std::vector<std::string> env;
   std::vector<VolumeConfig> volumes;
-  std::string platform = "ptrace";
+  std::string platform = std::string(kAutoPlatform);
   uint64_t memory = 0;
   bool strace = false;
   uint32_t log_level = 2;

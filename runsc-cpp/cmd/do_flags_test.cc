@@ -32,13 +32,23 @@ TEST(ParseDoFlags, ErrorsNameTheFlagAndItsValue) {
                                                                      {{"--volume", "/a", "x"}, "HOST:GUEST"},
                                                                      {{"--cwd", "tmp", "x"}, "absolute"},
                                                                      {{"--env", "=x", "x"}, "NAME=VALUE"},
-                                                                     {{"--platform", "hvm", "x"}, "platforms"},
+                                                                     {{"--platform", "hvm", "x"}, PlatformNames()},
                                                                      {{"--bogus", "x"}, "unknown flag --bogus"},
                                                                      {{"--memory"}, "wants a value"},
                                                                      {{}, "no command"}}) {
     const auto flags = Parse(words);
     ASSERT_FALSE(flags.ok());
     EXPECT_NE(flags.status().message().find(part), absl::string_view::npos) << flags.status();
+  }
+}
+
+TEST(ParseDoFlags, EveryPlatformOfTheTableAndAutoByDefault) {
+  EXPECT_EQ(Parse({"x"})->platform, kAutoPlatform);
+  EXPECT_EQ(Parse({"--platform=auto", "x"})->platform, kAutoPlatform);
+  for (const PlatformChoice& choice : Platforms()) {
+    const auto flags = Parse({"--platform", std::string(choice.name), "x"});
+    ASSERT_TRUE(flags.ok()) << flags.status();
+    EXPECT_EQ(flags->platform, choice.name);
   }
 }
 

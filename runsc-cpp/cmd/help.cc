@@ -8,7 +8,7 @@ constexpr std::string_view kGeneral = R"(runsc-cpp runs programs in a sandbox wi
   runsc-cpp do [FLAGS] -- COMMAND [ARG...]   run a command; the host's files are
                                              seen, and never changed
   runsc-cpp debug --unimplemented [PID]      system calls that running sandboxes missed
-  runsc-cpp platforms                        ways to run guest code on this host
+  runsc-cpp platforms                        ways to run guest code here, measured
   runsc-cpp syscalls [--json]                every system call and how far it is supported
   runsc-cpp help [COMMAND]                   this, or a command's flags
   runsc-cpp --version
@@ -32,7 +32,8 @@ could not.
                         to the host unless ro; may be repeated
   --memory BYTES        memory for the guest, with K, M or G (default: the host's)
   --network none        no network but a loopback of its own (the only choice yet)
-  --platform NAME       how guest code runs; see `runsc-cpp platforms`
+  --platform NAME       how guest code runs; auto (default) takes the fastest that
+                        works; `runsc-cpp platforms` lists and measures them
   --strace              print each system call to stderr
   --log-level LEVEL     debug, info, warning (default) or error
 )";

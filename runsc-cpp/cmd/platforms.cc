@@ -1,49 +1,45 @@
-#include <signal.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "runsc-cpp/boot/platforms.h"
 #include "runsc-cpp/cmd/command.h"
+#include "runsc-cpp/selection/cache.h"
+#include "runsc-cpp/selection/select.h"
 
 namespace runsc {
 namespace {
 
-constexpr int kSysemu = 31;  // PTRACE_SYSEMU
+constexpr char kRow[] = "%-8s %s\n";
 
-// Whether a child can be run under SYSEMU: stops it at its first system call.
-std::string TryPtrace() {
-  const pid_t child = fork();
-  if (child < 0) return absl::StrCat("no: fork: ", strerror(errno));
-  if (child == 0) {
-    if (ptrace(PTRACE_TRACEME, 0, 0, 0) != 0) _exit(1);
-    raise(SIGSTOP);
-    (void)getppid();
-    _exit(2);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  std::string answer = "yes";
-  if (!WIFSTOPPED(status)) {
-    answer = "no: ptrace is not permitted here";
-  } else if (ptrace(static_cast<__ptrace_request>(kSysemu), child, 0, 0) != 0) {
-    answer = absl::StrCat("no: PTRACE_SYSEMU: ", strerror(errno));
-  } else if (waitpid(child, &status, 0) != child || !WIFSTOPPED(status)) {
-    answer = "no: PTRACE_SYSEMU does not stop at system calls";
-  }
-  kill(child, SIGKILL);
-  waitpid(child, &status, 0);
-  return answer;
+std::string Describe(const Measurement& one) {
+  if (!one.ns_per_call.ok()) return absl::StrCat("no: ", one.ns_per_call.status().message());
+  return absl::StrFormat("yes, %.1f us per system call", static_cast<double>(*one.ns_per_call) / 1000);
+}
+
+std::string DescribeCache(bool remembered, const std::optional<std::string>& before) {
+  std::string text = remembered ? "remembered until the next boot" : "not remembered: each start measures anew";
+  if (before) absl::StrAppend(&text, "; it was ", *before, " before");
+  return text;
 }
 
 }  // namespace
 
 int PlatformsCommand(int argc, char**) {
   if (argc != 0) return Fail("platforms", "takes no arguments");
-  Print(absl::StrCat("ptrace   ", TryPtrace(), " (works everywhere; the default)\n"));
+  const std::string cache = CacheParent();
+  const std::optional<std::string> before = RememberedPlatform(cache, Platforms());
+  const std::vector<Measurement> all = MeasurePlatforms(Platforms());
+  for (const Measurement& one : all) Print(absl::StrFormat(kRow, one.platform, Describe(one)));
+  const Measurement* const fastest = Fastest(all);
+  if (fastest == nullptr) {
+    Print(absl::StrFormat(kRow, kAutoPlatform, "none"));
+    return kExitFailure;
+  }
+  const std::string rest = DescribeCache(RememberFastest(cache, all), before);
+  Print(absl::StrFormat(kRow, kAutoPlatform, absl::StrCat("takes ", fastest->platform, " (", rest, ")")));
   return 0;
 }
 

@@ -11,6 +11,9 @@ namespace {
 constexpr sock_filter kSentry[] = {
 #include "runsc-cpp/filter/sentry_filter.inc"
 };
+constexpr sock_filter kTracingSentry[] = {
+#include "runsc-cpp/filter/tracing_sentry_filter.inc"
+};
 constexpr sock_filter kGofer[] = {
 #include "runsc-cpp/filter/gofer_filter.inc"
 };
@@ -18,6 +21,7 @@ constexpr sock_filter kGofer[] = {
 }  // namespace
 
 std::span<const sock_filter> SentryFilter() { return kSentry; }
+std::span<const sock_filter> TracingSentryFilter() { return kTracingSentry; }
 std::span<const sock_filter> GoferFilter() { return kGofer; }
 
 bool InstallFilter(std::span<const sock_filter> filter) {

@@ -8,7 +8,9 @@
 
 namespace runsc {
 
+// Without ptrace, which most platforms have no use for; and with it.
 std::span<const sock_filter> SentryFilter();
+std::span<const sock_filter> TracingSentryFilter();
 std::span<const sock_filter> GoferFilter();
 
 // For every thread of the calling process, for ever. False: errno says why.

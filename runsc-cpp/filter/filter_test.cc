@@ -94,10 +94,19 @@ std::vector<seccomp_data> Probes(std::span<const FilterRule> policy, int number)
   return probes;
 }
 
-class FilterTest : public testing::TestWithParam<bool> {
+struct Subject {
+  const char* name;
+  std::span<const sock_filter> (*filter)();
+  std::span<const FilterRule> (*policy)();
+};
+constexpr Subject kSubjects[] = {{"Sentry", SentryFilter, SentryPolicy},
+                                 {"TracingSentry", TracingSentryFilter, TracingSentryPolicy},
+                                 {"Gofer", GoferFilter, GoferPolicy}};
+
+class FilterTest : public testing::TestWithParam<Subject> {
  protected:
-  std::span<const sock_filter> filter() const { return GetParam() ? SentryFilter() : GoferFilter(); }
-  std::span<const FilterRule> policy() const { return GetParam() ? SentryPolicy() : GoferPolicy(); }
+  std::span<const sock_filter> filter() const { return GetParam().filter(); }
+  std::span<const FilterRule> policy() const { return GetParam().policy(); }
 };
 
 TEST_P(FilterTest, EveryNumberAndArgumentRuleAsThePolicySays) {
@@ -164,11 +173,20 @@ TEST_P(FilterTest, EveryRuleHasAReason) {
   for (const FilterRule& rule : policy()) EXPECT_GT(std::strlen(rule.reason), 3u) << rule.number;
 }
 
-INSTANTIATE_TEST_SUITE_P(Both, FilterTest, testing::Bool(),
-                         [](const auto& info) { return info.param ? "Sentry" : "Gofer"; });
+INSTANTIATE_TEST_SUITE_P(All, FilterTest, testing::ValuesIn(kSubjects),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(SentryPolicy, TracesOnlyWhereThePlatformDoes) {
+  seccomp_data data{};
+  data.nr = __NR_ptrace;
+  data.arch = AUDIT_ARCH_X86_64;
+  EXPECT_EQ(Evaluate(SentryFilter(), data), SECCOMP_RET_KILL_PROCESS);
+  EXPECT_EQ(Evaluate(TracingSentryFilter(), data), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(SentryPolicy().size() + 1, TracingSentryPolicy().size());
+}
 
 TEST(SentryPolicy, OpensNoPathAndMakesNoDescriptorFromOne) {
-  for (const FilterRule& rule : SentryPolicy()) {
+  for (const FilterRule& rule : TracingSentryPolicy()) {
     for (const int number : {__NR_openat, __NR_openat2, __NR_readlinkat, __NR_mkdirat, __NR_unlinkat, __NR_linkat,
                              __NR_memfd_create, __NR_name_to_handle_at, __NR_open_by_handle_at}) {
       EXPECT_NE(rule.number, number) << rule.reason;

@@ -44,6 +44,8 @@ constexpr FilterRule Refuse(int number, const char* reason) {
 }
 
 std::span<const FilterRule> SentryPolicy();
+// Those of SentryPolicy, and ptrace.
+std::span<const FilterRule> TracingSentryPolicy();
 std::span<const FilterRule> GoferPolicy();
 
 }  // namespace runsc

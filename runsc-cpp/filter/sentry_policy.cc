@@ -5,6 +5,8 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include <iterator>
+
 #include "runsc-cpp/filter/policy.h"
 
 namespace runsc {
@@ -14,6 +16,7 @@ namespace {
 constexpr uint64_t kThreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
                                   CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
 
+// The last rules are for a platform that needs them.
 constexpr FilterRule kPolicy[] = {
     // --- Threads: one a guest thread, and a few of our own ---
     Allow(__NR_clone, "pthread_create: a thread, never a process", Masked(0, ~uint64_t{0xff}, kThreadFlags)),
@@ -54,7 +57,6 @@ constexpr FilterRule kPolicy[] = {
     Allow(__NR_restart_syscall, "the host restarts an interrupted wait by it"),
 
     // --- The platform ---
-    Allow(__NR_ptrace, "the ptrace platform: stubs are the only processes within reach"),
     Allow(__NR_wait4, "stops of stub threads"),
     Allow(__NR_waitid, "stops and deaths of stubs"),
 
@@ -95,10 +97,15 @@ constexpr FilterRule kPolicy[] = {
     Allow(__NR_clock_nanosleep, "the timer thread; the pause before a kill"),
     Allow(__NR_nanosleep, "the same"),
     Allow(__NR_getrandom, "getrandom of a guest, AT_RANDOM, layout"),
+
+    // --- Under the ptrace platform alone ---
+    Allow(__NR_ptrace, "the ptrace platform: stubs are the only processes within reach"),
 };
+constexpr size_t kOfTracing = 1;
 
 }  // namespace
 
-std::span<const FilterRule> SentryPolicy() { return kPolicy; }
+std::span<const FilterRule> SentryPolicy() { return std::span(kPolicy).first(std::size(kPolicy) - kOfTracing); }
+std::span<const FilterRule> TracingSentryPolicy() { return kPolicy; }
 
 }  // namespace runsc

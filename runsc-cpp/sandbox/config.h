@@ -34,8 +34,8 @@ struct SandboxConfig {
   std::string root;  // host directory that becomes the read-only lower layer
   std::vector<VolumeConfig> volumes;
   std::string hostname;
-  std::string platform = "ptrace";
-  uint64_t memory_limit = 0;  // bytes; 0: the host's memory
+  std::string platform = "auto";  // to be replaced (selection/select.h) before the launch
+  uint64_t memory_limit = 0;      // bytes; 0: the host's memory
   uint32_t cpu_count = 1;
   bool strace = false;
   uint32_t log_level = 2;

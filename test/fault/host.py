@@ -6,6 +6,7 @@ import tempfile
 import time
 
 SHARED_DIRECTORIES = ("/tmp", "/dev/shm", "/run", "/var/tmp")
+REMEMBERED = "/run/runsc-cpp"  # the platform's choice, kept until the next boot
 CLONE_NEWNS = 0x20000
 MS_BIND, MS_REC, MS_SLAVE = 4096, 16384, 1 << 19
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
@@ -161,7 +162,7 @@ class Before:
             except OSError:
                 continue
             files |= {os.path.join(directory, name) for name in names if self._private or "runsc" in name}
-        return files
+        return files - {REMEMBERED}
 
     def leftovers(self, processes, namespaces, within=0.0):
         """What is still there, as words; waits up to `within` seconds for it to go. `processes` maps to start times."""

@@ -75,6 +75,7 @@ def kill_child_stub(context, child, program, settle=0.3):
     with context.run(["bash", "-c", STUB_SCRIPT.format(child=child)]) as sandbox:
         sandbox.wait_for_output(b"started\n")
         time.sleep(settle)
+        wait_until(lambda: sandbox.stubs_running(program), 10, f"a stub that runs {program}")
         stubs = sandbox.stubs_running(program)
         check(stubs, f"no stub runs {program}")
         os.kill(max(stubs, key=lambda pid: host.stat_of(pid)[3]), signal.SIGKILL)  # the one with the most work done

@@ -20,6 +20,7 @@ void Dump(const char* name, std::span<const runsc::FilterRule> policy) {
 }  // namespace
 
 int main() {
-  Dump("sentry", runsc::SentryPolicy());
+  // The longer one; the host itself kills for ptrace under the other.
+  Dump("sentry", runsc::TracingSentryPolicy());
   Dump("gofer", runsc::GoferPolicy());
 }

@@ -52,7 +52,7 @@ EXTRA = {
 
 # to -> the only prefixes that may include it, whatever the columns say.
 ONLY_FROM = {
-    "platform/stub/": ("platform/", "runsc-cpp/boot/"),
+    "platform/stub/": ("platform/", "runsc-cpp/boot/", "runsc-cpp/selection/"),
     "platform/ptrace/": ("runsc-cpp/boot/",),
     "platform/systrap/": ("runsc-cpp/boot/",),
     "platform/kvm/": ("runsc-cpp/boot/",),
