@@ -149,6 +149,14 @@ class Context {
   virtual Result<void> GetFpState(sentry::arch::FpState& out) = 0;
   virtual void SetFpState(const sentry::arch::FpState& state) = 0;
 
+  // Calls that have one answer until something happens (getpid, getuid): the platform
+  // may give it on the guest's side from now on, whatever the arguments. Dropped if
+  // answers were forgotten since `generation` was read, before the answer was made up.
+  // By the task's own thread; Forget by any.
+  virtual uint32_t answers_generation() const { return 0; }
+  virtual void RememberAnswer(uint32_t /*number*/, uint64_t /*value*/, uint32_t /*generation*/) {}
+  virtual void ForgetAnswers() {}
+
   // The host thread is about to sleep, for another reason than this context's.
   virtual void WillBlock() {}
 

@@ -13,9 +13,10 @@
 #define STUB_REGIONS_END 0x7ffff0000000
 #define STUB_END 0x7ffffffff000
 
-// A trapped thread's region: its signal stack, and at the end the words that it and
-// the sentry exchange (platform/systrap/region.h).
+// A trapped thread's region: a page that the stub can only read, its signal stack, and
+// at the end the words that it and the sentry exchange (platform/systrap/region.h).
 #define STUB_REGION_SIZE 16384
+#define STUB_REGION_READ_ONLY 4096
 // In the region: not 0 while the thread lives; the host clears it (CLONE_CHILD_CLEARTID).
 #define STUB_REGION_ALIVE (STUB_REGION_SIZE - 8)
 

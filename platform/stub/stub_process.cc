@@ -295,7 +295,11 @@ Result<uint32_t> StubProcess::MapSlot(uint64_t address, int prot) {
                       {address, STUB_REGION_SIZE, static_cast<uint64_t>(prot), MAP_SHARED | MAP_FIXED, STUB_FD_REGIONS,
                        uint64_t{slot} * STUB_REGION_SIZE},
                       0};
-  const Result<uint32_t> mapped = Call(1, Answer::kStatus, {});
+  size_t count = 1;
+  if ((prot & PROT_WRITE) != 0) {
+    request_->ops[count++] = {SYS_mprotect, {address, STUB_REGION_READ_ONLY, PROT_READ}, 0};
+  }
+  const Result<uint32_t> mapped = Call(count, Answer::kStatus, {});
   if (mapped.ok()) return slot;
   regions_->GiveSlot(slot);
   return mapped.error();

@@ -128,6 +128,7 @@ void InstallHandlers() {
     const long mapped = Call(SYS_mmap, STUB_REGIONS, STUB_REGION_SIZE, kProtRead | kProtWrite, kMapShared | kMapFixed,
                              STUB_FD_REGIONS, static_cast<long>(request.region) * STUB_REGION_SIZE);
     if (mapped != STUB_REGIONS) Exit(6);
+    if (Call(SYS_mprotect, STUB_REGIONS, STUB_REGION_READ_ONLY, kProtRead) != 0) Exit(7);
     *reinterpret_cast<volatile uint32_t*>(STUB_REGIONS + STUB_REGION_ALIVE) = 1;
   }
   Call(SYS_close_range, STUB_FD_DONATED, ~0u, 0);

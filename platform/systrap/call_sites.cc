@@ -50,6 +50,7 @@ std::optional<CallSite> SystrapAddressSpace::Find(std::span<const std::byte> pag
   if (site[0] != std::byte{0xb8} || site[5] != std::byte{0x0f} || site[6] != std::byte{0x05}) return std::nullopt;
   uint32_t number;
   memcpy(&number, site + 1, sizeof(number));
+  if (number >= REGION_MAX_ANSWERS) return std::nullopt;
   const std::optional<uint32_t> slot = slots_.Take();
   if (!slot) return std::nullopt;
   return CallSite{static_cast<uint16_t>(behind - CallSite::kSize), number, *slot};

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/mutex.h"
 #include "platform/platform.h"
@@ -26,6 +27,9 @@ class SystrapContext : public Context {
   void Kick() override;
   Result<void> GetFpState(sentry::arch::FpState& out) override;
   void SetFpState(const sentry::arch::FpState& state) override;
+  uint32_t answers_generation() const override { return generation_.load(std::memory_order_seq_cst); }
+  void RememberAnswer(uint32_t number, uint64_t value, uint32_t generation) override;
+  void ForgetAnswers() override;
   void WillBlock() override;
   void Release() override;
 
@@ -64,6 +68,8 @@ class SystrapContext : public Context {
   // Rank: kLeaf. Keeps the thread from going under a Kick.
   base::RankedMutex<base::LockRank::kLeaf> kick_mu_;
   TrappedThread* kick_thread_ ABSL_GUARDED_BY(kick_mu_) = nullptr;
+  std::atomic<uint32_t> generation_ = 0;
+  std::vector<uint32_t> answered_ ABSL_GUARDED_BY(kick_mu_);  // numbers with an answer
 };
 
 }  // namespace platform::systrap

@@ -1,5 +1,6 @@
 // What a trapped guest thread and the sentry exchange: the words at the end of the
-// thread's region (platform/stub/layout.h). Below them lies the stack of its signal
+// thread's region (platform/stub/layout.h). At its start is a page that the stub can
+// only read, of answers to calls; then comes the stack of its signal
 // handler (trap_entry.S), and on it, while the thread waits, the signal frame with
 // the guest's registers, which the sentry reads and writes in place.
 //
@@ -11,6 +12,10 @@
 #include "platform/stub/layout.h"
 
 #define REGION_WORDS (STUB_REGION_SIZE - 512)
+// By the number of the call: 0, or its answer and one.
+#define REGION_ANSWERS 0
+#define REGION_MAX_ANSWERS (STUB_REGION_READ_ONLY / 8)
+#define REGION_STACK STUB_REGION_READ_ONLY
 
 // Offsets in the region, for the assembler; checked below.
 #define REGION_TURN (REGION_WORDS + 0)

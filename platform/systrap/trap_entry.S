@@ -22,9 +22,10 @@
     .globl TrappedThreadStart
 TrappedThreadStart:                     // r9: the region
     movq %r9, %rbx
-    movq %rbx, REGION_SCRATCH(%rbx)     // stack_t: all of the region below the words
+    leaq REGION_STACK(%rbx), %rax       // stack_t: up to the words
+    movq %rax, REGION_SCRATCH(%rbx)
     movq $0, REGION_SCRATCH+8(%rbx)
-    movq $REGION_WORDS, REGION_SCRATCH+16(%rbx)
+    movq $REGION_WORDS-REGION_STACK, REGION_SCRATCH+16(%rbx)
     leaq REGION_SCRATCH(%rbx), %rdi
     xorl %esi, %esi
     movl $SYS_sigaltstack, %eax
@@ -212,6 +213,15 @@ preempted:                              // the bases in the region are newer tha
 // does, and the number in eax. Nothing else may change but r11.
     .globl CallEntry
 CallEntry:
+    // An answer that stands (sentry/syscalls: steady rows), without touching the flags.
+    movq %rcx, %r11
+    movq %gs:REGION_ANSWERS-REGION_WORDS(,%rax,8), %rcx
+    jrcxz 1f
+    leaq -1(%rcx), %rax
+    movq %r11, %rcx
+    jmp *%rcx
+1:
+    movq %r11, %rcx
     movq %rsp, %gs:CALL_RSP - REGION_WORDS
     movq %gs:REGION_SELF - REGION_WORDS, %rsp  // the top of the handler's stack
     pushfq

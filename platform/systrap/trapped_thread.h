@@ -60,6 +60,11 @@ class TrappedThread {
   bool Read(Trap& trap, sentry::arch::Registers& regs);
   bool GetFpState(sentry::arch::FpState& out);
 
+  // Calls that the stub answers by itself, by number; below kMaxAnswers.
+  static constexpr uint32_t kMaxAnswers = REGION_MAX_ANSWERS;
+  void SetAnswer(uint32_t number, uint64_t value) { Answer(number).store(value + 1, std::memory_order_relaxed); }
+  void ClearAnswer(uint32_t number) { Answer(number).store(0, std::memory_order_seq_cst); }
+
   // Of a thread that stopped in a trampoline: rcx before it.
   uint64_t site_rcx() const { return words_.site_rcx.load(std::memory_order_relaxed); }
 
@@ -80,6 +85,9 @@ class TrappedThread {
   // Where the words are in the stub; the thread's GS while the guest has none.
   uint64_t Self() const { return thread_.region_address + REGION_WORDS; }
   void GiveTurn(uint32_t command);
+  std::atomic_ref<uint64_t> Answer(uint32_t number) const {
+    return std::atomic_ref(reinterpret_cast<uint64_t*>(thread_.region + REGION_ANSWERS)[number]);
+  }
   void ReadCall(sentry::arch::Registers& regs);
   // Whether `regs` differs from what a call left in rax only.
   bool IsReturn(const sentry::arch::Registers& regs) const;

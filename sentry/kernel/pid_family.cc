@@ -97,6 +97,7 @@ void PidTable::ForgetChildrenOf(Task& task) {
     child->family_->parent = nullptr;
     child->family_->exit_signal = abi::kSigChld;
     if (reaper) AdoptLocked(*reaper, reaper_task.get(), child);
+    for (const RefPtr<Task>& task : child->tasks()) task->context().ForgetAnswers();
     if (child->family_->zombie && NotifyParentLocked(*child)) freed.push_back(ReleaseLocked(*child));
     // The dying parent was perhaps the child's group's tie to its session.
     KillOrphanedLocked(*child, &group);

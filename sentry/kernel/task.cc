@@ -94,8 +94,11 @@ void Task::SetFs(RefPtr<FsContext> fs) {
   std::swap(fs_, fs);
 }
 void Task::SetCreds(RefPtr<Credentials> creds) {
-  MutexLock lock(resources_mu_);
-  std::swap(creds_, creds);
+  {
+    MutexLock lock(resources_mu_);
+    std::swap(creds_, creds);
+  }
+  context_->ForgetAnswers();
 }
 void Task::SetMounts(RefPtr<MountNamespace> mounts) {
   MutexLock lock(resources_mu_);

@@ -113,6 +113,7 @@ struct SyscallRow {
   PrintFn print;        // null: missing
   Errno missing_errno;  // what a kernel without the call says
   const char* note;
+  bool steady = false;  // without arguments, and the same answer until Task::ForgetAnswers
 };
 
 // Every system call of x86-64, by number.

@@ -16,7 +16,15 @@ SyscallResult TableDispatcher::Dispatch(Task& task) {
   const SyscallArgs args = {regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9};
   if (options_.strace) [[unlikely]]
     return Traced(task, *row, args);
+  if (row->steady) return Steady(task, *row, args);
   return row->call(task, args);
+}
+
+SyscallResult TableDispatcher::Steady(Task& task, const SyscallRow& row, const SyscallArgs& args) {
+  const uint32_t generation = task.context().answers_generation();
+  SyscallResult result = row.call(task, args);
+  if (const uint64_t* value = result.value_if()) task.context().RememberAnswer(row.number, *value, generation);
+  return result;
 }
 
 SyscallResult TableDispatcher::Missing(Task& task, uint64_t number, const SyscallRow* row) {

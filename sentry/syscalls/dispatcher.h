@@ -29,6 +29,7 @@ class TableDispatcher final : public SyscallDispatcher {
  private:
   static constexpr size_t kMaxNumber = 512;
   SyscallResult Missing(Task& task, uint64_t number, const SyscallRow* row);
+  SyscallResult Steady(Task& task, const SyscallRow& row, const SyscallArgs& args);
   SyscallResult Traced(Task& task, const SyscallRow& row, const SyscallArgs& args);
 
   const Options options_;

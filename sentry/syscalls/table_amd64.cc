@@ -9,6 +9,12 @@ constexpr SyscallRow Full(uint16_t number, const char* name) {
   return {number, name, Support::kFull, &Thunk<Fn>, &PrintThunk<Fn>, Errno::kENOSYS, ""};
 }
 template <auto Fn>
+constexpr SyscallRow Steady(uint16_t number, const char* name) {
+  SyscallRow row = Full<Fn>(number, name);
+  row.steady = true;
+  return row;
+}
+template <auto Fn>
 constexpr SyscallRow Partial(uint16_t number, const char* name, const char* note) {
   return {number, name, Support::kPartial, &Thunk<Fn>, &PrintThunk<Fn>, Errno::kENOSYS, note};
 }
@@ -57,7 +63,7 @@ constexpr SyscallRow kTable[] = {
     Full<&SysGetitimer>(36, "getitimer"),
     Full<&SysAlarm>(37, "alarm"),
     Full<&SysSetitimer>(38, "setitimer"),
-    Full<&SysGetpid>(39, "getpid"),
+    Steady<&SysGetpid>(39, "getpid"),
     Full<&SysSendfile>(40, "sendfile"),
     Partial<&SysSocket>(41, "socket", "AF_UNIX only"),
     Full<&SysConnect>(42, "connect"),
@@ -120,15 +126,15 @@ constexpr SyscallRow kTable[] = {
     Full<&SysSysinfo>(99, "sysinfo"),
     Full<&SysTimes>(100, "times"),
     Missing(101, "ptrace", Errno::kEPERM),
-    Full<&SysGetuid>(102, "getuid"),
+    Steady<&SysGetuid>(102, "getuid"),
     Partial<&SysSyslog>(103, "syslog", "sizes and an empty log"),
-    Full<&SysGetgid>(104, "getgid"),
+    Steady<&SysGetgid>(104, "getgid"),
     Full<&SysSetuid>(105, "setuid"),
     Full<&SysSetgid>(106, "setgid"),
-    Full<&SysGeteuid>(107, "geteuid"),
-    Full<&SysGetegid>(108, "getegid"),
+    Steady<&SysGeteuid>(107, "geteuid"),
+    Steady<&SysGetegid>(108, "getegid"),
     Full<&SysSetpgid>(109, "setpgid"),
-    Full<&SysGetppid>(110, "getppid"),
+    Steady<&SysGetppid>(110, "getppid"),
     Full<&SysGetpgrp>(111, "getpgrp"),
     Full<&SysSetsid>(112, "setsid"),
     Full<&SysSetreuid>(113, "setreuid"),
@@ -204,7 +210,7 @@ constexpr SyscallRow kTable[] = {
     Missing(183, "afs_syscall"),
     Missing(184, "tuxcall"),
     Missing(185, "security"),
-    Full<&SysGettid>(186, "gettid"),
+    Steady<&SysGettid>(186, "gettid"),
     Full<&SysReadahead>(187, "readahead"),
     Full<&SysSetxattr>(188, "setxattr"),
     Full<&SysLsetxattr>(189, "lsetxattr"),
