@@ -42,7 +42,7 @@ call_site_pause:
 )");
 extern "C" {
 long call_site_getpgid(long pid);
-extern char call_site_getpgid_syscall[][];
+extern char call_site_getpgid_syscall[];
 long call_site_getuid();
 long call_site_getpid();
 long call_site_getppid();
