@@ -168,6 +168,8 @@ struct PlatformInfo {
   std::string name;
   // Where each stub lies; guest mappings never reach it (>= kMaxUserAddr).
   UserRange reserved;
+  // Where in each address space the host's vDSO lies, for our own to call; 0: nowhere.
+  uint64_t host_vdso = 0;
 };
 
 class Platform {

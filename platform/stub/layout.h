@@ -9,6 +9,9 @@
 #define STUB_BASE 0x7fffe0000000
 #define STUB_IMAGE_END 0x7fffe0100000
 #define STUB_REQUEST_PAGE 0x7fffe0200000
+// Where the host's vDSO begins, with the pages of its clocks below; if it could be
+// moved there.
+#define STUB_VDSO 0x7fffe0300000
 #define STUB_REGIONS 0x7fffe0400000
 #define STUB_REGIONS_END 0x7ffff0000000
 #define STUB_END 0x7ffffffff000

@@ -13,6 +13,7 @@ constexpr size_t kMaxVmaBudget = 30000;
 }  // namespace
 
 Result<StubPlatform::Parts> StubPlatform::MakeParts(Options options, StubMode mode) {
+  const bool has_vdso = options.stub_template.has_vdso;
   const size_t vma_budget = std::min(kMaxVmaBudget, options.stub_template.max_mappings / 2);
   std::unique_ptr<StubPool> pool =
       TRY(StubPool::Create(std::move(options.stub_template), {options.small_fd, options.large_fd}, mode));
@@ -30,7 +31,7 @@ Result<StubPlatform::Parts> StubPlatform::MakeParts(Options options, StubMode mo
                                                                 .on_deaths = std::move(on_deaths),
                                                                 .on_tick = std::move(on_tick)}));
   // The placement's thread uses the pool: as the later member it goes first.
-  return Parts{std::move(pool), std::move(placement), vma_budget};
+  return Parts{std::move(pool), std::move(placement), vma_budget, has_vdso};
 }
 
 }  // namespace platform::stub

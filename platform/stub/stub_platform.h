@@ -60,10 +60,12 @@ class StubPlatform : public Platform {
     std::unique_ptr<StubPool> pool;
     std::unique_ptr<Placement> placement;
     size_t vma_budget;
+    bool has_vdso;
   };
   static Result<Parts> MakeParts(Options options, StubMode mode);
   StubPlatform(std::string name, Parts parts)
-      : info_{std::move(name), {UserAddr(STUB_BASE), UserAddr(STUB_END)}}, parts_(std::move(parts)) {}
+      : info_{std::move(name), {UserAddr(STUB_BASE), UserAddr(STUB_END)}, parts.has_vdso ? uint64_t{STUB_VDSO} : 0},
+        parts_(std::move(parts)) {}
   Placement& placement() { return *parts_.placement; }
   StubPool& pool() { return *parts_.pool; }
   size_t vma_budget() const { return parts_.vma_budget; }

@@ -112,7 +112,10 @@ Result<TemplateHandle> StartTemplate(int small_fd, int large_fd) {
     theirs.reset();
     NewStubReply hello = {};
     const ssize_t n = TEMP_FAILURE_RETRY(read(handle.control.get(), &hello, sizeof(hello)));
-    if (n == sizeof(hello) && hello.slot == kTemplateReady) return handle;
+    if (n == sizeof(hello) && hello.slot == kTemplateReady) {
+      handle.has_vdso = hello.pid != 0;
+      return handle;
+    }
     kill(handle.pid, SIGKILL);
     TEMP_FAILURE_RETRY(waitpid(handle.pid, &status, 0));
     if (WIFEXITED(status)) break;  // it says why; only a death in exec is worth another try

@@ -18,6 +18,7 @@ struct TemplateHandle {
   base::UniqueFd control;   // requests for stubs; end of file ends the template
   base::UniqueFd requests;  // memfd of the keepers' request pages
   base::UniqueFd regions;   // memfd of the trapped threads' regions
+  bool has_vdso = false;    // the host's vDSO is at STUB_VDSO in each stub
   // vm.max_map_count, read here since the sentry opens no path later.
   size_t max_mappings = 65530;
 };

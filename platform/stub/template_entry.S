@@ -13,6 +13,7 @@
     .globl _start
 _start:
     xorl %ebp, %ebp
+    movq %rsp, %rdi
     leaq stub_stack_top(%rip), %rsp
     call TemplateMain
     ud2

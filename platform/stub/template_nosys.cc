@@ -198,19 +198,56 @@ void DropPrivileges() {
   Call(SYS_setrlimit, 4 /* RLIMIT_CORE */, Addr(no_core));
 }
 
+// Where exec put the vDSO, from its stack; 0: nowhere.
+uint64_t FindVdso(const uint64_t* stack) {
+  constexpr uint64_t kAtSysinfoEhdr = 33;
+  const uint64_t* p = stack + 1 + *stack + 1;  // argc, argv, null
+  while (*p++ != 0) {
+  }
+  for (; p[0] != 0; p += 2) {
+    if (p[0] == kAtSysinfoEhdr) return p[1];
+  }
+  return 0;
+}
+
+// Moves a whole mapping that ends at `end` to where it then ends at `to`; how long it
+// was, 0 if there is none. (The host moves these mappings as a whole or not at all.)
+uint64_t MoveMapping(uint64_t end, uint64_t to, bool begins_there) {
+  constexpr uint64_t kPage = 4096, kMaxPages = 16;
+  constexpr long kMayMove = 1, kFixed = 2;
+  for (uint64_t size = kPage; size <= kMaxPages * kPage; size += kPage) {
+    const uint64_t from = begins_there ? end : end - size, target = begins_there ? to : to - size;
+    const long moved = Call(SYS_mremap, static_cast<long>(from), static_cast<long>(size), static_cast<long>(size),
+                            kMayMove | kFixed, static_cast<long>(target));
+    if (moved == static_cast<long>(target)) return size;
+  }
+  return 0;
+}
+
+// Keeps the host's vDSO: text, and its data below in one mapping or more.
+bool KeepVdso(uint64_t vdso) {
+  if (vdso == 0) return false;
+  if (MoveMapping(vdso, STUB_VDSO, true) == 0) return false;
+  uint64_t moved = 0;
+  while (const uint64_t size = MoveMapping(vdso - moved, STUB_VDSO - moved, false)) moved += size;
+  return moved > 0;
+}
+
 }  // namespace
 
-extern "C" [[noreturn]] void TemplateMain() {
+extern "C" [[noreturn]] void TemplateMain(const uint64_t* stack) {
   SetName("runsc-template");
   // A terminal's ^C and the like are the sentry's affair.
   const uint64_t all = ~uint64_t{0};
   Call(SYS_rt_sigprocmask, kSigBlock, Addr(&all), 0, sizeof(all));
   DropPrivileges();
-  // The stack, vDSO and vvar of exec: guests get the whole space below the stub.
-  // (A host that seals its vDSO keeps it; then it lies where exec put it.)
+  // Guests get the whole space below the stub: its own stack goes. (A host that seals
+  // its vDSO keeps it; then it lies where exec put it.)
+  const bool vdso = KeepVdso(FindVdso(stack));
   Call(SYS_munmap, 0, STUB_BASE);
-  Call(SYS_munmap, STUB_IMAGE_END, STUB_END - STUB_IMAGE_END);
-  Reply({kTemplateReady, 0, 0}, -1);
+  Call(SYS_munmap, STUB_IMAGE_END, (vdso ? STUB_REQUEST_PAGE : STUB_END) - STUB_IMAGE_END);
+  Call(SYS_munmap, STUB_REGIONS, STUB_END - STUB_REGIONS);
+  Reply({kTemplateReady, 0, vdso}, -1);
   for (;;) {
     NewStubRequest request;
     const long got = Call(SYS_read, STUB_FD_SOCKET, Addr(&request), sizeof(request));

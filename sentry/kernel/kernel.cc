@@ -26,7 +26,7 @@ Kernel::Kernel(Options options)
 // Programs run without one, only slower; so a failure is no end.
 void Kernel::PrepareVdso() {
   if (!options_.memory_file) return;
-  Result<Vdso> vdso = MakeVdso(*options_.memory_file);
+  Result<Vdso> vdso = MakeVdso(*options_.memory_file, options_.platform != nullptr ? platform().info().host_vdso : 0);
   if (!vdso.ok()) {
     LOG(kWarning, "no vDSO: errno %d", static_cast<int>(vdso.error()));
     return;

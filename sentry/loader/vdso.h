@@ -11,7 +11,8 @@ struct Vdso {
   RefPtr<Mappable> image;
   uint64_t size = 0;  // page multiple
 };
-Result<Vdso> MakeVdso(MemoryFile& memory_file);
+// `host_vdso`: platform::PlatformInfo's.
+Result<Vdso> MakeVdso(MemoryFile& memory_file, uint64_t host_vdso);
 
 }  // namespace sentry
 
