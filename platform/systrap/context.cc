@@ -27,10 +27,6 @@ SyscallEvent Call(Registers& regs) {
   return {};
 }
 
-// A thread that does not answer a kick for so many checks of 100 ms is killed. (A
-// loaded host may keep one from its processor for some of them.)
-constexpr int kKickChecks = 20;
-
 // Of a page fault's error code.
 constexpr uint64_t kFaultWrite = 2, kFaultFetch = 16;
 constexpr uint64_t kPageFault = 14;
@@ -46,7 +42,7 @@ MemoryProtection AccessOf(const Trap& trap) {
 
 Result<void> SystrapContext::EnterStub(const std::shared_ptr<stub::StubProcess>& stub) {
   Release();
-  thread_ = TRY(TrappedThread::Start(stub));
+  thread_ = TRY(TrappedThread::Start(stub, kicked_));
   fp_dirty_ = given_fp_.has_value();
   placement_.Add(runner_, thread_->tid());
   MutexLock lock(kick_mu_);
@@ -91,7 +87,8 @@ Event SystrapContext::Switch(AddressSpace& as, Registers& regs) {
   std::optional<Event> event;
   if (thread_->Resume(regs, fp_dirty_ ? &*given_fp_ : nullptr)) {
     fp_dirty_ = false;
-    while (!(event = Await(regs))) thread_->ResumeUnchanged();
+    int overdue = 0;
+    while (!(event = Await(regs, overdue))) thread_->ResumeUnchanged();
   }
   placement_.Leave(runner_);
   running_.store(false, std::memory_order_relaxed);
@@ -100,20 +97,26 @@ Event SystrapContext::Switch(AddressSpace& as, Registers& regs) {
   return *std::move(event);
 }
 
-std::optional<Event> SystrapContext::Await(Registers& regs) {
-  for (int overdue = 0; !thread_->Await();) {
+std::optional<Event> SystrapContext::Await(Registers& regs, int& overdue) {
+  // Traps that are none of the guest's are no answer either: it can make them up.
+  const auto answers = [&] { return !kicked_.load(std::memory_order_relaxed) || ++overdue < kKickChecks; };
+  while (!thread_->Await()) {
     if (!thread_->Exists()) return DeadEvent{thread_->stub()->DeathCause()};
-    if (!kicked_.load(std::memory_order_relaxed)) continue;
-    if (++overdue < kKickChecks) continue;
-    thread_->stub()->Kill();
-    return DeadEvent{absl::StrFormat("stub process %d did not answer", thread_->stub()->pid())};
+    if (!answers()) return DidNotAnswer();
   }
   Trap trap;
   if (!thread_->Read(trap, regs)) {
     thread_->stub()->Kill();
     return DeadEvent{absl::StrFormat("stub process %d spoilt its signal frame", thread_->stub()->pid())};
   }
-  return Interpret(trap, regs);
+  std::optional<Event> event = Interpret(trap, regs);
+  if (!event && !answers()) return DidNotAnswer();
+  return event;
+}
+
+Event SystrapContext::DidNotAnswer() {
+  thread_->stub()->Kill();
+  return DeadEvent{absl::StrFormat("stub process %d did not answer", thread_->stub()->pid())};
 }
 
 std::optional<Event> SystrapContext::Interpret(const Trap& trap, Registers& regs) {

@@ -28,8 +28,10 @@ class SystrapContext : public Context {
  private:
   Result<void> EnterStub(const std::shared_ptr<stub::StubProcess>& stub);
   // Waits for the thread; what came of it. nullopt: nothing of the guest's, run on.
-  std::optional<Event> Await(sentry::arch::Registers& regs);
+  // `overdue` counts what came, or did not, in place of an answer to a kick.
+  std::optional<Event> Await(sentry::arch::Registers& regs, int& overdue);
   std::optional<Event> Interpret(const Trap& trap, sentry::arch::Registers& regs);
+  Event DidNotAnswer();  // kills the stub
   Event MemoryFault(const Trap& trap, const sentry::arch::Registers& regs);
   Event Dead(std::string cause);
   bool TakeKick() { return kicked_.load(std::memory_order_relaxed) && kicked_.exchange(false); }

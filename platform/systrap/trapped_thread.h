@@ -20,6 +20,11 @@ namespace platform::systrap {
 // Sent to a stub thread to end its Switch.
 inline constexpr int kKickSignal = 23;  // SIGURG, as trap_entry.S has it
 
+// A thread that does not answer a kick for so many checks of kCheckMs is killed. (A
+// loaded host may keep one from its processor for some of them.)
+inline constexpr int kCheckMs = 100;
+inline constexpr int kKickChecks = 20;
+
 // What a signal of the host's told, read once.
 struct Trap {
   int signo;
@@ -35,8 +40,9 @@ struct Trap {
 class TrappedThread {
  public:
   // Makes a thread in `stub`, which tells of itself by a first trap. ESRCH: the stub
-  // is dead.
-  static base::Result<std::unique_ptr<TrappedThread>> Start(std::shared_ptr<stub::StubProcess> stub);
+  // is dead, or the thread did not tell while `kicked` was set.
+  static base::Result<std::unique_ptr<TrappedThread>> Start(std::shared_ptr<stub::StubProcess> stub,
+                                                            const std::atomic<bool>& kicked);
   // Ends the thread, and the whole stub if it is not waiting for us.
   ~TrappedThread();
 
@@ -62,8 +68,6 @@ class TrappedThread {
   void ClearKick() { words_.kick.store(0, std::memory_order_seq_cst); }
 
  private:
-  static constexpr int kCheckMs = 100;
-
   TrappedThread(std::shared_ptr<stub::StubProcess> stub, stub::GuestThread thread);
   void GiveTurn(uint32_t command);
   // The sentry's view of [offset in frame_, + size); empty: no frame lies there.
