@@ -23,7 +23,6 @@
 #define REGION_FRAME (REGION_WORDS + 32)
 #define REGION_FS_BASE (REGION_WORDS + 40)
 #define REGION_GS_BASE (REGION_WORDS + 48)
-#define REGION_SCRATCH (REGION_WORDS + 64)
 
 // REGION_COMMAND: by rt_sigreturn, which restores everything; by loading the
 // registers, integer ones as they are after a system call; the thread's end.
@@ -32,7 +31,7 @@
 #define COMMAND_EXIT 2
 
 // Offsets in the host's struct ucontext, and of siginfo behind it.
-#define UC_FLAGS 0
+#define UC_STACK 16
 #define UC_REGISTERS 40
 #define UC_R8 (UC_REGISTERS + 0)
 #define UC_R9 (UC_REGISTERS + 8)
@@ -52,7 +51,9 @@
 #define UC_RSP (UC_REGISTERS + 120)
 #define UC_RIP (UC_REGISTERS + 128)
 #define UC_EFLAGS (UC_REGISTERS + 136)
+#define UC_SELECTORS (UC_REGISTERS + 144)
 #define UC_FPSTATE 224
+#define UC_MASK 296
 #define UC_SIGINFO 304
 
 #ifndef __ASSEMBLER__
@@ -76,8 +77,6 @@ struct RegionWords {
   std::atomic<uint64_t> frame;  // address of the ucontext in the stub
   // What the guest has, then what it will get.
   std::atomic<uint64_t> fs_base, gs_base;
-  uint64_t padding2;
-  uint64_t scratch[3];  // the stub's, while it starts
 };
 #define REGION_CHECK(member, offset) static_assert(offsetof(RegionWords, member) + REGION_WORDS == (offset))
 REGION_CHECK(turn, REGION_TURN);
@@ -90,7 +89,6 @@ REGION_CHECK(spin, REGION_SPIN);
 REGION_CHECK(frame, REGION_FRAME);
 REGION_CHECK(fs_base, REGION_FS_BASE);
 REGION_CHECK(gs_base, REGION_GS_BASE);
-REGION_CHECK(scratch, REGION_SCRATCH);
 #undef REGION_CHECK
 
 }  // namespace platform::systrap
