@@ -118,6 +118,8 @@ void Work(const Job& job, volatile uint64_t& progress, uint64_t text_size) {
     const uint64_t offset = progress;
     progress = offset + 1;
     TryJump(Registers(job, offset));
+    // The next jump may be our end: the watcher could come too late.
+    if (Readable(kHole)) shared->breach = kHostMapping;
     // Behind the text there is nothing but the end of its page, and no page at all.
     if (offset == text_size) progress = text_size / 4096 * 4096 + 4096;
     if (offset > text_size) progress = offset + 4096;
