@@ -1,13 +1,8 @@
 // What of the stub area a guest can reach; and all of that overwritten.
 #include <fcntl.h>
-#include <sched.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <iterator>
-#include <utility>
 
 #include "test/fault/stub/attacks.h"
 

@@ -1,10 +1,7 @@
 // System calls from everywhere: guest code and the stub's own instructions, of every
 // number and both other ways in.
 #include <signal.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>

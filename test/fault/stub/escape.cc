@@ -2,8 +2,6 @@
 // sentry waiting for them. They must still die when their process is killed.
 #include <linux/futex.h>
 #include <signal.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 

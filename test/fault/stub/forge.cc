@@ -1,10 +1,7 @@
 // A thread writes the words that others exchange with the sentry, and their frames.
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <iterator>
 
 #include "test/fault/stub/attacks.h"
 
@@ -14,7 +11,12 @@ namespace {
 constexpr int kRegions = 4;
 constexpr uint64_t kFrameRoom = REGION_WORDS - sizeof(Frame);
 
+constexpr int kKinds = 14;
+
 uint64_t forge_seed;
+// Which kinds of words this process forges: some end it so soon that the others would
+// never be tried.
+uint64_t forge_kinds;
 
 uint64_t AnyAddress(Random& random, int thread) {
   const uint64_t values[] = {0,
@@ -42,7 +44,9 @@ uint32_t AnySignal(Random& random) {
 void ForgeOnce(Random& random, int thread) {
   platform::systrap::RegionWords& words = Region(thread);
   const uint32_t small = static_cast<uint32_t>(random.Below(4));
-  switch (random.Below(14)) {
+  const uint64_t kind = random.Below(kKinds);
+  if ((forge_kinds >> kind & 1) == 0) return;
+  switch (kind) {
     case 0:
     case 1:
     case 2:
@@ -89,6 +93,7 @@ void ForgeOnce(Random& random, int thread) {
 
 [[noreturn]] void Forge(void*) {
   Random random(forge_seed);
+  forge_kinds = random.Next();
   while (true) {
     for (int i = 0; i < 64; i++) {
       // Its own too, while it is in no call: the sentry then acts for it.

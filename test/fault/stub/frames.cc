@@ -1,6 +1,4 @@
 // Hostile signal frames for the stub's own rt_sigreturn.
-#include <string.h>
-#include <unistd.h>
 
 #include <array>
 #include <vector>

@@ -1,9 +1,6 @@
 // Jumps to every byte of the stub's text, with hostile registers.
 #include <signal.h>
-#include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <utility>

@@ -2,7 +2,6 @@
 // its answers must stay true. An answer that comes before the work is done lets a page be
 // given to another process while this one has it still.
 #include <fcntl.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>

@@ -4,15 +4,12 @@
 // that the driver can look at the sandbox from outside at both times. Ends with the
 // witness's exit code, 42, if nothing was wrong.
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <iterator>
 
 #include "test/fault/stub/attacks.h"
 

@@ -1,14 +1,11 @@
 // Calls about mappings over the stub area: as Linux has it for addresses that no
 // process can have.
 #include <errno.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <iterator>
 
 #include "test/fault/stub/attacks.h"
 
