@@ -103,6 +103,7 @@ void Once(Pattern pattern, bool from_other_thread, uint64_t seed) {
     Fail("nothing to write");
     shared->breach = kNoAttack;
   }
+  close_range(0, 2, 0);  // libc has words for what befalls it here
   if (!from_other_thread) {
     Overwrite(job.ranges, job.pattern, job.random);
     MakeCalls();

@@ -88,10 +88,11 @@ void ForAll(int end, const char* what, const std::function<void(int)>& attempt) 
 }
 
 // Every number, with arguments that are wrong, or point to where no guest may.
-void EveryNumber(uint64_t rip, const char* what) {
+void EveryNumber(uint64_t rip, int step, const char* what) {
   constexpr uint64_t kArguments[] = {0, ~uint64_t{0}, STUB_BASE, STUB_REGIONS, STUB_REQUEST_PAGE};
   for (const uint64_t argument : kArguments) {
-    ForAll(kLastNumber + 1, what, [&](int number) {
+    ForAll(kLastNumber / step + 1, what, [&](int i) {
+      const int number = i * step;
       if (!Harmless(number)) return;
       TryJump(CallWith(rip, number, argument));
       TryJump(CallWith(rip, number | kX32, argument));
@@ -166,10 +167,12 @@ void AttackCalls(const Options& options) {
   const int found = static_cast<int>(shared->progress[1]);
   if (found < 8) return Fail("only %d syscall instructions in the stub's text", found);
 
-  for (const uint64_t place : places) EveryNumber(place, "a caller");
+  for (const uint64_t place : places) EveryNumber(place, 1, "a caller");
   const uint64_t fixed[] = {STUB_FUTEX_IP_OFFSET, STUB_SIGRETURN_IP_OFFSET, STUB_FORGET_IP_OFFSET, STUB_EXIT_IP_OFFSET};
   for (const uint64_t place : fixed) {
-    if (options.full || place == STUB_FUTEX_IP_OFFSET) EveryNumber(STUB_BASE + place - 2, "a caller in the stub");
+    // Behind the exit's `syscall` there is the exit again: each call costs a process.
+    const int step = place == STUB_EXIT_IP_OFFSET ? 127 : 1;
+    if (options.full || place == STUB_FUTEX_IP_OFFSET) EveryNumber(STUB_BASE + place - 2, step, "a caller in the stub");
   }
   shared->progress[1] = 0;
   ForAll(found, "a caller in the stub", [](int i) { AnswersOf(SyscallInstructions()[i]); });
