@@ -20,8 +20,6 @@
 // at the end the words that it and the sentry exchange (platform/systrap/region.h).
 #define STUB_REGION_SIZE 16384
 #define STUB_REGION_READ_ONLY 4096
-// In the region: not 0 while the thread lives; the host clears it (CLONE_CHILD_CLEARTID).
-#define STUB_REGION_ALIVE (STUB_REGION_SIZE - 8)
 
 // Code at fixed places from STUB_BASE on (template_entry.S).
 #define STUB_THREAD_START_OFFSET 64
@@ -97,8 +95,6 @@ enum class StubMode : uint32_t { kTraced, kTrapped };
 // clone flags of a guest thread: CLONE_VM | CLONE_FS | CLONE_FILES |
 // CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM.
 inline constexpr uint64_t kThreadFlags = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000;
-// And of a trapped one: CLONE_CHILD_CLEARTID too.
-inline constexpr uint64_t kTrappedThreadFlags = kThreadFlags | 0x200000;
 
 // The keeper's first message: the number of the first guest thread.
 using KeeperHello = int32_t;

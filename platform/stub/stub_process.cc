@@ -236,17 +236,10 @@ Result<GuestThread> StubProcess::NewThread() {
   // No stack: the thread makes no use of one until it has the guest's. 0 keeps the
   // keeper's rsp, which is none either.
   request_->ops[0] = {SYS_clone, {kThreadFlags}, KEEPER_OP_CLONE | KEEPER_OP_VALUE};
-  if (address != 0) {
-    request_->ops[0].args[0] = kTrappedThreadFlags;
-    request_->ops[0].args[3] = address + STUB_REGION_ALIVE;
-    request_->ops[0].args[5] = address;
-  }
+  request_->ops[0].args[5] = address;
   const Result<uint32_t> tid = Call(1, Answer::kValue, {});
   if (!tid.ok()) {
-    if (regions_ != nullptr) {
-      memset(regions_->region(region_slots_[region]), 0, STUB_REGION_SIZE);
-      free_regions_.push_back(region);
-    }
+    if (regions_ != nullptr) free_regions_.push_back({region, 0});
     return tid.error();
   }
   threads_.fetch_add(1, std::memory_order_relaxed);
@@ -256,7 +249,7 @@ Result<GuestThread> StubProcess::NewThread() {
 void StubProcess::ThreadGone(const GuestThread& thread) {
   if (regions_ != nullptr) {
     MutexLock lock(mu_);
-    free_regions_.push_back((thread.region_address - STUB_REGIONS) / STUB_REGION_SIZE);
+    free_regions_.push_back({(thread.region_address - STUB_REGIONS) / STUB_REGION_SIZE, thread.tid});
   }
   threads_.fetch_sub(1, std::memory_order_release);
 }
@@ -266,26 +259,39 @@ GuestThread StubProcess::ThreadAt(pid_t tid, size_t region) const {
   return {tid, STUB_REGIONS + region * STUB_REGION_SIZE, regions_->region(region_slots_[region])};
 }
 
-std::atomic_ref<uint32_t> StubProcess::Alive(size_t region) const {
-  return std::atomic_ref(*reinterpret_cast<uint32_t*>(regions_->region(region_slots_[region]) + STUB_REGION_ALIVE));
+std::optional<size_t> StubProcess::TakeFreeRegion() {
+  for (size_t i = free_regions_.size(); i-- > 0;) {
+    const FreeRegion free = free_regions_[i];
+    // It may not have come to its end yet. The host is asked: what stands in the region
+    // is the guest's.
+    if (free.last != 0 && syscall(SYS_tgkill, pid_, free.last, 0) == 0) continue;
+    free_regions_.erase(free_regions_.begin() + static_cast<ptrdiff_t>(i));
+    memset(regions_->region(region_slots_[free.region]), 0, STUB_REGION_SIZE);
+    return free.region;
+  }
+  return std::nullopt;
 }
 
 Result<size_t> StubProcess::TakeRegion() {
   if (regions_ == nullptr) return 0;
-  for (size_t i = free_regions_.size(); i-- > 0;) {
-    const size_t region = free_regions_[i];
-    // One whose thread has been told to end may not have done so yet.
-    if (Alive(region).load() != 0) continue;
-    free_regions_.erase(free_regions_.begin() + static_cast<ptrdiff_t>(i));
-    memset(regions_->region(region_slots_[region]), 0, STUB_REGION_SIZE);
-    Alive(region).store(1);
-    return region;
+  // Threads that were told to end and don't are of a guest that runs them behind the
+  // kernel's back, in any number.
+  constexpr size_t kMaxEnding = 64;
+  constexpr int kTries = 2000;
+  for (int i = 0;; i++) {
+    if (const std::optional<size_t> region = TakeFreeRegion()) return *region;
+    if (free_regions_.size() < kMaxEnding) break;
+    if (i == kTries || killed()) {
+      Kill();
+      return Errno::kESRCH;
+    }
+    const timespec pause = {0, 1'000'000};
+    nanosleep(&pause, nullptr);
   }
   const size_t region = region_slots_.size();
   const uint64_t address = STUB_REGIONS + region * STUB_REGION_SIZE;
   if (address >= STUB_REGIONS_END) return Errno::kEAGAIN;
   region_slots_.push_back(TRY(MapSlot(address, PROT_READ | PROT_WRITE)));
-  Alive(region).store(1);
   return region;
 }
 

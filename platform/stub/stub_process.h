@@ -103,7 +103,8 @@ class StubProcess {
   base::Result<size_t> TakeRegion() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Maps a new slot; who asks keeps it in mind for the end.
   base::Result<uint32_t> MapSlot(uint64_t address, int prot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  std::atomic_ref<uint32_t> Alive(size_t region) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // One whose thread has ended, if there is.
+  std::optional<size_t> TakeFreeRegion() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   GuestThread ThreadAt(pid_t tid, size_t region) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   base::Result<void> ReadHello() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool ReadExactly(void* out, size_t size);
@@ -130,10 +131,14 @@ class StubProcess {
   pid_t first_thread_ ABSL_GUARDED_BY(mu_) = 0;  // 0: taken
   int keeper_cpu_ ABSL_GUARDED_BY(mu_) = -1;
   // Slots of the regions that the stub has mapped, in their order there, and which of
-  // them no thread has. They stay the stub's while it lives: an ended thread's
-  // siblings may still write there.
+  // them no thread should have any more. They stay the stub's while it lives: an ended
+  // thread's siblings may still write there.
+  struct FreeRegion {
+    size_t region;
+    pid_t last;  // was told to end; 0: there was none
+  };
   std::vector<uint32_t> region_slots_ ABSL_GUARDED_BY(mu_);
-  std::vector<size_t> free_regions_ ABSL_GUARDED_BY(mu_);
+  std::vector<FreeRegion> free_regions_ ABSL_GUARDED_BY(mu_);
   std::vector<uint32_t> code_slots_ ABSL_GUARDED_BY(mu_);
 };
 

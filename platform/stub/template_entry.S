@@ -82,6 +82,7 @@ KeeperLoop:
     je 1f
     cmpq $-4, %rax                      // EINTR
     je KeeperLoop
+keeper_exit:
     movl $SYS_exit_group, %eax
     xorl %edi, %edi
     syscall
@@ -103,7 +104,14 @@ next_op:
     movl $SYS_recvmsg, %eax
     movl $STUB_FD_SOCKET, %edi
     movl $0x40000000, %edx              // MSG_CMSG_CLOEXEC
-    jmp 3f
+    syscall
+    // A guest that spoils the message may leave the byte unread. It would wake us once
+    // more, and our answers would come before the work that they answer for.
+    cmpq $1, %rax
+    je 4f
+    cmpq $-4, %rax                      // EINTR
+    je next_op
+    jmp keeper_exit
 2:
     movq (%rbx), %rax
     movq KEEPER_OP_ARGS+0(%rbx), %rdi
@@ -112,7 +120,6 @@ next_op:
     movq KEEPER_OP_ARGS+24(%rbx), %r10
     movq KEEPER_OP_ARGS+32(%rbx), %r8
     movq KEEPER_OP_ARGS+40(%rbx), %r9
-3:
     // A new thread comes out of this call too, perhaps when the page holds the
     // next request already: its flags are looked at before.
     movl KEEPER_OP_FLAGS(%rbx), %r15d
@@ -175,12 +182,11 @@ all_done:
     jnz 5b
     jmp KeeperLoop
 
-// int CloneGuestThread(unsigned long flags, unsigned long region, unsigned long alive):
+// int CloneGuestThread(unsigned long flags, unsigned long region):
 // for the first thread, which is made before there is any guest code.
     .globl CloneGuestThread
 CloneGuestThread:
     movq %rsi, %r9
-    movq %rdx, %r10
     xorl %esi, %esi                     // no stack: rsp stays, nobody uses it
     movl $SYS_clone, %eax
     syscall

@@ -13,7 +13,7 @@
 #include "platform/stub/layout.h"
 
 extern "C" [[noreturn]] void KeeperLoop();
-extern "C" int CloneGuestThread(uint64_t flags, uint64_t region, uint64_t alive);
+extern "C" int CloneGuestThread(uint64_t flags, uint64_t region);
 extern "C" [[gnu::visibility("hidden")]] void SignalEntry();  // platform/systrap/trap_entry.S
 
 namespace platform::stub {
@@ -82,8 +82,6 @@ const sock_filter kFilter[] = {
     ALLOW_CALL(SYS_exit),         // and after it left
     ALLOW_CALL(SYS_exit_group),   // the sentry is gone
     // A trapped thread's start ...
-    ALLOW_CALL(SYS_sigaltstack),
-    ALLOW_CALL(SYS_rt_sigprocmask),
     ALLOW_CALL(SYS_seccomp),
     // ... and its handler.
     ALLOW_CALL(SYS_futex),
@@ -129,7 +127,6 @@ void InstallHandlers() {
                              STUB_FD_REGIONS, static_cast<long>(request.region) * STUB_REGION_SIZE);
     if (mapped != STUB_REGIONS) Exit(6);
     if (Call(SYS_mprotect, STUB_REGIONS, STUB_REGION_READ_ONLY, kProtRead) != 0) Exit(7);
-    *reinterpret_cast<volatile uint32_t*>(STUB_REGIONS + STUB_REGION_ALIVE) = 1;
   }
   Call(SYS_close_range, STUB_FD_DONATED, ~0u, 0);
   const sock_fprog prog = {sizeof(kFilter) / sizeof(kFilter[0]), const_cast<sock_filter*>(kFilter)};
@@ -137,9 +134,7 @@ void InstallHandlers() {
   if (Call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, Addr(&prog)) != 0) {
     Exit(STUB_STATUS_NO_SECCOMP);
   }
-  const KeeperHello first_thread = region == 0
-                                       ? CloneGuestThread(kThreadFlags, 0, 0)
-                                       : CloneGuestThread(kTrappedThreadFlags, region, region + STUB_REGION_ALIVE);
+  const KeeperHello first_thread = CloneGuestThread(kThreadFlags, region);
   if (first_thread < 0) Exit(4);
   Call(SYS_write, STUB_FD_SOCKET, Addr(&first_thread), sizeof(first_thread));
   KeeperLoop();
@@ -194,7 +189,8 @@ void DropPrivileges() {
   __user_cap_data_struct none[2] = {};
   Call(SYS_capset, Addr(&header), Addr(none));
   if (Call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) Exit(3);
-  const uint64_t no_core[2] = {0, 0};
+  // 0 would still feed a host's core_pattern that is a pipe; 1 is too little for either.
+  const uint64_t no_core[2] = {1, 1};
   Call(SYS_setrlimit, 4 /* RLIMIT_CORE */, Addr(no_core));
 }
 

@@ -27,10 +27,6 @@ SyscallEvent Call(Registers& regs, bool slow) {
   return {slow};
 }
 
-// A thread that does not answer a kick for so many checks of 100 ms is killed. (A
-// loaded host may keep one from its processor for some of them.)
-constexpr int kKickChecks = 20;
-
 // Of a page fault's error code.
 constexpr uint64_t kFaultWrite = 2, kFaultFetch = 16;
 constexpr uint64_t kPageFault = 14;
@@ -46,7 +42,7 @@ MemoryProtection AccessOf(const Trap& trap) {
 
 Result<void> SystrapContext::EnterStub(const std::shared_ptr<stub::StubProcess>& stub) {
   Release();
-  thread_ = TRY(TrappedThread::Start(stub));
+  thread_ = TRY(TrappedThread::Start(stub, kicked_));
   fp_dirty_ = given_fp_.has_value();
   placement_.Add(runner_, thread_->tid());
   MutexLock lock(kick_mu_);
@@ -94,7 +90,8 @@ Event SystrapContext::Switch(AddressSpace& as, Registers& regs) {
   std::optional<Event> event;
   if (thread_->Resume(regs, fp_dirty_ ? &*given_fp_ : nullptr)) {
     fp_dirty_ = false;
-    while (!(event = Await(regs))) thread_->ResumeUnchanged();
+    int overdue = 0;
+    while (!(event = Await(regs, overdue))) thread_->ResumeUnchanged();
   }
   placement_.Leave(runner_);
   running_.store(false, std::memory_order_relaxed);
@@ -111,37 +108,33 @@ void SystrapContext::ChooseSpin() {
   thread_->SetStubSpin(runner_.split ? spin_.max_spin() : 0);
 }
 
-bool SystrapContext::AwaitTurn() {
-  const uint64_t start = TscClock::Now();
-  if (runner_.split) {
-    const auto spare = [this] { return placement_.Spare(); };
-    const TrappedThread::Spin result = thread_->AwaitAwake(spin_.max_spin(), spin_.gap(), spare);
-    if (result == TrappedThread::Spin::kCame) return true;
-    if (result == TrappedThread::Spin::kDisturbed) spin_.OnDisturbance(TscClock::Now());
-    spin_.OnBlock();
-    thread_->SetStubSpin(0);
-    placement_.Join(runner_);
-  }
-  for (int overdue = 0; !thread_->Await();) {
-    if (!thread_->Exists()) return false;
-    if (kicked_.load(std::memory_order_relaxed) && ++overdue >= kKickChecks) return false;
-  }
-  spin_.OnRequest(TscClock::Now() - start);
-  return true;
+bool SystrapContext::AwaitAwake() {
+  if (!runner_.split) return false;
+  const auto spare = [this] { return placement_.Spare(); };
+  const TrappedThread::Spin result = thread_->AwaitAwake(spin_.max_spin(), spin_.gap(), spare);
+  if (result == TrappedThread::Spin::kCame) return true;
+  if (result == TrappedThread::Spin::kDisturbed) spin_.OnDisturbance(TscClock::Now());
+  EndSpin();
+  return false;
 }
 
-void SystrapContext::WillBlock() {
+void SystrapContext::EndSpin() {
   spin_.OnBlock();
   if (!runner_.split) return;
   thread_->SetStubSpin(0);
   placement_.Join(runner_);
 }
 
-std::optional<Event> SystrapContext::Await(Registers& regs) {
-  if (!AwaitTurn()) {
-    if (!thread_->Exists()) return DeadEvent{thread_->stub()->DeathCause()};
-    thread_->stub()->Kill();
-    return DeadEvent{absl::StrFormat("stub process %d did not answer", thread_->stub()->pid())};
+std::optional<Event> SystrapContext::Await(Registers& regs, int& overdue) {
+  // Traps that are none of the guest's are no answer either: it can make them up.
+  const auto answers = [&] { return !kicked_.load(std::memory_order_relaxed) || ++overdue < kKickChecks; };
+  if (!AwaitAwake()) {
+    const uint64_t start = TscClock::Now();
+    while (!thread_->Await()) {
+      if (!thread_->Exists()) return DeadEvent{thread_->stub()->DeathCause()};
+      if (!answers()) return DidNotAnswer();
+    }
+    spin_.OnRequest(TscClock::Now() - start);
   }
   Trap trap;
   if (!thread_->Read(trap, regs)) {
@@ -157,7 +150,14 @@ std::optional<Event> SystrapContext::Await(Registers& regs) {
     regs.rip = in->site;
     if (in->rcx_saved) regs.rcx = thread_->site_rcx();
   }
-  return Interpret(trap, regs);
+  std::optional<Event> event = Interpret(trap, regs);
+  if (!event && !answers()) return DidNotAnswer();
+  return event;
+}
+
+Event SystrapContext::DidNotAnswer() {
+  thread_->stub()->Kill();
+  return DeadEvent{absl::StrFormat("stub process %d did not answer", thread_->stub()->pid())};
 }
 
 std::optional<Event> SystrapContext::Interpret(const Trap& trap, Registers& regs) {

@@ -30,17 +30,20 @@ class SystrapContext : public Context {
   uint32_t answers_generation() const override { return generation_.load(std::memory_order_seq_cst); }
   void RememberAnswer(uint32_t number, uint64_t value, uint32_t generation) override;
   void ForgetAnswers() override;
-  void WillBlock() override;
+  void WillBlock() override { EndSpin(); }
   void Release() override;
 
  private:
-  // Waits for the turn as the spin policy has it. False: the thread is dead.
-  bool AwaitTurn();
   void ChooseSpin();
+  // Waits for the turn awake, if the spin policy has it so. False: it did not come.
+  bool AwaitAwake();
+  void EndSpin();
   Result<void> EnterStub(const std::shared_ptr<stub::StubProcess>& stub);
   // Waits for the thread; what came of it. nullopt: nothing of the guest's, run on.
-  std::optional<Event> Await(sentry::arch::Registers& regs);
+  // `overdue` counts what came, or did not, in place of an answer to a kick.
+  std::optional<Event> Await(sentry::arch::Registers& regs, int& overdue);
   std::optional<Event> Interpret(const Trap& trap, sentry::arch::Registers& regs);
+  Event DidNotAnswer();  // kills the stub
   Event MemoryFault(const Trap& trap, const sentry::arch::Registers& regs);
   Event Dead(std::string cause);
   bool TakeKick() { return kicked_.load(std::memory_order_relaxed) && kicked_.exchange(false); }

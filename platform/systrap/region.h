@@ -28,7 +28,6 @@
 #define REGION_FRAME (REGION_WORDS + 32)
 #define REGION_FS_BASE (REGION_WORDS + 40)
 #define REGION_GS_BASE (REGION_WORDS + 48)
-#define REGION_SCRATCH (REGION_WORDS + 64)
 // Of a call from a rewritten site: rcx before it, and the registers to save.
 #define REGION_SITE_RCX (REGION_WORDS + 88)
 #define REGION_SELF (REGION_WORDS + 96)
@@ -67,7 +66,7 @@
 #define EVENT_CALL_TAKEN_BACK 130
 
 // Offsets in the host's struct ucontext, and of siginfo behind it.
-#define UC_FLAGS 0
+#define UC_STACK 16
 #define UC_REGISTERS 40
 #define UC_R8 (UC_REGISTERS + 0)
 #define UC_R9 (UC_REGISTERS + 8)
@@ -87,7 +86,9 @@
 #define UC_RSP (UC_REGISTERS + 120)
 #define UC_RIP (UC_REGISTERS + 128)
 #define UC_EFLAGS (UC_REGISTERS + 136)
+#define UC_SELECTORS (UC_REGISTERS + 144)
 #define UC_FPSTATE 224
+#define UC_MASK 296
 #define UC_SIGINFO 304
 
 #ifndef __ASSEMBLER__
@@ -117,8 +118,7 @@ struct RegionWords {
   std::atomic<uint64_t> frame;  // address of the ucontext in the stub
   // What the guest has, then what it will get.
   std::atomic<uint64_t> fs_base, gs_base;
-  uint64_t padding2;
-  uint64_t scratch[3];  // the stub's, while it starts
+  uint64_t padding2[4];
   std::atomic<uint64_t> site_rcx;
   std::atomic<uint64_t> self;  // by the sentry, at the start: where these words are in the stub
   uint64_t padding3[3];
@@ -135,7 +135,6 @@ REGION_CHECK(spin, REGION_SPIN);
 REGION_CHECK(frame, REGION_FRAME);
 REGION_CHECK(fs_base, REGION_FS_BASE);
 REGION_CHECK(gs_base, REGION_GS_BASE);
-REGION_CHECK(scratch, REGION_SCRATCH);
 REGION_CHECK(site_rcx, REGION_SITE_RCX);
 REGION_CHECK(self, REGION_SELF);
 REGION_CHECK(call, REGION_CALL);

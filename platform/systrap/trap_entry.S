@@ -13,31 +13,17 @@
 #define SIGURG 23
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
-#define SIG_SETMASK 2
 #define SECCOMP_SET_MODE_FILTER 1
 #define SECCOMP_FILTER_FLAG_SPEC_ALLOW 4
+#define USER_SELECTORS 0x002b000000000033  // cs and ss of a sigcontext
 
     .text
 // --- Start ---------------------------------------------------------------------------
     .globl TrappedThreadStart
 TrappedThreadStart:                     // r9: the region
     movq %r9, %rbx
-    leaq REGION_STACK(%rbx), %rax       // stack_t: up to the words
-    movq %rax, REGION_SCRATCH(%rbx)
-    movq $0, REGION_SCRATCH+8(%rbx)
-    movq $REGION_WORDS-REGION_STACK, REGION_SCRATCH+16(%rbx)
-    leaq REGION_SCRATCH(%rbx), %rdi
-    xorl %esi, %esi
-    movl $SYS_sigaltstack, %eax
-    syscall
-    testq %rax, %rax
-    jnz GuestThreadExit
-    movl $SIG_SETMASK, %edi
-    leaq stub_guest_mask(%rip), %rsi
-    xorl %edx, %edx
-    movl $8, %r10d
-    movl $SYS_rt_sigprocmask, %eax
-    syscall
+    // All signals are blocked until the filter is there: before it, this thread may make
+    // the keeper's calls, and siblings can write all that a handler would use.
     movl $SECCOMP_SET_MODE_FILTER, %edi
     movl $SECCOMP_FILTER_FLAG_SPEC_ALLOW, %esi
     leaq stub_guest_program(%rip), %rdx
@@ -45,8 +31,19 @@ TrappedThreadStart:                     // r9: the region
     syscall
     testq %rax, %rax
     jnz GuestThreadExit
+    // Signal stack (up to the words) and mask by a frame, as no other call is left.
+    leaq REGION_STACK(%rbx), %rsp
+    movq %rsp, UC_STACK(%rsp)
+    movq $REGION_WORDS-REGION_STACK, UC_STACK+16(%rsp)
+    leaq started(%rip), %rax
+    movq %rax, UC_RIP(%rsp)
+    movabsq $USER_SELECTORS, %rax
+    movq %rax, UC_SELECTORS(%rsp)
+    movq stub_guest_mask(%rip), %rax
+    movq %rax, UC_MASK(%rsp)
+    jmp StubSigreturn
     // Trapped as any call from now on: the frame is what the sentry fills.
-    xorl %esp, %esp
+started:
     syscall
     ud2
 

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "sentry/arch/amd64/signal_frame.h"
@@ -48,15 +49,24 @@ long Futex(std::atomic<uint32_t>& word, int op, uint32_t value, const timespec* 
   return syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), op, value, timeout, nullptr, 0);
 }
 
+int64_t NowNs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<TrappedThread>> TrappedThread::Start(std::shared_ptr<stub::StubProcess> stub) {
+Result<std::unique_ptr<TrappedThread>> TrappedThread::Start(std::shared_ptr<stub::StubProcess> stub,
+                                                            const std::atomic<bool>& kicked) {
   const stub::GuestThread thread = TRY(stub->NewThread());
   std::unique_ptr<TrappedThread> trapped(new TrappedThread(std::move(stub), thread));
   Trap trap;
   Registers regs;
-  while (!trapped->Await()) {
+  // A sibling can take the new thread over before we have seen it.
+  for (int overdue = 0; !trapped->Await();) {
     if (!trapped->Exists()) return Errno::kESRCH;
+    if (kicked.load(std::memory_order_relaxed) && ++overdue >= kKickChecks) return Errno::kESRCH;
   }
   if (!trapped->Read(trap, regs)) return Errno::kESRCH;
   return trapped;
@@ -77,15 +87,22 @@ TrappedThread::~TrappedThread() {
 }
 
 bool TrappedThread::Await() {
-  const timespec check = {0, kCheckMs * 1'000'000};
+  constexpr int64_t kCheckNs = int64_t{kCheckMs} * 1'000'000;
   words_.sentry_sleeps.store(1, std::memory_order_seq_cst);
-  bool came;
-  while (!(came = words_.turn.load(std::memory_order_seq_cst) == 1)) {
-    if (Futex(words_.turn, FUTEX_WAIT, 0, &check) != 0 && errno == ETIMEDOUT) break;
+  uint32_t turn;
+  int64_t left = kCheckNs, end = 0;
+  // The guest can wake us at any rate, and write there what is nobody's turn: neither
+  // may keep us from the check.
+  while ((turn = words_.turn.load(std::memory_order_seq_cst)) != 1 && left > 0) {
+    const timespec timeout = {0, left};
+    if (Futex(words_.turn, FUTEX_WAIT, turn, &timeout) != 0 && errno == ETIMEDOUT) break;
+    if (words_.turn.load(std::memory_order_seq_cst) == 1) continue;
+    if (end == 0) end = NowNs() + kCheckNs;
+    left = std::min(end - NowNs(), kCheckNs);
   }
   words_.sentry_sleeps.store(0, std::memory_order_relaxed);
-  our_turn_ = came;
-  return came;
+  our_turn_ = turn == 1;
+  return our_turn_;
 }
 
 bool TrappedThread::Exists() const { return !stub_->Lost() && syscall(SYS_tgkill, stub_->pid(), thread_.tid, 0) == 0; }
@@ -134,7 +151,7 @@ bool TrappedThread::EnsureFrame() {
   if (!in_call_) return true;
   GiveTurn(COMMAND_TRAP);
   for (int waited = 0; !Await(); waited++) {
-    if (!Exists() || waited > kMaxChecks) return false;
+    if (!Exists() || waited > kKickChecks) return false;
   }
   Trap trap;
   Registers regs;

@@ -21,6 +21,11 @@ namespace platform::systrap {
 // Sent to a stub thread to end its Switch.
 inline constexpr int kKickSignal = 23;  // SIGURG, as trap_entry.S has it
 
+// A thread that does not answer a kick for so many checks of kCheckMs is killed. (A
+// loaded host may keep one from its processor for some of them.)
+inline constexpr int kCheckMs = 100;
+inline constexpr int kKickChecks = 20;
+
 // What a signal of the host's told, read once.
 struct Trap {
   int signo;                         // or EVENT_CALL: the rest means nothing then
@@ -36,8 +41,9 @@ struct Trap {
 class TrappedThread {
  public:
   // Makes a thread in `stub`, which tells of itself by a first trap. ESRCH: the stub
-  // is dead.
-  static base::Result<std::unique_ptr<TrappedThread>> Start(std::shared_ptr<stub::StubProcess> stub);
+  // is dead, or the thread did not tell while `kicked` was set.
+  static base::Result<std::unique_ptr<TrappedThread>> Start(std::shared_ptr<stub::StubProcess> stub,
+                                                            const std::atomic<bool>& kicked);
   // Ends the thread, and the whole stub if it is not waiting for us.
   ~TrappedThread();
 
@@ -78,9 +84,6 @@ class TrappedThread {
   void ClearKick() { words_.kick.store(0, std::memory_order_seq_cst); }
 
  private:
-  static constexpr int kCheckMs = 100;
-  static constexpr int kMaxChecks = 20;
-
   TrappedThread(std::shared_ptr<stub::StubProcess> stub, stub::GuestThread thread);
   // Where the words are in the stub; the thread's GS while the guest has none.
   uint64_t Self() const { return thread_.region_address + REGION_WORDS; }

@@ -52,7 +52,7 @@ constexpr FilterRule kPolicy[] = {
     Allow(__NR_rt_sigreturn, "return from the handler that recovers a user copy"),
     Allow(__NR_rt_sigaction, "abort() restores the default action"),
     Allow(__NR_sigaltstack, "the stack of the fault handler, for each thread"),
-    Allow(__NR_tgkill, "a kick of a stub's thread, and abort()"),
+    Allow(__NR_tgkill, "a kick of a stub's thread, whether one has ended, and abort()"),
     Allow(__NR_kill, "the end of a stub: the pid namespace holds nothing but stubs"),
     Allow(__NR_restart_syscall, "the host restarts an interrupted wait by it"),
 

@@ -43,15 +43,16 @@ def private_view():
     return True
 
 
-def copy_of(data):
-    """Somewhere that private_view() does not hide, with a path that everybody can reach."""
+def copy_of(files):
+    """Copies of open files by name, in a new directory that private_view() does not hide and everybody can reach."""
     directory = tempfile.mkdtemp(prefix="fault-bin-", dir="/tmp")
     os.chmod(directory, 0o755)
-    path = os.path.join(directory, "runsc-cpp")
-    with open(path, "wb") as out:
-        shutil.copyfileobj(data, out)
-    os.chmod(path, 0o755)
-    return path
+    for name, data in files.items():
+        path = os.path.join(directory, name)
+        with data, open(path, "wb") as out:
+            shutil.copyfileobj(data, out)
+        os.chmod(path, 0o755)
+    return directory
 
 
 def pids():

@@ -137,6 +137,7 @@ class Context:
         self.full = tier == "full"
         self.private = private
         self.directory = directory
+        self.stub_attacks = None  # the guest program of stub_cases.py
         self.notes = []
 
     def run(self, command, **options):

@@ -52,9 +52,9 @@ EXTRA = {
 
 # to -> the only prefixes that may include it, whatever the columns say.
 ONLY_FROM = {
-    "platform/stub/": ("platform/", "runsc-cpp/boot/", "runsc-cpp/selection/"),
+    "platform/stub/": ("platform/", "runsc-cpp/boot/", "runsc-cpp/selection/", "test/fault/stub/"),
     "platform/ptrace/": ("runsc-cpp/boot/",),
-    "platform/systrap/": ("runsc-cpp/boot/",),
+    "platform/systrap/": ("runsc-cpp/boot/", "test/fault/stub/"),
     "platform/kvm/": ("runsc-cpp/boot/",),
     "sentry/fs/": ("sentry/fs/", "runsc-cpp/boot/"),
     "fsgofer/protocol/": ("fsgofer/", "sentry/fs/gofer/", "runsc-cpp/"),

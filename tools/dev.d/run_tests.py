@@ -19,6 +19,8 @@ import urllib.parse
 import xml.etree.ElementTree
 
 BINARY_TARGET = "//runsc-cpp:runsc-cpp"
+# Programs of the suites' own, which they look for in bazel-bin.
+SUITE_TARGETS = {"syscalls": "//test/syscalls:syscalls_test", "fault": "//test/fault/stub:stub_attacks"}
 RESULT_LINE = re.compile(r"^(?:\S+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 SUITE_SECONDS = {"ci": 15 * 60, "full": 3 * 3600}
 NOT_A_TEST = {"benchmarks"}  # tools/dev bench runs these
@@ -247,7 +249,7 @@ def main():
         runner.bazel("unit tests", "test", ["-c", "opt"], targets)
     if suites:
         if targets != ["//..."]:
-            runner.bazel("build", "build", ["-c", "opt"], [BINARY_TARGET])
+            runner.bazel("build", "build", ["-c", "opt"], [BINARY_TARGET] + [SUITE_TARGETS[name] for name in suites if name in SUITE_TARGETS])
         for name in suites:
             runner.suite(name, extra)
     if args.full and targets:
