@@ -21,7 +21,11 @@ constexpr Expected kExpected[] = {
     {STUB_BASE + 0x10000, STUB_BASE + 0x20000, false},      // constants, filters
     {STUB_BASE + 0x20000, STUB_IMAGE_END, true},            // the keeper's data
     {STUB_REQUEST_PAGE, STUB_REQUEST_PAGE + kPage, false},  // what the keeper is asked for
-    {STUB_REGIONS, STUB_REGIONS + STUB_REGION_SIZE, true},  // this thread's region
+    {STUB_VDSO - 16 * kPage, STUB_VDSO, false},             // the host's clocks
+    {STUB_VDSO, STUB_VDSO + 4 * kPage, false},              // and their code
+    // This thread's region.
+    {STUB_REGIONS, STUB_REGIONS + STUB_REGION_READ_ONLY, false},
+    {STUB_REGIONS + STUB_REGION_READ_ONLY, STUB_REGIONS + STUB_REGION_SIZE, true},
 };
 
 bool Allowed(uint64_t page, bool writable) {

@@ -63,7 +63,8 @@ void Work() {
   }
   // What was there is there, and works.
   CatchFaults();
-  if (!Readable(STUB_BASE) || Writable(STUB_BASE) || Writable(STUB_REQUEST_PAGE) || !Writable(STUB_REGIONS)) {
+  if (!Readable(STUB_BASE) || Writable(STUB_BASE) || Writable(STUB_REQUEST_PAGE) || Writable(STUB_REGIONS) ||
+      !Writable(STUB_REGIONS + STUB_REGION_READ_ONLY)) {
     Fail("the stub's pages changed");
   }
   // A hint is not an order.

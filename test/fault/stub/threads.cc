@@ -22,7 +22,7 @@ void RunOn(void*) {
 
 void ForgeExit(int thread) {
   platform::systrap::RegionWords& words = Region(thread);
-  const uint64_t offset = 1024;
+  const uint64_t offset = REGION_STACK + 1024;
   Frame* const frame = reinterpret_cast<Frame*>(RegionAddress(thread) + offset);
   *frame = {};
   frame->rax = SYS_exit;
