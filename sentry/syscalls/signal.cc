@@ -1,5 +1,6 @@
 #include "sentry/syscalls/handlers.h"
 
+#include "sentry/fs/proc/proc_fs.h"
 #include "sentry/kernel/block.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pidfd.h"
@@ -43,6 +44,16 @@ Result<void> SignalGroup(Task& task, ThreadGroup& group, const SigInfo& info) {
   TRY(CheckMaySignal(task, *leader, info.signo));
   if (info.signo == 0) return Ok();
   return group.SendSignal(info);
+}
+
+// The process that a pidfd or an open /proc/PID stands for; null if the latter's is gone.
+Result<RefPtr<ThreadGroup>> SignalledBy(Task& task, const RefPtr<FileDescription>& file) {
+  if (const RefPtr<PidFd> pidfd = FileCast<PidFd>(file)) return RefPtr<ThreadGroup>(&pidfd->group());
+  const std::optional<ProcProcess> named = ProcProcessOf(file);
+  if (!named) return Errno::kEBADF;
+  RefPtr<ThreadGroup> group = task.kernel().FindGroup(named->tgid);
+  const RefPtr<Task> leader = group ? group->leader() : nullptr;
+  return leader && leader->serial() == named->serial ? group : RefPtr<ThreadGroup>();
 }
 
 // kill(-1) and kill(-pgid): success if one could be signalled.
@@ -230,16 +241,18 @@ SyscallResult SysTgkill(Task& task, int32_t tgid, int32_t tid, SignalNumber sign
 
 SyscallResult SysPidfdSendSignal(Task& task, Fd fd, SignalNumber signal, UserAddr info, uint32_t flags) {
   if (flags != 0) return Errno::kEINVAL;
-  const RefPtr<PidFd> file = FileCast<PidFd>(TRY(task.fds().Get(fd.value)));
-  if (!file) return Errno::kEBADF;
-  if (signal.value < 0 || signal.value > abi::kSigMax) return Errno::kEINVAL;
+  const RefPtr<ThreadGroup> group = TRY(SignalledBy(task, TRY(task.fds().Get(fd.value))));
   SigInfo sent = UserInfo(task, signal.value, abi::kSiUser);
   if (!info.is_null()) {
     TRY(CopyInFull(task.mm(), info, std::as_writable_bytes(std::span(&sent, 1))));
     if (sent.signo != signal.value) return Errno::kEINVAL;
-    if ((sent.code >= 0 || sent.code == abi::kSiTkill) && &file->group() != &task.group()) return Errno::kEPERM;
+    // Any origin may be claimed only towards oneself; the descriptor stands for the leader.
+    const bool to_self = group.get() == &task.group() && task.is_leader();
+    if ((sent.code >= 0 || sent.code == abi::kSiTkill) && !to_self) return Errno::kEPERM;
   }
-  return SignalGroup(task, file->group(), sent);
+  if (!group || !group->leader()) return Errno::kESRCH;
+  if (signal.value < 0 || signal.value > abi::kSigMax) return Errno::kEINVAL;
+  return SignalGroup(task, *group, sent);
 }
 
 SyscallResult SysPause(Task& task) {

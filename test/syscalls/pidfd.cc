@@ -39,6 +39,61 @@ TEST(Pidfd, SendsSignals) {
   EXPECT_ERR(Send(fd, 0), ESRCH);
 }
 
+TEST(Pidfd, ProcDirectoryServesToSend) {
+  const pid_t child = st::Spawn([] { pause(); });
+  const std::string proc = "/proc/" + std::to_string(child);
+  const auto open_dir = [](const std::string& path, int flags = 0) {
+    return MUST(open(path.c_str(), O_RDONLY | O_DIRECTORY | flags));
+  };
+  Fd fd(open_dir(proc));
+  EXPECT_OK(Send(fd, 0));
+  EXPECT_ERR(Send(fd, 99), EINVAL);
+  EXPECT_ERR(Send(Fd(open_dir(proc, O_PATH)), 0), EBADF);
+  for (const std::string& other : {proc + "/task", proc + "/task/" + std::to_string(child), proc + "/fd",
+                                   std::string("/proc"), std::string("/proc/sys"), st::Tmp()}) {
+    EXPECT_ERR(Send(Fd(open_dir(other)), 0), EBADF);
+  }
+  siginfo_t i = {};
+  EXPECT_ERR(waitid(static_cast<idtype_t>(P_PIDFD), fd, &i, WEXITED), EBADF);
+  EXPECT_OK(Send(fd, SIGTERM));
+  EXPECT_SIGNALED(st::WaitStatus(child), SIGTERM);
+  EXPECT_ERR(Send(fd, 0), ESRCH);
+  EXPECT_ERR(Send(fd, 99), ESRCH);
+}
+
+TEST(Pidfd, ErrorsInOrder) {
+  const pid_t child = st::Spawn([] { pause(); });
+  Fd fd(MUST(Open(child)));
+  siginfo_t i = {};
+  i.si_signo = SIGUSR1;
+  i.si_code = SI_USER;
+  EXPECT_ERR(Send(st::BadFd(), 99, st::Bad(), 0x80), EINVAL);
+  EXPECT_ERR(Send(st::BadFd(), 99, st::Bad()), EBADF);
+  EXPECT_ERR(Send(fd, 99, st::Bad()), EFAULT);
+  EXPECT_ERR(Send(fd, SIGUSR2, &i), EINVAL);
+  EXPECT_ERR(Send(fd, SIGUSR1, &i), EPERM);
+  i.si_code = SI_QUEUE;
+  i.si_signo = 99;
+  EXPECT_ERR(Send(fd, 99, &i), EINVAL);
+  MUST(kill(child, SIGKILL));
+  EXPECT_SIGNALED(st::WaitStatus(child), SIGKILL);
+  EXPECT_ERR(Send(fd, 99, &i), ESRCH);
+}
+
+TEST(Pidfd, OnlyTheLeaderClaimsAnyOrigin) {
+  signal(SIGUSR1, SIG_IGN);
+  Fd fd(MUST(Open(getpid())));
+  siginfo_t i = {};
+  i.si_signo = SIGUSR1;
+  i.si_code = SI_USER;
+  EXPECT_OK(Send(fd, SIGUSR1, &i));
+  st::Thread thread([&] {
+    EXPECT_ERR(Send(fd, SIGUSR1, &i), EPERM);
+    i.si_code = SI_QUEUE;
+    EXPECT_OK(Send(fd, SIGUSR1, &i));
+  });
+}
+
 TEST(Pidfd, PollTellsOfTheEnd) {
   st::Pipe p;
   pid_t child = st::Spawn([&] {

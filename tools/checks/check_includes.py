@@ -44,6 +44,7 @@ EXTRA = {
     ("sentry/syscalls/", "sentry/fs/signalfd/"): "signalfd4, and the kernel's signals in its shape",
     ("sentry/syscalls/", "sentry/fs/timerfd/"): "timerfd_create, and the kernel's timers in its shape",
     ("sentry/syscalls/", "sentry/fs/tmpfs/"): "memfd_create and seals",
+    ("sentry/syscalls/", "sentry/fs/proc/"): "pidfd_send_signal to an open /proc/PID",
     ("sentry/vfs/test_tree.h", "sentry/fs/tmpfs/"): "a tree for tests",
     ("platform/conformance", "platform/ptrace/"): "each platform is put to the same test",
     ("platform/conformance", "platform/systrap/"): "each platform is put to the same test",

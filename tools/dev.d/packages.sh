@@ -10,7 +10,7 @@ packages_build=(
 # What the workloads run, natively and in the sandbox.
 packages_test=(
   bash coreutils findutils grep sed gawk tar gzip xz-utils
-  python3 gcc g++ libc6-dev make git perl sqlite3 procps patch bsdextrautils
+  python3 libpython3.11-testsuite gcc g++ libc6-dev make git perl sqlite3 procps patch bsdextrautils
   strace linux-perf # record the sentry's own host calls
 )
 packages_lint=(clang clang-format clang-tidy git python3)

@@ -139,6 +139,7 @@ const SubdirRow kSubdirs[] = {
 class TaskDir final : public ProcDir {
  public:
   TaskDir(RefPtr<ProcFs> fs, uint64_t ino, ProcTask task) : ProcDir(std::move(fs), ino, abi::kSIfDir | 0555, task) {}
+  bool is_process() const override { return !task().thread; }
 
   std::vector<Entry> Entries(const VfsContext&) override {
     std::vector<Entry> out;

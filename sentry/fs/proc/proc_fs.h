@@ -2,7 +2,11 @@
 #ifndef SENTRY_FS_PROC_PROC_FS_H_
 #define SENTRY_FS_PROC_PROC_FS_H_
 
+#include <cstdint>
+#include <optional>
+
 #include "sentry/vfs/dentry.h"
+#include "sentry/vfs/file_description.h"
 
 namespace sentry {
 
@@ -14,6 +18,15 @@ struct ProcMount {
 };
 // `view` outlives the file system and every file of it.
 ProcMount NewProcFs(ProcessView& view);
+
+// The process that an open /proc/PID is about, which may have ended; nothing for
+// any other file, task/TID and descriptors of O_PATH too. Analogous to Linux's
+// tgid_pidfd_to_pid.
+struct ProcProcess {
+  int32_t tgid;
+  uint64_t serial;  // ProcessView::TaskSerial of its leader
+};
+std::optional<ProcProcess> ProcProcessOf(const RefPtr<FileDescription>& file);
 
 }  // namespace sentry
 

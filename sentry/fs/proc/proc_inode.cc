@@ -135,6 +135,13 @@ class ProcDirFile final : public DirectoryDescription {
   ProcDirFile(Path path, uint32_t flags, RefPtr<ProcDir> dir)
       : DirectoryDescription(std::move(path), flags), dir_(std::move(dir)) {}
 
+  const ProcDir& dir() const { return *dir_; }
+  static const void* Kind() {
+    static const char kKind = 0;
+    return &kKind;
+  }
+  const void* kind() const override { return Kind(); }
+
  private:
   uint64_t ino() const override { return dir_->ino(); }
   Result<void> Prepare(const VfsContext& ctx) override {
@@ -254,6 +261,12 @@ int32_t ParseProcNumber(std::string_view name) {
   int32_t value = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), value);
   return error == std::errc() && end == name.data() + name.size() ? value : -1;
+}
+
+std::optional<ProcProcess> ProcProcessOf(const RefPtr<FileDescription>& file) {
+  const RefPtr<ProcDirFile> open = FileCast<ProcDirFile>(file);
+  if (!open || !open->dir().is_process()) return std::nullopt;
+  return ProcProcess{.tgid = open->dir().task().tgid, .serial = open->dir().task().serial};
 }
 
 ProcMount NewProcFs(ProcessView& view) {

@@ -89,6 +89,7 @@ class ProcDir : public ProcInode {
   };
   using ProcInode::ProcInode;
   virtual std::vector<Entry> Entries(const VfsContext& ctx) = 0;
+  virtual bool is_process() const { return false; }  // PID/
   Result<RefPtr<FileDescription>> Open(const VfsContext& ctx, const Path& path, uint32_t flags) override;
   bool Revalidate(const VfsContext& ctx, std::string_view name, Inode* child) override;
 };
