@@ -110,6 +110,10 @@ class Client {
   // a slash, a count), ENAMETOOLONG, EBADF (no such node), ENOTDIR.
   base::Result<WalkResult> Walk(NodeId dir, std::span<const std::string_view> names, OpenMode open = OpenMode::kNone);
 
+  // 1 to kMaxSiblings names of one directory, each looked up by itself: nodes, each of
+  // which is one reference, or errors. What links point to is not told.
+  base::Result<std::vector<base::Result<NodeAttr>>> Siblings(NodeId dir, std::span<const std::string_view> names);
+
   // Regular files only: ENXIO for any other type but EISDIR for directories.
   // EACCES on pseudo file systems. ESTALE: the name leads to another file by
   // now; walk again.

@@ -55,6 +55,32 @@ Result<WalkResult> Client::Walk(NodeId dir, std::span<const std::string_view> na
   return result;
 }
 
+Result<std::vector<Result<NodeAttr>>> Client::Siblings(NodeId dir, std::span<const std::string_view> names) {
+  if (names.empty() || names.size() > kMaxSiblings) return Errno::kEINVAL;
+  Exchange x(*this, MessageType::kSiblings);
+  x.out().Put(SiblingsRequest{dir, static_cast<uint32_t>(names.size()), 0});
+  for (std::string_view name : names) {
+    if (name.size() > kMaxNameLength) return Errno::kENAMETOOLONG;
+    if (!ValidComponent(name)) return Errno::kEINVAL;
+    x.out().PutName(name);
+  }
+  TRY(x.Run(AcceptFds::kNone));
+  std::vector<Result<NodeAttr>> result;
+  for (size_t i = 0; i < names.size(); i++) {
+    SiblingReply reply;
+    if (!x.in().Get(&reply) || reply.error < 0) return x.Malformed();
+    if (reply.error != 0) {
+      result.emplace_back(static_cast<Errno>(reply.error));
+    } else if (PlausibleAttr(reply.found.attr)) {
+      result.emplace_back(reply.found);
+    } else {
+      return x.Malformed();
+    }
+  }
+  if (!x.in().done()) return x.Malformed();
+  return result;
+}
+
 Result<OpenResult> Client::Open(NodeId node, OpenMode mode, uint32_t flags) {
   Exchange x(*this, MessageType::kOpen);
   x.out().Put(OpenRequest{node, static_cast<uint32_t>(mode), flags});

@@ -15,9 +15,10 @@ namespace fsgofer {
 // A file that the server knows, for this connection. Never 0, never reused.
 using NodeId = uint64_t;
 
-inline constexpr uint32_t kMagic = 0x72666731;    // "1gfr": also the version
+inline constexpr uint32_t kMagic = 0x72666732;    // "2gfr": also the version
 inline constexpr size_t kMaxPayload = 66 * 1024;  // an xattr of 64 KiB with its name and structs
 inline constexpr size_t kMaxWalkNames = 16;
+inline constexpr size_t kMaxSiblings = 64;             // names of one directory in one message
 inline constexpr size_t kMaxNameLength = 255;          // NAME_MAX
 inline constexpr size_t kMaxSymlinkLength = 4095;      // PATH_MAX without its NUL
 inline constexpr size_t kMaxXattrName = 255;           // XATTR_NAME_MAX
@@ -29,6 +30,7 @@ inline constexpr uint32_t kUnchangedId = 0xffffffff;   // uid, gid: leave as the
 enum class MessageType : uint16_t {
   kAttach = 1,
   kWalk,
+  kSiblings,
   kOpen,
   kReadDir,
   kReadLink,
@@ -155,6 +157,21 @@ struct WalkReply {
 };
 static_assert(sizeof(WalkReply) == 16);
 
+struct SiblingsRequest {
+  NodeId dir;
+  uint32_t name_count;  // then so many names
+  uint32_t reserved;
+};
+static_assert(sizeof(SiblingsRequest) == 16);
+
+// One for each name, in their order.
+struct SiblingReply {
+  int32_t error;  // then `found` is zeros
+  uint32_t reserved;
+  NodeAttr found;
+};
+static_assert(sizeof(SiblingReply) == 152);
+
 struct OpenRequest {
   NodeId node;
   uint32_t mode;  // OpenMode
@@ -277,7 +294,8 @@ concept WireStruct =
     std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T> && std::has_unique_object_representations_v<T>;
 
 static_assert(WireStruct<RequestHeader> && WireStruct<ReplyHeader> && WireStruct<NodeAttr> && WireStruct<WalkReply> &&
-              WireStruct<DirEntryHeader> && WireStruct<SetAttrRequest> && WireStruct<MakeRequest>);
+              WireStruct<SiblingReply> && WireStruct<DirEntryHeader> && WireStruct<SetAttrRequest> &&
+              WireStruct<MakeRequest>);
 
 }  // namespace fsgofer
 

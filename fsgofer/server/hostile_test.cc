@@ -73,6 +73,10 @@ TEST(HostileClientTest, NamesThatTheClientClassWouldNotSend) {
     EXPECT_EQ(raw.Send(MessageType::kRename, RenameRequest{root, root, 0, 0}, {"a", name}), kInvalid);
     EXPECT_EQ(raw.Send(MessageType::kLink, LinkRequest{root, root}, {name}), kInvalid);
   }
+  EXPECT_EQ(raw.Send(MessageType::kSiblings, SiblingsRequest{root, 0, 0}), kInvalid);
+  EXPECT_EQ(raw.Send(MessageType::kSiblings, SiblingsRequest{root, 2, 0}, {"ok", ".."}), kInvalid);
+  EXPECT_EQ(raw.Send(MessageType::kSiblings, SiblingsRequest{root, 65, 0}, std::vector<std::string>(65, "a")),
+            kInvalid);
   EXPECT_EQ(raw.Send(MessageType::kWalk, WalkRequest{root, 0, 0}), kInvalid);
   EXPECT_EQ(raw.Send(MessageType::kWalk, WalkRequest{root, 17, 0}, std::vector<std::string>(17, "a")), kInvalid);
   EXPECT_EQ(raw.Send(MessageType::kWalk, WalkRequest{root, 1, 4}, {"a"}), kInvalid);

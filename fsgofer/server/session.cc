@@ -17,6 +17,7 @@ const Session::Handler Session::kHandlers[] = {
     nullptr,
     &Call<&Session::Attach>,
     &Call<&Session::Walk>,
+    &Call<&Session::Siblings>,
     &Call<&Session::Open>,
     &Call<&Session::ReadDir>,
     &Call<&Session::ReadLink>,
@@ -174,6 +175,28 @@ Result<void> Session::Walk(WireReader& in, Reply& out) {
     }
   }
   out.body.Patch(0, reply);
+  return base::Ok();
+}
+
+Result<void> Session::Siblings(WireReader& in, Reply& out) {
+  SiblingsRequest request;
+  if (!in.Get(&request) || request.name_count == 0 || request.name_count > kMaxSiblings) return Errno::kEINVAL;
+  std::string_view names[kMaxSiblings];
+  for (uint32_t i = 0; i < request.name_count; i++) {
+    if (!in.GetName(&names[i]) || !ValidComponent(names[i])) return Errno::kEINVAL;
+  }
+  if (!in.done()) return Errno::kEINVAL;
+  const NodePin dir = TRY(nodes_.Find(request.dir));
+  for (uint32_t i = 0; i < request.name_count; i++) {
+    const Result<Step> step = WalkOne(dir, names[i]);
+    SiblingReply reply = {};
+    if (step.ok()) {
+      reply.found = {step->node->id, step->attr};
+    } else {
+      reply.error = static_cast<int32_t>(step.error());
+    }
+    out.body.Put(reply);
+  }
   return base::Ok();
 }
 

@@ -57,6 +57,7 @@ class Session {
 
   base::Result<void> Attach(WireReader& in, Reply& out);
   base::Result<void> Walk(WireReader& in, Reply& out);
+  base::Result<void> Siblings(WireReader& in, Reply& out);
   base::Result<void> Open(WireReader& in, Reply& out);
   base::Result<void> ReadDir(WireReader& in, Reply& out);
   base::Result<void> ReadLink(WireReader& in, Reply& out);

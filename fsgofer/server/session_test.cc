@@ -53,6 +53,34 @@ TEST_F(SessionTest, WalkStatsAndOpensInOneMessage) {
   EXPECT_EQ(ReadFd(r->fd.get()), "hello");
 }
 
+TEST_F(SessionTest, SiblingsAreLookedUpEachByItself) {
+  const NodeId a = gofer_->Walk(root_, {"a"})->steps[0].node;
+  const std::string_view names[] = {"nothing", "link", "b"};
+  auto r = client().Siblings(a, names);
+  ASSERT_TRUE(r.ok());
+  ASSERT_EQ(r->size(), 3u);
+  EXPECT_TRUE((*r)[0].Is(Errno::kENOENT));
+  ASSERT_TRUE((*r)[1].ok() && (*r)[2].ok());
+  EXPECT_TRUE(S_ISLNK((*r)[1]->attr.mode));
+  EXPECT_TRUE(S_ISDIR((*r)[2]->attr.mode));
+  EXPECT_EQ(gofer_->Walk(a, {"b"})->steps[0].node, (*r)[2]->node);
+  EXPECT_EQ(*client().ReadLink((*r)[1]->node), "/etc/passwd");
+}
+
+TEST_F(SessionTest, SiblingsAreChecked) {
+  for (const std::string_view bad : {".", "..", "", "a/b"}) {
+    const std::string_view names[] = {"a", bad};
+    EXPECT_TRUE(client().Siblings(root_, names).Is(Errno::kEINVAL)) << bad;
+  }
+  EXPECT_TRUE(client().Siblings(root_, {}).Is(Errno::kEINVAL));
+  const std::vector<std::string_view> many(kMaxSiblings + 1, "a");
+  EXPECT_TRUE(client().Siblings(root_, many).Is(Errno::kEINVAL));
+  const std::string_view one[] = {"a"};
+  EXPECT_TRUE(client().Siblings(987654, one).Is(Errno::kEBADF));
+  const NodeId file = gofer_->Walk(root_, {"a", "b", "file"})->steps[2].node;
+  EXPECT_TRUE((*client().Siblings(file, one))[0].Is(Errno::kENOTDIR));
+}
+
 TEST_F(SessionTest, WalkStopsAtTheFirstMissingName) {
   auto r = gofer_->Walk(root_, {"a", "nothing", "x"}, OpenMode::kReadOnly);
   ASSERT_TRUE(r.ok());

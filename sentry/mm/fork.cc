@@ -4,12 +4,41 @@
 #include "sentry/mm/mm_impl.h"
 
 namespace sentry {
+namespace {
+
+// What the parent has mapped the child will want too: a request to the platform maps
+// it for a small part of what the faults would cost. No more than this, for a child
+// that soon execs.
+constexpr size_t kMaxMapped = 40;
+
+}  // namespace
+
+void MemoryManager::Impl::MapForked(std::span<const Pages::Piece> mapped) {
+  std::vector<MapOp> ops;
+  // Code first, which no child does without; then the latest mapped last, so that the
+  // stack is among them.
+  for (const bool code : {true, false}) {
+    for (auto p = mapped.rbegin(); p != mapped.rend() && ops.size() < kMaxMapped; ++p) {
+      if (p->run.hw.execute != code) continue;
+      const Vma* vma = vmas.Find(p->start);
+      if (vma == nullptr || p->run.end > vma->range.end.value) continue;
+      std::vector<MapOp> more = WindowOps(*vma, p->start, p->run.end, Fill::kLazy);
+      ops.insert(ops.end(), more.begin(), more.end());
+    }
+  }
+  // Who can't map now will fault.
+  if (ops.empty() || ops.size() > space.vma_budget() || !space.Apply(ops).ok()) return;
+  for (const MapOp& op : ops) {
+    pages.Update(op.range.start.value, op.range.end.value, [&](uint64_t, PageRun& run) { run.hw = op.prot; });
+  }
+}
 
 Result<RefPtr<MemoryManager>> MemoryManager::Fork() {
   Impl& parent = *impl_;
   RefPtr<MemoryManager> child = TRY(Create(parent.platform, parent.memory_file, parent.code_cache));
   std::vector<Vma> vmas;
-  std::vector<Pages::Piece> pages;
+  std::vector<Pages::Piece> pages, files, mapped;
+  uint64_t invalidations;
   MmLimits limits;
   uint64_t mmap_top, brk_begin, brk_now;
   bool no_rewriting;
@@ -27,7 +56,11 @@ Result<RefPtr<MemoryManager>> MemoryManager::Fork() {
       copy.window_size = 0;
       if (vma.wipe_on_fork) continue;
       for (Pages::Piece& p : parent.pages.PiecesIn(vma.range.start.value, vma.range.end.value)) {
-        if (p.run.kind != RunKind::kPrivate) continue;  // the child asks the file itself
+        if (p.run.hw.any()) mapped.push_back(p);
+        // Of a file's pages the child asks the file itself, but for those of a host file
+        // that are mapped.
+        if (p.run.kind == RunKind::kFile && p.run.hw.any() && !p.run.in_memory_file()) files.push_back(p);
+        if (p.run.kind != RunKind::kPrivate) continue;
         if (p.run.hw.write) {
           const UserRange range{UserAddr(p.start), UserAddr(p.run.end)};
           MemoryProtection prot = p.run.hw;
@@ -60,6 +93,7 @@ Result<RefPtr<MemoryManager>> MemoryManager::Fork() {
     brk_begin = parent.brk_begin;
     brk_now = parent.brk_now;
     no_rewriting = parent.no_rewriting;
+    invalidations = parent.invalidations;
   }
   {
     Impl& c = *child->impl_;
@@ -71,6 +105,23 @@ Result<RefPtr<MemoryManager>> MemoryManager::Fork() {
     c.no_rewriting = no_rewriting;
     for (Vma& vma : vmas) c.AddVma(std::move(vma));
     for (Pages::Piece& p : pages) c.pages.Insert(p.start, std::move(p.run));
+  }
+  {
+    // From here on the child hears of what happens to its files itself. What it missed
+    // before, the parent heard.
+    base::MutexLock lock(parent.mu);
+    if (parent.invalidations != invalidations) files.clear();
+  }
+  {
+    Impl& c = *child->impl_;
+    base::MutexLock lock(c.mu);
+    if (c.invalidations == 0) {
+      for (Pages::Piece& p : files) {
+        p.run.hw = kProtNone;
+        c.pages.Insert(p.start, std::move(p.run));
+      }
+    }
+    c.MapForked(mapped);
   }
   child->SetLayout(layout());
   child->dumpable.store(dumpable.load(std::memory_order_relaxed), std::memory_order_relaxed);

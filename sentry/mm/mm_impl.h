@@ -191,6 +191,10 @@ struct MemoryManager::Impl {
   }
   void LogNoMemory(const char* what);
 
+  // --- fork (fork.cc) ---
+  // Maps what the parent had mapped, in one request.
+  void MapForked(std::span<const Pages::Piece> mapped) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+
   // --- rewritten call sites (call_sites.cc) ---
   struct Rewritten {
     MemOffset page;

@@ -100,6 +100,11 @@ Result<std::vector<DirectoryEntry>> GoferDirectory::List(const VfsContext&) {
       entries.push_back({std::move(e.name), e.ino, static_cast<uint32_t>(e.type) << 12});
     }
   } while (!batch.at_end);
+  std::vector<LookAhead::Name> names;
+  if (entries.size() <= LookAhead::kMaxNames) {
+    for (const DirectoryEntry& entry : entries) names.push_back({entry.name, entry.type == abi::kSIfDir});
+  }
+  inode_->WasListed(std::move(names));
   return entries;
 }
 

@@ -1,5 +1,7 @@
 #include "sentry/fs/gofer/gofer_fs.h"
 
+#include <algorithm>
+
 #include "sentry/fs/gofer/gofer_inode.h"
 
 namespace sentry {
@@ -71,11 +73,26 @@ RefPtr<Inode> GoferFileSystem::InodeFor(const fsgofer::NodeAttr& node, std::opti
   return existing;
 }
 
+void GoferFileSystem::KeepLookAhead(GoferInode& directory) {
+  RefPtr<GoferInode> oldest;
+  {
+    base::MutexLock lock(mu_);
+    std::erase(look_aheads_, &directory);
+    look_aheads_.push_back(&directory);
+    if (look_aheads_.size() <= kLookAheads) return;
+    GoferInode* const first = look_aheads_.front();
+    look_aheads_.pop_front();
+    if (first->TryIncRef()) oldest = RefPtr<GoferInode>::Adopt(first);
+  }
+  if (oldest) oldest->EndLookAhead();
+}
+
 void GoferFileSystem::ForgetInode(GoferInode& inode) {
   {
     base::MutexLock lock(mu_);
     const auto it = inodes_.find({inode.host_device(), inode.host_ino()});
     if (it != inodes_.end() && it->second == &inode) inodes_.erase(it);
+    std::erase(look_aheads_, &inode);
   }
   ForgetDescriptors(inode);
   Release(inode.node());

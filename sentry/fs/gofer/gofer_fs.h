@@ -60,6 +60,8 @@ class GoferFileSystem final : public FileSystem {
   void KeepDescriptor(GoferInode& inode, RefPtr<DonatedFd> fd);
   void ForgetDescriptors(GoferInode& inode);
   void ForgetInode(GoferInode& inode);
+  // A directory that looks ahead: holds what it found until kLookAheads others do.
+  void KeepLookAhead(GoferInode& directory);
 
  private:
   template <typename T, typename... Args>
@@ -91,6 +93,8 @@ class GoferFileSystem final : public FileSystem {
     RefPtr<DonatedFd> fd;
   };
   std::list<Kept> kept_ ABSL_GUARDED_BY(mu_);  // most recently used first
+  static constexpr size_t kLookAheads = 16;
+  std::list<GoferInode*> look_aheads_ ABSL_GUARDED_BY(mu_);  // oldest first
 };
 
 }  // namespace sentry

@@ -1,5 +1,7 @@
 #include "sentry/fs/gofer/gofer_inode.h"
 
+#include <dirent.h>
+
 #include <algorithm>
 
 #include "sentry/fs/gofer/gofer_file.h"
@@ -66,6 +68,7 @@ Result<Attributes> GoferInode::GetAttributes(const VfsContext&) {
 }
 
 void GoferInode::Changed() {
+  EndLookAhead();
   base::MutexLock lock(mu_);
   stale_ = true;
 }
@@ -117,10 +120,69 @@ Result<RefPtr<Inode>> GoferInode::Lookup(const VfsContext&, std::string_view nam
   bool found = false;
   Result<RefPtr<Inode>> ready = TakePrefetched(name, &found);
   if (found) return ready;
+  if (std::optional<Result<RefPtr<Inode>>> ahead = LookupAhead(name)) return *std::move(ahead);
   fsgofer::WalkResult walk = TRY(fs_->client().Walk(node_, std::span(&name, 1)));
   if (walk.stop) return *walk.stop;
   if (walk.steps.size() != 1) return Errno::kEIO;
   return fs_->InodeFor(walk.steps[0], std::move(walk.symlink_target));
+}
+
+std::optional<Result<RefPtr<Inode>>> GoferInode::LookupAhead(std::string_view name) {
+  const auto result = [](const LookAhead::Found& found) -> Result<RefPtr<Inode>> {
+    if (!found.inode) return found.error;
+    return found.inode;
+  };
+  constexpr int kManyLookups = 6;
+  std::vector<std::string> wanted;
+  bool list = false;
+  {
+    base::MutexLock lock(mu_);
+    list = fs_->exclusive() && ahead_ == nullptr && ++lookups_ == kManyLookups;
+  }
+  if (list) ListForLookAhead();
+  {
+    base::MutexLock lock(mu_);
+    if (ahead_ == nullptr) return std::nullopt;
+    if (const std::optional<LookAhead::Found> found = ahead_->Take(name)) return result(*found);
+    wanted = ahead_->Plan(name);
+  }
+  if (wanted.size() < 2) return std::nullopt;
+  const std::vector<std::string_view> names(wanted.begin(), wanted.end());
+  const Result<std::vector<Result<fsgofer::NodeAttr>>> answer = fs_->client().Siblings(node_, names);
+  if (!answer.ok()) return answer.error();
+  std::vector<LookAhead::Found> found;
+  for (const Result<fsgofer::NodeAttr>& each : *answer) {
+    found.push_back(each.ok() ? LookAhead::Found{fs_->InodeFor(*each)} : LookAhead::Found{nullptr, each.error()});
+  }
+  const LookAhead::Found first = std::move(found[0]);
+  base::MutexLock lock(mu_);
+  for (size_t i = 1; ahead_ != nullptr && i < found.size(); i++) ahead_->Put(names[i], std::move(found[i]));
+  return result(first);
+}
+
+void GoferInode::ListForLookAhead() {
+  // Of a directory that needs more than one message only the first names.
+  Result<fsgofer::DirBatch> batch = fs_->client().ReadDir(node_, 0);
+  if (!batch.ok()) return;
+  std::vector<LookAhead::Name> names;
+  for (fsgofer::DirEntry& entry : batch->entries) names.push_back({std::move(entry.name), entry.type == DT_DIR});
+  WasListed(std::move(names));
+}
+
+void GoferInode::WasListed(std::vector<LookAhead::Name> names) {
+  if (!fs_->exclusive() || names.size() < 2 || names.size() > LookAhead::kMaxNames) return;
+  std::unique_ptr<LookAhead> fresh = std::make_unique<LookAhead>(std::move(names));
+  {
+    base::MutexLock lock(mu_);
+    std::swap(ahead_, fresh);
+  }
+  fs_->KeepLookAhead(*this);
+}
+
+void GoferInode::EndLookAhead() {
+  std::unique_ptr<LookAhead> old;  // its inodes go outside of the lock
+  base::MutexLock lock(mu_);
+  std::swap(old, ahead_);
 }
 
 // One message for a whole path; each directory keeps its next component until

@@ -3,10 +3,13 @@
 #define SENTRY_FS_GOFER_GOFER_INODE_H_
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "sentry/fs/gofer/gofer_fs.h"
+#include "sentry/fs/gofer/look_ahead.h"
 
 namespace sentry {
 
@@ -50,6 +53,10 @@ class GoferInode final : public Inode {
 
   // The donated descriptor, asked for at first use. EISDIR, ENXIO, EACCES.
   Result<RefPtr<DonatedFd>> Descriptor(DonatedAccess access);
+  // This directory's names, as listed: they will perhaps be looked up.
+  void WasListed(std::vector<LookAhead::Name> names);
+  // The file system looks ahead elsewhere now.
+  void EndLookAhead();
   // A write through the descriptor changed size or times.
   void Changed();
   // The descriptor's LRU has dropped it.
@@ -64,6 +71,10 @@ class GoferInode final : public Inode {
     RefPtr<Inode> inode;  // null: `error`
     Errno error = Errno::kENOENT;
   };
+  // Lists the directory by itself when names of it are looked up again and again.
+  void ListForLookAhead();
+  // By the look-ahead; nullopt: it knows nothing.
+  std::optional<Result<RefPtr<Inode>>> LookupAhead(std::string_view name);
   Result<RefPtr<Inode>> TakePrefetched(std::string_view name, bool* found);
   void SetPrefetched(Prefetched found);
   Result<void> Send(fsgofer::SetAttrRequest& request);
@@ -79,6 +90,8 @@ class GoferInode final : public Inode {
   bool stale_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<std::string> link_target_ ABSL_GUARDED_BY(mu_);
   std::optional<Prefetched> prefetched_ ABSL_GUARDED_BY(mu_);
+  std::unique_ptr<LookAhead> ahead_ ABSL_GUARDED_BY(mu_);
+  int lookups_ ABSL_GUARDED_BY(mu_) = 0;  // without ahead_
   RefPtr<DonatedFd> read_fd_ ABSL_GUARDED_BY(mu_);
   RefPtr<DonatedFd> write_fd_ ABSL_GUARDED_BY(mu_);
 };
