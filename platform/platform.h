@@ -61,15 +61,24 @@ using Event = std::variant<SyscallEvent, FaultEvent, ExceptionEvent, PreemptedEv
 
 // --- Call sites -----------------------------------------------------------------
 
-// A place in code, within one page, that makes a system call of a fixed number, and
-// that can be rewritten to make it in a faster way.
+// A place in code, within one page, that makes a system call, and that can be rewritten
+// to make it in a faster way.
 struct CallSite {
-  uint16_t start;                          // in its page
-  uint32_t number;                         // of the call
-  uint32_t slot;                           // the platform's; the same in all address spaces
-  static constexpr uint64_t kSize = 7;     // mov $number, %eax; syscall
-  static constexpr uint64_t kSyscall = 5;  // where in it the call itself begins
-  uint64_t end() const { return start + kSize; }
+  enum class Kind : uint8_t {
+    kMov,      // mov $number, %eax; syscall
+    kCompare,  // syscall; cmp $operand, %rax: of any number
+  };
+  uint16_t start;  // in its page
+  Kind kind;
+  int32_t operand;  // the number, or what is compared with
+  uint32_t slot;    // the platform's; the same in all address spaces
+
+  // What is rewritten. The first instruction of the rest, where the site's second one
+  // was, traps: SIGILL (kMov) or SIGSEGV without an address (kCompare).
+  static constexpr uint64_t kSize = 7;
+  uint64_t second() const { return start + (kind == Kind::kMov ? 5 : 2); }
+  uint64_t behind_call() const { return start + (kind == Kind::kMov ? 7 : 2); }
+  uint64_t end() const { return start + (kind == Kind::kMov ? 7 : 8); }
 };
 
 // What rewrites them, in one address space. The kernel decides which pages are code
@@ -80,8 +89,7 @@ class CallSites {
   // The site whose system call ends at `behind` of a page; nullopt: none is there that
   // can be rewritten, or there are too many. Allots a slot.
   virtual std::optional<CallSite> Find(std::span<const std::byte> page, size_t behind) = 0;
-  // Rewrites a copy of the page. Who jumps to `start + kSyscall` then, where a call
-  // was, gets SIGILL there.
+  // Rewrites a copy of the page.
   virtual void Rewrite(std::span<std::byte> page, const CallSite& site) const = 0;
   // Makes rewritten code at `page` work; to be called before it is mapped there. A
   // slot works at one address.

@@ -32,6 +32,7 @@
 #define STUB_FORGET_IP_OFFSET 224
 // Where rewritten call sites enter (platform/systrap/call_sites.h).
 #define STUB_CALL_ENTRY_OFFSET 240
+#define STUB_ANY_CALL_ENTRY_OFFSET 248
 
 // Descriptors of a stub, all there are. In the template STUB_FD_SOCKET is its
 // control socket and STUB_FD_REQUESTS is open; a stub closes it, so that donated

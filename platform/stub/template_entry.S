@@ -68,6 +68,8 @@ StubForget:                             // to the handler that a kick interrupte
 
     .org STUB_CALL_ENTRY_OFFSET
     jmp CallEntry
+    .org STUB_ANY_CALL_ENTRY_OFFSET
+    jmp AnyCallEntry
 
     .text
     .globl KeeperLoop

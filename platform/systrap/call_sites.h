@@ -1,5 +1,6 @@
-// Rewritten call sites: `mov $number, %eax; syscall` becomes a jump through a table to
-// a trampoline of the site's own, which enters the stub without a trap.
+// Rewritten call sites: `mov $number, %eax; syscall`, or `syscall` and libc's look at
+// the result, becomes a jump through a table to a trampoline of the site's own, which
+// enters the stub without a trap.
 //
 // The table and the trampolines lie in one area at the same address in all stubs, so
 // that a rewritten page is good in each; what differs is where a trampoline returns.
@@ -21,12 +22,12 @@
 
 namespace platform::systrap {
 
-// The area. Its address is part of the jump (ff 24 25 and the table entry's address):
-// 06, the byte where `syscall` was, is no instruction, so that who jumps there gets
-// SIGILL. Far from where programs are linked to, and from ASan's shadow.
+// The area. Its address is part of the jump (ff 24 e5 and the table entry's address), and
+// so is what traps where the second instruction was: 06, which is none, or e5, which is
+// `in`. Far from where programs are linked to, and from ASan's shadow.
 inline constexpr uint64_t kCallArea = 0x60060000, kCallAreaSize = 0x10000;
-// A slot: the trampoline's address, then the trampoline. The first slot holds the
-// address of the stub's entry.
+// A slot: the trampoline's address, then the trampoline, which may take two. The first
+// slot holds the addresses of the stub's entries.
 inline constexpr uint64_t kSlotSize = 40, kTrampolineOffset = 8;
 inline constexpr uint32_t kMaxSlots = kCallAreaSize / kSlotSize;
 inline constexpr uint64_t kChunkSize = STUB_REGION_SIZE;
@@ -34,9 +35,9 @@ inline constexpr uint64_t kChunkSize = STUB_REGION_SIZE;
 // Of all stubs: which slots are taken.
 class CallSlots {
  public:
-  std::optional<uint32_t> Take() {
-    const uint32_t slot = next_.fetch_add(1, std::memory_order_relaxed);
-    if (slot < kMaxSlots) return slot;
+  std::optional<uint32_t> Take(uint32_t count) {
+    const uint32_t slot = next_.fetch_add(count, std::memory_order_relaxed);
+    if (slot + count <= kMaxSlots) return slot;
     next_.store(kMaxSlots, std::memory_order_relaxed);
     return std::nullopt;
   }
@@ -60,9 +61,10 @@ class SystrapAddressSpace final : public stub::StubAddressSpace, public CallSite
   Result<void> Install(UserAddr page, std::span<const CallSite> sites) override;
   UserRange area() const override { return {UserAddr(kCallArea), UserAddr(kCallArea + kCallAreaSize)}; }
 
-  // For a thread that stopped at `rip`: in which trampoline, and how far in it.
+  // For a thread that stopped at `rip` in a trampoline: where in the site's own code it
+  // would be, and whether rcx is to be had back.
   struct InTrampoline {
-    uint64_t site;  // address of the rewritten code
+    uint64_t rip;
     bool rcx_saved;
   };
   std::optional<InTrampoline> Locate(uint64_t rip) const;
@@ -70,15 +72,19 @@ class SystrapAddressSpace final : public stub::StubAddressSpace, public CallSite
  private:
   static constexpr size_t kChunks = kCallAreaSize / kChunkSize;
   Result<std::byte*> Chunk(uint64_t address) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  Result<void> WriteSlot(const CallSite& site, uint64_t behind) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Result<void> WriteSlot(UserAddr page, const CallSite& site) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Result<void> Write(uint64_t address, std::span<const std::byte> bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   CallSlots& slots_;
   // Rank: kPlatformSites, before the stub's own.
   mutable base::RankedMutex<base::LockRank::kPlatformSites> mu_;
   std::array<std::byte*, kChunks> chunks_ ABSL_GUARDED_BY(mu_) = {};
-  // By slot: where its trampoline returns; 0: not installed. Made with the first.
-  std::vector<uint64_t> behind_ ABSL_GUARDED_BY(mu_);
+  // By slot: where its site is; 0: not installed. Made with the first.
+  struct Installed {
+    uint64_t start = 0;
+    CallSite::Kind kind = CallSite::Kind::kMov;
+  };
+  std::vector<Installed> installed_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace platform::systrap

@@ -141,14 +141,16 @@ std::optional<Event> SystrapContext::Await(Registers& regs, int& overdue) {
     thread_->stub()->Kill();
     return DeadEvent{absl::StrFormat("stub process %d spoilt its signal frame", thread_->stub()->pid())};
   }
+  if (const auto in = space_->Locate(regs.rip)) {
+    // As if all was made in the site's own code: not begun yet, or come back there.
+    if (regs.rcx == regs.rip) regs.rcx = in->rip;
+    regs.rip = in->rip;
+    if (in->rcx_saved) regs.rcx = thread_->site_rcx();
+  }
+  thread_->set_call_rip(regs.rip);
   if (trap.signo == EVENT_CALL) {
     last_fault_.valid = false;
     return Call(regs, false);
-  }
-  if (const auto in = space_->Locate(regs.rip)) {
-    // On its way into the stub: as if it had not set out yet.
-    regs.rip = in->site;
-    if (in->rcx_saved) regs.rcx = thread_->site_rcx();
   }
   std::optional<Event> event = Interpret(trap, regs);
   if (!event && !answers()) return DidNotAnswer();

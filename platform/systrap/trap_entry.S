@@ -219,6 +219,8 @@ CallEntry:
     jmp *%rcx
 1:
     movq %r11, %rcx
+    .globl AnyCallEntry
+AnyCallEntry:                           // the number was not known before
     movq %rsp, %gs:CALL_RSP - REGION_WORDS
     movq %gs:REGION_SELF - REGION_WORDS, %rsp  // the top of the handler's stack
     pushfq

@@ -110,6 +110,7 @@ bool TrappedThread::Exists() const { return !stub_->Lost() && syscall(SYS_tgkill
 void TrappedThread::ReadCall(Registers& regs) {
   memcpy(&call_, &words_.call, sizeof(call_));
   call_fs_base_ = words_.fs_base.load(std::memory_order_relaxed);
+  call_rip_ = call_.rcx;
   regs = {.r15 = call_.r15,
           .r14 = call_.r14,
           .r13 = call_.r13,
@@ -140,7 +141,7 @@ void TrappedThread::ReadCall(Registers& regs) {
 }
 
 bool TrappedThread::IsReturn(const Registers& regs) const {
-  return regs.rip == call_.rcx && regs.rcx == call_.rcx && regs.r11 == call_.r11 && regs.eflags == call_.r11 &&
+  return regs.rip == call_rip_ && regs.rcx == call_rip_ && regs.r11 == call_.r11 && regs.eflags == call_.r11 &&
          regs.rsp == call_.rsp && regs.rdi == call_.rdi && regs.rsi == call_.rsi && regs.rdx == call_.rdx &&
          regs.r10 == call_.r10 && regs.r8 == call_.r8 && regs.r9 == call_.r9 && regs.rbx == call_.rbx &&
          regs.rbp == call_.rbp && regs.r12 == call_.r12 && regs.r13 == call_.r13 && regs.r14 == call_.r14 &&

@@ -66,6 +66,10 @@ class TrappedThread {
   bool Read(Trap& trap, sentry::arch::Registers& regs);
   bool GetFpState(sentry::arch::FpState& out);
 
+  // Of a call: the rip that a return from it has in `regs`. (The thread may have to go
+  // on elsewhere, behind its call.)
+  void set_call_rip(uint64_t rip) { call_rip_ = rip; }
+
   // Calls that the stub answers by itself, by number; below kMaxAnswers.
   static constexpr uint32_t kMaxAnswers = REGION_MAX_ANSWERS;
   void SetAnswer(uint32_t number, uint64_t value) { Answer(number).store(value + 1, std::memory_order_relaxed); }
@@ -108,7 +112,7 @@ class TrappedThread {
   bool from_syscall_ = false;  // the frame is one of SIGSYS, resumed as such
   bool in_call_ = false;       // no frame: it waits in CallEntry
   CallRegisters call_ = {};    // what it had there
-  uint64_t call_fs_base_ = 0;
+  uint64_t call_fs_base_ = 0, call_rip_ = 0;
 };
 
 template <typename F>

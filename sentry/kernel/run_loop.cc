@@ -1,4 +1,7 @@
 // The run loop: one function a run state, each returns the next.
+#include <bit>
+#include <optional>
+
 #include "base/log.h"
 #include "sentry/kernel/task_impl.h"
 
@@ -34,6 +37,20 @@ uint64_t TrapOf(const platform::ExceptionEvent& e) {
   }
 }
 
+// eflags after `cmp b, a` (Intel SDM, CMP): the result's sign, parity and so on.
+uint64_t CompareFlags(uint64_t eflags, uint64_t a, uint64_t b) {
+  constexpr uint64_t kCarry = 1, kParity = 4, kAdjust = 0x10, kZero = 0x40, kSign = 0x80, kOverflow = 0x800;
+  const uint64_t result = a - b;
+  eflags &= ~(kCarry | kParity | kAdjust | kZero | kSign | kOverflow);
+  if (a < b) eflags |= kCarry;
+  if (std::popcount(result & 0xff) % 2 == 0) eflags |= kParity;
+  if (((a ^ b ^ result) & 0x10) != 0) eflags |= kAdjust;
+  if (result == 0) eflags |= kZero;
+  if (result >> 63 != 0) eflags |= kSign;
+  if ((((a ^ b) & (a ^ result)) >> 63) != 0) eflags |= kOverflow;
+  return eflags;
+}
+
 }  // namespace
 
 void Task::Run() {
@@ -64,15 +81,7 @@ RunState Task::Step(RunUser) {
   }
   if (const auto* fault = std::get_if<platform::FaultEvent>(&event)) return HandleFault(*fault);
   if (const auto* exception = std::get_if<platform::ExceptionEvent>(&event)) {
-    if (exception->signo == abi::kSigIll && mm_->AtRewrittenCall(UserAddr(regs_.rip))) {
-      // It jumped to where a `syscall` was.
-      regs_.rip += platform::CallSite::kSize - platform::CallSite::kSyscall;
-      regs_.rcx = regs_.rip;
-      regs_.r11 = regs_.eflags;
-      regs_.orig_rax = regs_.rax;
-      regs_.rax = static_cast<uint64_t>(-static_cast<int64_t>(Errno::kENOSYS));
-      return RunSyscall{};
-    }
+    if (std::optional<RunState> next = GoOnInRewrittenSite(*exception)) return *std::move(next);
     HandleException(*exception);
     return RunInterrupted{};
   }
@@ -81,6 +90,24 @@ RunState Task::Step(RunUser) {
     return RunExit{};
   }
   return RunUser{};  // PreemptedEvent: look at interrupted_ again
+}
+
+std::optional<RunState> Task::GoOnInRewrittenSite(const platform::ExceptionEvent& exception) {
+  if (exception.signo != abi::kSigIll && (exception.signo != abi::kSigSegv || exception.code != abi::kSiKernel)) {
+    return std::nullopt;
+  }
+  const std::optional<platform::CallSite> site = mm_->InRewrittenSite(UserAddr(regs_.rip));
+  if (!site) return std::nullopt;
+  regs_.rip += site->end() - site->second();
+  if (site->kind == platform::CallSite::Kind::kCompare) {
+    regs_.eflags = CompareFlags(regs_.eflags, regs_.rax, static_cast<uint64_t>(int64_t{site->operand}));
+    return RunUser{};
+  }
+  regs_.rcx = regs_.rip;
+  regs_.r11 = regs_.eflags;
+  regs_.orig_rax = regs_.rax;
+  regs_.rax = static_cast<uint64_t>(-static_cast<int64_t>(Errno::kENOSYS));
+  return RunSyscall{};
 }
 
 RunState Task::HandleFault(const platform::FaultEvent& fault) {

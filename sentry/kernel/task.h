@@ -188,6 +188,9 @@ class Task final : public base::RefCounted, public JobControl {
   RunState AfterSyscall(const SyscallResult& result);
   RunState HandleFault(const platform::FaultEvent& fault);
   void HandleException(const platform::ExceptionEvent& exception);
+  // If the exception is that of a rewritten call site (platform::CallSites): what its
+  // own code would have done.
+  std::optional<RunState> GoOnInRewrittenSite(const platform::ExceptionEvent& exception);
   void HandleDeadStub(const platform::DeadEvent& event);
   enum class CpuMode : uint8_t { kSystem, kUser, kSleep };
   void SwitchCpuMode(CpuMode mode);

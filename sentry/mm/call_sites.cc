@@ -27,7 +27,7 @@ const platform::CallSite* MemoryManager::Impl::RewrittenAt(uint64_t addr) const 
   // After StopRewriting a thread may still come from there.
   if (it == rewritten.end() || (!no_rewriting && !IsRewritten(page, it->second.page))) return nullptr;
   for (const platform::CallSite& site : it->second.sites) {
-    if (addr - page >= site.start && addr - page < site.end()) return &site;
+    if (addr - page == site.second()) return &site;
   }
   return nullptr;
 }
@@ -52,8 +52,7 @@ void MemoryManager::RewriteCallSite(UserAddr behind) {
 }
 
 bool MemoryManager::Impl::RewriteLocked(uint64_t behind, bool often, platform::CallSites& sites, Trash& trash) {
-  const uint64_t site = behind - platform::CallSite::kSize, page = PageRoundDown(site);
-  if (behind < platform::CallSite::kSize || behind > page + kPageSize) return false;
+  const uint64_t page = PageRoundDown(behind - 1);
   const Vma* vma = vmas.Find(page);
   if (vma == nullptr || vma->shared || !vma->mappable || !vma->prot.execute || vma->prot.write) return false;
   uint64_t start = 0;
@@ -96,10 +95,10 @@ bool MemoryManager::Impl::RewriteLocked(uint64_t behind, bool often, platform::C
   return false;
 }
 
-bool MemoryManager::AtRewrittenCall(UserAddr addr) const {
+std::optional<platform::CallSite> MemoryManager::InRewrittenSite(UserAddr addr) const {
   base::MutexLock lock(impl_->mu);
   const platform::CallSite* const site = impl_->RewrittenAt(addr.value);
-  return site != nullptr && (addr.value & kPageMask) == site->start + platform::CallSite::kSyscall;
+  return site != nullptr ? std::optional(*site) : std::nullopt;
 }
 
 void MemoryManager::StopRewriting() {

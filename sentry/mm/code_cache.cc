@@ -17,7 +17,7 @@ bool CodeCache::Knows(const Key& key, size_t behind) const {
   MutexLock lock(mu_);
   const auto it = entries_.find(key);
   return it != entries_.end() && std::any_of(it->second.sites.begin(), it->second.sites.end(),
-                                             [&](const CallSite& site) { return site.end() == behind; });
+                                             [&](const CallSite& site) { return site.behind_call() == behind; });
 }
 
 CodeCache::Code CodeCache::Share(const Entry& entry) {
@@ -37,7 +37,7 @@ std::optional<CodeCache::Code> CodeCache::Rewrite(const Key& key, std::span<cons
                           ? *current == known.page
                           : std::equal(original.begin(), original.end(), known.original.begin(), known.original.end());
     if (same && std::any_of(known.sites.begin(), known.sites.end(),
-                            [&](const CallSite& site) { return site.end() == behind; })) {
+                            [&](const CallSite& site) { return site.behind_call() == behind; })) {
       return Share(known);
     }
     if (same) entry = known;

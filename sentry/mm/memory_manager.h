@@ -143,8 +143,8 @@ class MemoryManager final : public base::RefCounted, public UserMemory, public M
   // A system call came from the instruction before `behind`, in a slow way: rewrites
   // its site if that can be done and pays.
   void RewriteCallSite(UserAddr behind);
-  // Whether a call was at `addr` before its site was rewritten.
-  bool AtRewrittenCall(UserAddr addr) const;
+  // The site whose second instruction was at `addr` before it was rewritten.
+  std::optional<platform::CallSite> InRewrittenSite(UserAddr addr) const;
   // Restores all code, for good: the guest sets up what rewritten code would disturb.
   void StopRewriting();
 

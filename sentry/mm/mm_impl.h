@@ -200,6 +200,7 @@ struct MemoryManager::Impl {
     MemOffset page;
     std::vector<platform::CallSite> sites;
   };
+  // The site whose second instruction was at `addr`.
   const platform::CallSite* RewrittenAt(uint64_t addr) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   // Whether `page` still has that of the code cache.
   bool IsRewritten(uint64_t page, MemOffset code) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);

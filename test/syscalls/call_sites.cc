@@ -1,6 +1,7 @@
 // System calls made many times from one place: a kernel may then find a faster way for
 // it, and nothing but the speed may show.
 #include <asm/prctl.h>
+#include <limits.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -34,6 +35,21 @@ call_site_getppid:
     mov $110, %eax
     syscall
     ret
+    .globl call_site_any, call_site_any_compare
+call_site_any:                          # long call_site_any(long number, long a, long b, long c)
+    mov %rdi, %rax
+    mov %rsi, %rdi
+    mov %rdx, %rsi
+    mov %rcx, %rdx
+    syscall
+call_site_any_compare:
+    cmp $-4096, %rax
+    ja 1f
+    ret
+1:
+    sub %rax, %rdx                      # tells the way it came
+    mov $-1, %rax
+    ret
 call_site_pause:
     mov $34, %eax
     syscall
@@ -47,11 +63,15 @@ long call_site_getuid();
 long call_site_getpid();
 long call_site_getppid();
 long call_site_pause();
+long call_site_any(long number, long a = 0, long b = 0, long c = 0);
+extern char call_site_any_compare[];
 }
 
 namespace {
 
 constexpr int kOften = 100;
+
+volatile sig_atomic_t g_ticks, g_bad;
 
 struct Result {
   long rax, rcx, r11, rbx, rdx, rsi, r8, r9, r10, r12, r15;
@@ -127,6 +147,66 @@ TEST(CallSites, AJumpIntoTheMiddleIsACall) {
   }
 }
 
+TEST(CallSites, TheLookAtTheResultIsKept) {
+  st::Pipe pipe;
+  char c = 'x';
+  for (int i = 0; i < kOften; i++) {
+    ASSERT_EQ(call_site_any(SYS_write, pipe.w, reinterpret_cast<long>(&c), 1), 1);
+    ASSERT_EQ(call_site_any(SYS_read, pipe.r, reinterpret_cast<long>(&c), 1), 1);
+    ASSERT_EQ(c, 'x');
+    ASSERT_EQ(call_site_any(SYS_getpid), getpid());
+    ASSERT_EQ(call_site_any(SYS_read, -1), -1);  // EBADF
+    ASSERT_EQ(call_site_any(1000000), -1);       // ENOSYS
+    ASSERT_EQ(call_site_any(-1), -1);
+  }
+}
+
+TEST(CallSites, AJumpToTheLookAtTheResultIsOne) {
+  for (int i = 0; i < kOften; i++) ASSERT_EQ(call_site_any(SYS_getpid), getpid());
+  for (const long value : {0L, 5L, -1L, -4095L, -4096L, -4097L, LONG_MIN, LONG_MAX}) {
+    long rax = value;
+    // The compare, and on to a `ret`, whichever way it goes.
+    asm volatile("call *%[site]" : "+a"(rax) : [site] "r"(call_site_any_compare) : "rdx", "memory", "cc");
+    ASSERT_EQ(rax, static_cast<unsigned long>(value) > -4096UL ? -1 : value);
+  }
+}
+
+TEST(CallSites, WhoWaitsThereMeanwhileComesBack) {
+  // One thread blocks in a call of the site while others use it so often that it may
+  // change under him.
+  st::Pipe pipe;
+  char c = 0;
+  std::atomic<long> result{-2};
+  st::Thread reader([&] { result = call_site_any(SYS_read, pipe.r, reinterpret_cast<long>(&c), 1); });
+  st::WaitBlocked(getpid(), reader.tid());
+  for (int i = 0; i < kOften; i++) ASSERT_EQ(call_site_any(SYS_getpid), getpid());
+  MUST(write(pipe.w, "y", 1));
+  reader.Join();
+  EXPECT_EQ(result.load(), 1);
+  EXPECT_EQ(c, 'y');
+}
+
+TEST(CallSites, AnInterruptedCallOfAnyNumberIsRestarted) {
+  st::Pipe pipe;
+  st::OnSignal(
+      SIGUSR1, [](int) { g_ticks = g_ticks + 1; }, SA_RESTART);
+  g_ticks = 0;
+  const pid_t self = getpid();
+  for (int i = 0; i < 20; i++) {
+    const pid_t child = st::Spawn([&] {
+      st::WaitBlocked(self);
+      MUST(kill(self, SIGUSR1));
+      st::SleepMs(5);
+      MUST(write(pipe.w, "z", 1));
+    });
+    char c = 0;
+    ASSERT_EQ(call_site_any(SYS_read, pipe.r, reinterpret_cast<long>(&c), 1), 1);
+    ASSERT_EQ(c, 'z');
+    EXPECT_EXITED(st::WaitStatus(child), 0);
+  }
+  EXPECT_EQ(g_ticks, 20);
+}
+
 TEST(CallSites, AnswersFollowTheProcess) {
   const long self = syscall(SYS_getpid);
   for (int i = 0; i < kOften; i++) ASSERT_EQ(call_site_getpid(), self);
@@ -172,8 +252,6 @@ TEST(CallSites, SetuidChangesTheAnswer) {
     EXPECT_EQ(call_site_getuid(), 1234);
   });
 }
-
-volatile sig_atomic_t g_ticks, g_bad;
 
 // A tick finds the thread in text, in the call's place included; not where no program
 // has mapped anything (this one lies below, its stack above).
