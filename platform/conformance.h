@@ -157,6 +157,29 @@ class PlatformTest : public testing::TestWithParam<Factory> {
   Registers regs_ = {};
 };
 
+// Of platforms that rewrite call sites.
+class CallSitesTest : public PlatformTest {
+ protected:
+  void SetUp() override {
+    PlatformTest::SetUp();
+    sites_ = as_->call_sites();
+    ASSERT_NE(sites_, nullptr);
+  }
+  // Loads the code with its first call's site rewritten.
+  CallSite LoadRewritten(std::string_view code) {
+    const uint64_t offset = Allocate(1);
+    const std::span<std::byte> page(reinterpret_cast<std::byte*>(memory_ + offset), kPageSize);
+    memcpy(page.data(), code.data(), code.size());
+    const std::optional<CallSite> site = sites_->Find(page, code.find("\x0f\x05") + 2);
+    EXPECT_TRUE(site);
+    sites_->Rewrite(page, *site);
+    EXPECT_TRUE(sites_->Install(UserAddr(kCode), std::span(&*site, 1)).ok());
+    Apply(*as_, MapOf(kCode, offset, kProtReadExec));
+    return *site;
+  }
+  CallSites* sites_ = nullptr;
+};
+
 }  // namespace platform
 
 #endif  // PLATFORM_CONFORMANCE_H_

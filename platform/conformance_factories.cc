@@ -19,9 +19,13 @@ std::unique_ptr<Platform> Make(int small_fd, std::function<void(std::string)> on
 }
 
 // A platform takes part by a line here.
-const Factory kFactories[] = {{"ptrace", Make<ptrace::Create>}, {"systrap", Make<systrap::Create>}};
+constexpr Factory kPtrace = {"ptrace", Make<ptrace::Create>}, kSystrap = {"systrap", Make<systrap::Create>};
+const Factory kFactories[] = {kPtrace, kSystrap};
+const Factory kRewritingFactories[] = {kSystrap};
 
 INSTANTIATE_TEST_SUITE_P(Conformance, PlatformTest, testing::ValuesIn(kFactories),
+                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Conformance, CallSitesTest, testing::ValuesIn(kRewritingFactories),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace

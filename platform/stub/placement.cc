@@ -69,6 +69,7 @@ void Placement::Add(Runner& runner, pid_t stub) {
 }
 
 void Placement::Remove(Runner& runner) {
+  if (std::exchange(runner.split, false) && !runner.entered) LeaveCounted(runner);
   MutexLock lock(mu_);
   if (runners_.erase(&runner) == 0) return;
   if (runner.cpu >= 0) sched_setaffinity(runner.tracer, sizeof(allowed_), &allowed_);
@@ -107,13 +108,16 @@ bool Placement::Split(Runner& runner) {
 
 void Placement::Join(Runner& runner) {
   if (!std::exchange(runner.split, false)) return;
+  if (!runner.entered) LeaveCounted(runner);
   // Locked against the monitor's setting it free meanwhile.
   MutexLock lock(mu_);
   if (const int cpu = runner.cpu.load(std::memory_order_relaxed); cpu >= 0) SetAffinity(0, cpu);
 }
 
-void Placement::Enter(Runner& runner) {
+void Placement::EnterCounted(Runner& runner) {
   if (cpus_.size() < 2) return;
+  // To be moved while split: it was counted where it was.
+  if (runner.split) LeaveCounted(runner);
   int cpu = runner.cpu.load(std::memory_order_relaxed);
   if (cpu < 0 || runner.move_to.load(std::memory_order_relaxed) >= 0) cpu = Pin(runner);
   runner.switches.store(runner.switches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -125,7 +129,7 @@ void Placement::Enter(Runner& runner) {
   if (sleeping_.load(std::memory_order_seq_cst) && sleeping_.exchange(false)) Wake();
 }
 
-void Placement::Leave(Runner& runner) {
+void Placement::LeaveCounted(Runner& runner) {
   if (cpus_.size() < 2) return;
   runner.in_switch.store(false, std::memory_order_relaxed);
   inside_now_.fetch_sub(1, std::memory_order_relaxed);

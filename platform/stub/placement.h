@@ -32,9 +32,11 @@ struct Runner {
   std::atomic<int> cpu = -1;      // where both are pinned; -1: free
   std::atomic<int> move_to = -1;  // set by the monitor
   std::atomic<int> counted = -1;  // the CPU whose load_ counts it
-  bool split = false;             // the tracer's: it runs on another CPU than its stub
-  pid_t tracer = -1, stub = -1;   // guarded by Placement::mu_, set by Add
-  uint32_t seen = 0;              // the monitor's: switches at the last tick
+  // The tracer's own: it runs on another CPU than its stub; it is between Enter and
+  // Leave. While split it counts as inside all the time, which spares the counting.
+  bool split = false, entered = false;
+  pid_t tracer = -1, stub = -1;  // guarded by Placement::mu_, set by Add
+  uint32_t seen = 0;             // the monitor's: switches at the last tick
 };
 
 class Placement {
@@ -55,8 +57,18 @@ class Placement {
   void Remove(Runner& runner);
 
   // Around the time that guest code runs.
-  void Enter(Runner& runner);
-  void Leave(Runner& runner);
+  void Enter(Runner& runner) {
+    runner.entered = true;
+    if (runner.split && runner.move_to.load(std::memory_order_relaxed) < 0) {
+      runner.switches.store(runner.switches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    } else {
+      EnterCounted(runner);
+    }
+  }
+  void Leave(Runner& runner) {
+    runner.entered = false;
+    if (!runner.split) LeaveCounted(runner);
+  }
 
   // Whether a CPU is left over, so that a thread may wait awake on it.
   bool Spare() const {
@@ -71,6 +83,8 @@ class Placement {
  private:
   explicit Placement(Duties duties);
   int Pin(Runner& runner);
+  void EnterCounted(Runner& runner);
+  void LeaveCounted(Runner& runner);
   void Uncount(Runner& runner);
   void SetFree(Runner& runner) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void MonitorLoop();

@@ -284,7 +284,7 @@ bool TrappedThread::Resume(const Registers& regs, const FpState* fp) {
   return true;
 }
 
-void TrappedThread::ResumeUnchanged() { GiveTurn(COMMAND_RESUME); }
+void TrappedThread::ResumeUnchanged() { GiveTurn(in_call_ ? COMMAND_RETURN : COMMAND_RESUME); }
 
 void TrappedThread::GiveTurn(uint32_t command) {
   our_turn_ = false;
