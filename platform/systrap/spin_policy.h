@@ -38,7 +38,7 @@ class SpinPolicy {
   static constexpr int kBegin = 16;
   // The waiting thread was off its CPU for so long: somebody else wants it. Not again
   // for a while then, each time a longer one.
-  static constexpr uint64_t kGapUs = 20, kFirstPauseUs = 5'000, kLastPauseUs = 1'000'000;
+  static constexpr uint64_t kGapUs = 20, kFirstPauseUs = 500, kLastPauseUs = 4'000;
 
   void set_ticks_per_us(uint64_t ticks) { ticks_per_us_ = ticks; }
   uint64_t ticks_per_us() const { return ticks_per_us_; }

@@ -115,9 +115,13 @@ void GoferFileSystem::KeepDescriptor(GoferInode& inode, RefPtr<DonatedFd> fd) {
   {
     base::MutexLock lock(mu_);
     kept_.push_front({&inode, std::move(fd)});
+    kept_of_.emplace(&inode, kept_.begin());
     if (kept_.size() <= options_.max_descriptors) return;
-    dropped = std::move(kept_.back());
-    kept_.pop_back();
+    const auto last = std::prev(kept_.end());
+    const auto [first, end] = kept_of_.equal_range(last->inode);
+    kept_of_.erase(std::find_if(first, end, [&](const auto& each) { return each.second == last; }));
+    dropped = std::move(*last);
+    kept_.erase(last);
     if (dropped.inode->TryIncRef()) owner = RefPtr<GoferInode>::Adopt(dropped.inode);
   }
   if (owner) owner->DropDescriptors();
@@ -126,11 +130,9 @@ void GoferFileSystem::KeepDescriptor(GoferInode& inode, RefPtr<DonatedFd> fd) {
 void GoferFileSystem::ForgetDescriptors(GoferInode& inode) {
   std::list<Kept> gone;
   base::MutexLock lock(mu_);
-  for (auto it = kept_.begin(); it != kept_.end();) {
-    const auto next = std::next(it);
-    if (it->inode == &inode) gone.splice(gone.end(), kept_, it);
-    it = next;
-  }
+  const auto [first, end] = kept_of_.equal_range(&inode);
+  for (auto it = first; it != end; ++it) gone.splice(gone.end(), kept_, it->second);
+  kept_of_.erase(first, end);
 }
 
 }  // namespace sentry

@@ -93,6 +93,7 @@ class GoferFileSystem final : public FileSystem {
     RefPtr<DonatedFd> fd;
   };
   std::list<Kept> kept_ ABSL_GUARDED_BY(mu_);  // most recently used first
+  std::unordered_multimap<const GoferInode*, std::list<Kept>::iterator> kept_of_ ABSL_GUARDED_BY(mu_);
   static constexpr size_t kLookAheads = 16;
   std::list<GoferInode*> look_aheads_ ABSL_GUARDED_BY(mu_);  // oldest first
 };
