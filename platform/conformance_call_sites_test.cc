@@ -2,6 +2,7 @@
 #include "platform/conformance.h"
 
 BLOB(mov_site, "mov $0x1234, %rbx\n mov $121, %eax\n syscall\n mov $1, %edi\n syscall")
+BLOB(mov_loop, "1: mov $121, %eax\n syscall\n jmp 1b")
 BLOB(compare_site, "syscall\n cmp $-4096, %rax\n setc %dil\n syscall\n .skip 64")
 
 namespace platform {
@@ -95,6 +96,32 @@ TEST_P(CallSitesTest, AnswersAreGivenUntilForgotten) {
   regs_.rip = kCode;
   ExpectSyscall(Run());
   EXPECT_EQ(regs_.orig_rax, 121u);
+}
+
+TEST_P(CallSitesTest, KicksAreNotLostInAnswers) {
+  LoadRewritten(CODE(mov_loop));
+  ExpectSyscall(Run());
+  context_->RememberAnswer(121, 4711, context_->answers_generation());
+  std::atomic<int> kicks = 0;
+  std::atomic<bool> stop = false;
+  std::thread kicker([&] {
+    for (int seen = -1; !stop;) {
+      if (seen == kicks) continue;
+      seen = kicks;
+      context_->Kick();
+    }
+  });
+  for (int i = 0; i < 5000; i++) {
+    regs_.r13 = i;
+    const Event event = Run();
+    ASSERT_TRUE(std::holds_alternative<PreemptedEvent>(event)) << Name(event);
+    ASSERT_GE(regs_.rip, kCode);
+    ASSERT_LT(regs_.rip, kCode + CODE(mov_loop).size());
+    ASSERT_EQ(regs_.r13, static_cast<uint64_t>(i));
+    kicks++;
+  }
+  stop = true;
+  kicker.join();
 }
 
 TEST_P(CallSitesTest, KicksLoseNoCall) {

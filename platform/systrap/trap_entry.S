@@ -15,6 +15,7 @@
 #define FUTEX_WAKE 1
 #define SECCOMP_SET_MODE_FILTER 1
 #define SECCOMP_FILTER_FLAG_SPEC_ALLOW 4
+#define SITE_SIZE 7  // platform::CallSite::kSize, of sites with a number
 #define USER_SELECTORS 0x002b000000000033  // cs and ss of a sigcontext
 
     .text
@@ -178,6 +179,13 @@ kicked:                                 // rax: where
     cmpq %rcx, %rax
     jb take_call_back
 1:
+    leaq CallEntry(%rip), %rcx
+    cmpq %rcx, %rax
+    jb 1f
+    leaq AnyCallEntry(%rip), %rcx
+    cmpq %rcx, %rax
+    jb in_answer
+1:
     leaq StubSigreturn(%rip), %rcx
     cmpq %rcx, %rax
     jb 2f
@@ -193,6 +201,17 @@ kicked:                                 // rax: where
     jae publish
     movq %r12, %rsp
     jmp StubForget
+
+in_answer:                              // it may go back without looking: as if not begun
+    movq UC_R11(%r12), %rcx
+    leaq CallEntry(%rip), %rdx
+    cmpq %rdx, %rax
+    cmoveq UC_RCX(%r12), %rcx
+    subq $SITE_SIZE, %rcx
+    movq %rcx, UC_RIP(%r12)
+    movq REGION_SITE_RCX(%rbx), %rcx
+    movq %rcx, UC_RCX(%r12)
+    jmp publish
 
 take_call_back:                         // this frame will do, with the call's registers
     movl $EVENT_CALL_TAKEN_BACK, %edi

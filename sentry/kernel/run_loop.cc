@@ -37,6 +37,8 @@ uint64_t TrapOf(const platform::ExceptionEvent& e) {
   }
 }
 
+constexpr uint64_t kTrapFlag = 0x100;  // of eflags
+
 // eflags after `cmp b, a` (Intel SDM, CMP): the result's sign, parity and so on.
 uint64_t CompareFlags(uint64_t eflags, uint64_t a, uint64_t b) {
   constexpr uint64_t kCarry = 1, kParity = 4, kAdjust = 0x10, kZero = 0x40, kSign = 0x80, kOverflow = 0x800;
@@ -93,6 +95,8 @@ RunState Task::Step(RunUser) {
 }
 
 std::optional<RunState> Task::GoOnInRewrittenSite(const platform::ExceptionEvent& exception) {
+  // Who steps through his code instruction by instruction would see more of them.
+  if (exception.signo == abi::kSigTrap && (regs_.eflags & kTrapFlag) != 0) mm_->StopRewriting();
   if (exception.signo != abi::kSigIll && (exception.signo != abi::kSigSegv || exception.code != abi::kSiKernel)) {
     return std::nullopt;
   }

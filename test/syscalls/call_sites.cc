@@ -279,6 +279,37 @@ TEST(CallSites, SignalsShowTheSite) {
   EXPECT_EQ(g_bad, 0);
 }
 
+volatile int g_steps;
+volatile uintptr_t g_step_at[64];
+
+void OnStep(int, siginfo_t*, void* context) {
+  const auto* uc = static_cast<ucontext_t*>(context);
+  if (g_steps < 64) g_step_at[g_steps] = static_cast<uintptr_t>(uc->uc_mcontext.gregs[REG_RIP]);
+  g_steps = g_steps + 1;
+}
+
+TEST(CallSites, StepsAreThoseOfTheSite) {
+  for (int i = 0; i < kOften; i++) ASSERT_EQ(call_site_getpgid(0), getpgid(0));
+  st::OnSignalInfo(SIGTRAP, OnStep);
+  long result = 121;
+  asm volatile(
+      "sub $256, %%rsp\n pushfq\n orq $0x100, (%%rsp)\n popfq\n"
+      "call call_site_getpgid\n"
+      "pushfq\n andq $~0x100, (%%rsp)\n popfq\n add $256, %%rsp"
+      : "+a"(result)
+      : "D"(0L)
+      : "rcx", "r11", "memory", "cc");
+  EXPECT_EQ(result, getpgid(0));
+  // At its begin and behind the mov at least.
+  const auto start = reinterpret_cast<uintptr_t>(&call_site_getpgid);
+  int seen = 0;
+  for (int i = 0; i < g_steps && i < 64; i++) {
+    EXPECT_TRUE(g_step_at[i] < 0x50000000 || g_step_at[i] > 0x80000000);
+    seen += g_step_at[i] == start || g_step_at[i] == start + 5 || g_step_at[i] == start + 7;
+  }
+  EXPECT_GE(seen, 2);
+}
+
 TEST(CallSites, AHandlerMayCallFromTheSameSite) {
   st::OnSignal(SIGALRM, [](int) {
     if (call_site_getpgid(0) <= 0 || call_site_getpid() != getpid()) g_bad = g_bad + 1;
