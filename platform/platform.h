@@ -94,8 +94,10 @@ class CallSites {
   // Makes rewritten code at `page` work; to be called before it is mapped there. A
   // slot works at one address.
   virtual Result<void> Install(UserAddr page, std::span<const CallSite> sites) = 0;
-  // Where guest mappings must not lie once Install was called.
+  // Where guest mappings must not lie while Install was called and Retire was not.
   virtual UserRange area() const = 0;
+  // All code is as it was, and Install will not be called again.
+  virtual void Retire() = 0;
 };
 
 // --- Address spaces -----------------------------------------------------------

@@ -121,6 +121,7 @@ Result<void> SystrapAddressSpace::WriteSlot(UserAddr page, const CallSite& site)
 Result<void> SystrapAddressSpace::Install(UserAddr page, std::span<const CallSite> sites) {
   MutexLock lock(mu_);
   if (installed_.empty()) {
+    area_in_use_.store(true, std::memory_order_release);
     Code code;
     code.Add(uint64_t{STUB_BASE + STUB_CALL_ENTRY_OFFSET}).Add(uint64_t{STUB_BASE + STUB_ANY_CALL_ENTRY_OFFSET});
     TRY(Write(kCallArea, code.bytes()));
@@ -158,6 +159,7 @@ std::optional<SystrapAddressSpace::InTrampoline> SystrapAddressSpace::Locate(uin
 }
 
 Result<void> SystrapAddressSpace::Apply(std::span<const MapOp> ops) {
+  if (!area_in_use_.load(std::memory_order_acquire)) return StubAddressSpace::Apply(ops);
   const UserRange area = this->area();
   const auto spares = [&](const MapOp& op) { return op.kind == MapOp::Kind::kMap || op.range.Intersect(area).empty(); };
   if (std::all_of(ops.begin(), ops.end(), spares)) return StubAddressSpace::Apply(ops);

@@ -61,6 +61,8 @@ class SystrapAddressSpace final : public stub::StubAddressSpace, public CallSite
   Result<void> Install(UserAddr page, std::span<const CallSite> sites) override;
   UserRange area() const override { return {UserAddr(kCallArea), UserAddr(kCallArea + kCallAreaSize)}; }
 
+  void Retire() override { area_in_use_.store(false, std::memory_order_release); }
+
   // For a thread that stopped at `rip` in a trampoline: where in the site's own code it
   // would be, and whether rcx is to be had back.
   struct InTrampoline {
@@ -76,6 +78,8 @@ class SystrapAddressSpace final : public stub::StubAddressSpace, public CallSite
   Result<void> Write(uint64_t address, std::span<const std::byte> bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   CallSlots& slots_;
+  // What lies in the area is ours, and no change of mappings may touch it.
+  std::atomic<bool> area_in_use_ = false;
   // Rank: kPlatformSites, before the stub's own.
   mutable base::RankedMutex<base::LockRank::kPlatformSites> mu_;
   std::array<std::byte*, kChunks> chunks_ ABSL_GUARDED_BY(mu_) = {};

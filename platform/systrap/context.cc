@@ -47,7 +47,7 @@ Result<void> SystrapContext::EnterStub(const std::shared_ptr<stub::StubProcess>&
   placement_.Add(runner_, thread_->tid());
   MutexLock lock(kick_mu_);
   kick_thread_ = thread_.get();
-  answered_.clear();  // a new thread has none
+  answered_.reset();  // a new thread has none
   return base::Ok();
 }
 
@@ -226,15 +226,18 @@ void SystrapContext::RememberAnswer(uint32_t number, uint64_t value, uint32_t ge
   MutexLock lock(kick_mu_);
   if (kick_thread_ == nullptr || generation != generation_.load(std::memory_order_relaxed)) return;
   kick_thread_->SetAnswer(number, value);
-  answered_.push_back(number);
+  answered_.set(number);
 }
 
 void SystrapContext::ForgetAnswers() {
   MutexLock lock(kick_mu_);
   generation_.fetch_add(1, std::memory_order_seq_cst);
   if (kick_thread_ == nullptr) return;
-  for (const uint32_t number : answered_) kick_thread_->ClearAnswer(number);
-  answered_.clear();
+  for (uint32_t number = 0; number < answered_.size() && answered_.any(); number++) {
+    if (!answered_.test(number)) continue;
+    kick_thread_->ClearAnswer(number);
+    answered_.reset(number);
+  }
 }
 
 Result<void> SystrapContext::GetFpState(FpState& out) {

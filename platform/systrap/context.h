@@ -3,9 +3,9 @@
 #define PLATFORM_SYSTRAP_CONTEXT_H_
 
 #include <atomic>
+#include <bitset>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "base/mutex.h"
 #include "platform/platform.h"
@@ -72,7 +72,7 @@ class SystrapContext : public Context {
   base::RankedMutex<base::LockRank::kLeaf> kick_mu_;
   TrappedThread* kick_thread_ ABSL_GUARDED_BY(kick_mu_) = nullptr;
   std::atomic<uint32_t> generation_ = 0;
-  std::vector<uint32_t> answered_ ABSL_GUARDED_BY(kick_mu_);  // numbers with an answer
+  std::bitset<TrappedThread::kMaxAnswers> answered_ ABSL_GUARDED_BY(kick_mu_);  // by number
 };
 
 }  // namespace platform::systrap

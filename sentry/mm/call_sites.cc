@@ -58,6 +58,7 @@ bool MemoryManager::Impl::RewriteLocked(uint64_t behind, bool often, platform::C
   uint64_t start = 0;
   const PageRun* run = pages.Find(page, &start);
   if (run == nullptr || run->kind != RunKind::kFile || !run->hw.execute) return false;
+  if (vmas.Overlaps(sites.area())) return false;
   const CodeCache::Key key{vma->mappable.get(), vma->OffsetOf(page)};
   if (!often && !code_cache->Knows(key, behind - page)) return true;
 
@@ -115,8 +116,10 @@ void MemoryManager::Impl::StopRewritingLocked(Trash& trash) {
 }
 
 void MemoryManager::Impl::MakeWay(UserRange range, Trash& trash) {
-  if (rewritten.empty() || no_rewriting || range.Intersect(space.call_sites()->area()).empty()) return;
+  platform::CallSites* const sites = space.call_sites();
+  if (sites == nullptr || range.Intersect(sites->area()).empty()) return;
   StopRewritingLocked(trash);
+  sites->Retire();
 }
 
 }  // namespace sentry

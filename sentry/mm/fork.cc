@@ -1,6 +1,7 @@
 // fork: references to pages are shared, none is copied (DESIGN 4).
 #include <algorithm>
 
+#include "base/log.h"
 #include "sentry/mm/mm_impl.h"
 
 namespace sentry {
@@ -26,8 +27,12 @@ void MemoryManager::Impl::MapForked(std::span<const Pages::Piece> mapped) {
       ops.insert(ops.end(), more.begin(), more.end());
     }
   }
-  // Who can't map now will fault.
-  if (ops.empty() || ops.size() > space.vma_budget() || !space.Apply(ops).ok()) return;
+  if (ops.empty() || ops.size() > space.vma_budget()) return;
+  if (!space.Apply(ops).ok()) {
+    // Some of it may be mapped, which nobody would know of. Who can't map now will fault.
+    if (!EvictAll()) LOG(kError, "mm: can't unmap what a fork mapped in a stub");
+    return;
+  }
   for (const MapOp& op : ops) {
     pages.Update(op.range.start.value, op.range.end.value, [&](uint64_t, PageRun& run) { run.hw = op.prot; });
   }

@@ -2,6 +2,7 @@
 // it, and nothing but the speed may show.
 #include <asm/prctl.h>
 #include <limits.h>
+#include <setjmp.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -394,6 +395,40 @@ TEST(CallSites, AllOfTheLowAddressesCanBeMapped) {
     MUST(munmap(reinterpret_cast<void*>(at), 4096));
   }
   for (int i = 0; i < kOften; i++) ASSERT_EQ(call_site_getpgid(0), group);
+}
+
+sigjmp_buf g_jump;
+
+// Whether a store there is a fault.
+bool Faults(uintptr_t at) {
+  st::OnSignal(SIGSEGV, [](int) { siglongjmp(g_jump, 1); });
+  if (sigsetjmp(g_jump, 1) != 0) return true;
+  *reinterpret_cast<volatile long*>(at) = 1;
+  return false;
+}
+
+TEST(CallSites, WhatWasUnmappedIsGone) {
+  // The same places, one by one and as a whole, before and after calls have been made
+  // often from one place.
+  constexpr uintptr_t kFrom = 0x60000000, kTo = 0x60100000, kStep = 0x8000;
+  for (const bool often : {false, true}) {
+    for (int i = 0; often && i < kOften; i++) ASSERT_EQ(call_site_getpgid(0), getpgid(0));
+    for (uintptr_t at = kFrom; at < kTo; at += kStep) {
+      ASSERT_TRUE(Faults(at));
+      MUST(mmap(reinterpret_cast<void*>(at), 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                0));
+      ASSERT_TRUE(!Faults(at));
+    }
+    MUST(munmap(reinterpret_cast<void*>(kFrom), kTo - kFrom));
+    for (uintptr_t at = kFrom; at < kTo; at += kStep) ASSERT_TRUE(Faults(at));
+    MUST(mmap(reinterpret_cast<void*>(kFrom), kTo - kFrom, PROT_READ | PROT_WRITE,
+              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+    for (uintptr_t at = kFrom; at < kTo; at += kStep) ASSERT_TRUE(!Faults(at));
+    MUST(mprotect(reinterpret_cast<void*>(kFrom), kTo - kFrom, PROT_READ));
+    for (uintptr_t at = kFrom; at < kTo; at += kStep) ASSERT_TRUE(Faults(at));
+    MUST(munmap(reinterpret_cast<void*>(kFrom), kTo - kFrom));
+  }
+  ASSERT_EQ(call_site_getpgid(0), getpgid(0));
 }
 
 TEST(CallSites, AnInterruptedCallIsRestarted) {
