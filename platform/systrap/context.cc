@@ -146,6 +146,8 @@ std::optional<Event> SystrapContext::Await(Registers& regs, int& overdue) {
     if (regs.rcx == regs.rip) regs.rcx = in->rip;
     regs.rip = in->rip;
     if (in->rcx_saved) regs.rcx = thread_->site_rcx();
+    // Its GS was not ours: a guest may load the selector. The next resume sets it.
+    if (trap.signo == SIGSEGV) return PreemptedEvent{};
   }
   thread_->set_call_rip(regs.rip);
   if (trap.signo == EVENT_CALL) {

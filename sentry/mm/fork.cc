@@ -16,8 +16,8 @@ constexpr size_t kMaxMapped = 40;
 
 void MemoryManager::Impl::MapForked(std::span<const Pages::Piece> mapped) {
   std::vector<MapOp> ops;
-  // Code first, which no child does without; then the latest mapped last, so that the
-  // stack is among them.
+  // Code first, which no child does without; then from the top of the address space
+  // down, where the stack is.
   for (const bool code : {true, false}) {
     for (auto p = mapped.rbegin(); p != mapped.rend() && ops.size() < kMaxMapped; ++p) {
       if (p->run.hw.execute != code) continue;

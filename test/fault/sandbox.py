@@ -80,6 +80,12 @@ class Sandbox:
 
     def part(self, name):
         found = self.parts(name)
+        # A stub is a copy of the template, and has its name until it takes another.
+        for _ in range(100):
+            if len(found) < 2:
+                break
+            time.sleep(0.01)
+            found = self.parts(name)
         check(len(found) == 1, f"{len(found)} processes named {PARTS[name]}, expected one")
         return found[0]
 

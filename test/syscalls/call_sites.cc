@@ -381,6 +381,14 @@ TEST(CallSites, GsIsTheGuests) {
   MUST(syscall(SYS_arch_prctl, ARCH_SET_GS, 0));
 }
 
+TEST(CallSites, TheGsSelectorMayBeLoaded) {
+  const long group = getpgid(0);
+  for (int i = 0; i < kOften; i++) {
+    ASSERT_EQ(call_site_getpgid(0), group);
+    if (i % 10 == 0) asm volatile("mov %0, %%gs" : : "r"(0));
+  }
+}
+
 TEST(CallSites, AllOfTheLowAddressesCanBeMapped) {
   const long group = getpgid(0);
   for (int i = 0; i < kOften; i++) ASSERT_EQ(call_site_getpgid(0), group);
