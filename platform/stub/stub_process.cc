@@ -101,7 +101,7 @@ StubProcess::~StubProcess() {
     }
   }
   pages_->GiveSlot(slot_);
-  MutexLock lock(mu_);
+  // Nobody else is left: no lock, since the pool may hold its own, which comes later.
   for (const uint32_t slot : region_slots_) regions_->GiveSlot(slot);
   for (const uint32_t slot : code_slots_) regions_->GiveSlot(slot);
 }
