@@ -249,6 +249,9 @@ TEST_P(PlatformTest, HostSignalsDoNotReachTheGuest) {
 TEST_P(PlatformTest, TemplateDeathIsReported) {
   Load(CODE(syscall));
   ExpectSyscall(Run());
+  // Template, our stub and two spare ones: one that is just being made would be nobody's.
+  for (int i = 0; i < 1000 && Children().size() < 4; i++) std::this_thread::sleep_for(milliseconds(1));
+  std::this_thread::sleep_for(milliseconds(10));
   kill(template_pid_, SIGKILL);
   for (int i = 0; i < 1000 && !template_died_; i++) std::this_thread::sleep_for(milliseconds(1));
   ASSERT_TRUE(template_died_);
