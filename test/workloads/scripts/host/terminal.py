@@ -126,7 +126,9 @@ def main():
     t.command("(sleep 0.2; kill -STOP $BASHPID; echo resumed)")
     t.command("fg")
     t.command("/usr/bin/python3 -c 'import os; print(os.tcgetpgrp(0) == os.getpgrp(), os.isatty(0), os.ctermid())'")
-    t.command("echo typed\x15echo killed line\x17word")
+    # The prompt is drawn anew in between: it is no sign that the command is done.
+    t.command("echo typed\x15echo killed line\x17word", b"\nkilled word\r\n")
+    t.show(t.read_until(PROMPT))
     os.write(t.fd, b"exit 7\n")
     t.show(t.read_until(b"no such text", 5))
     print("exit", os.waitstatus_to_exitcode(os.waitpid(t.pid, 0)[1]))
