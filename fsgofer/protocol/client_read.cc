@@ -20,15 +20,20 @@ Result<NodeAttr> Client::Attach(uint32_t mount) {
   return reply;
 }
 
+static Result<void> PutNames(WireWriter& out, std::span<const std::string_view> names) {
+  for (std::string_view name : names) {
+    if (name.size() > kMaxNameLength) return Errno::kENAMETOOLONG;
+    if (!ValidComponent(name)) return Errno::kEINVAL;
+    out.PutName(name);
+  }
+  return base::Ok();
+}
+
 Result<WalkResult> Client::Walk(NodeId dir, std::span<const std::string_view> names, OpenMode open) {
   if (names.empty() || names.size() > kMaxWalkNames) return Errno::kEINVAL;
   Exchange x(*this, MessageType::kWalk);
   x.out().Put(WalkRequest{dir, static_cast<uint32_t>(names.size()), static_cast<uint32_t>(open)});
-  for (std::string_view name : names) {
-    if (name.size() > kMaxNameLength) return Errno::kENAMETOOLONG;
-    if (!ValidComponent(name)) return Errno::kEINVAL;
-    x.out().PutName(name);
-  }
+  TRY(PutNames(x.out(), names));
   TRY(x.Run(open == OpenMode::kNone ? AcceptFds::kNone : AcceptFds::kOne));
   WalkReply reply;
   if (!x.in().Get(&reply) || reply.step_count > names.size()) return x.Malformed();
@@ -59,11 +64,7 @@ Result<std::vector<Result<NodeAttr>>> Client::Siblings(NodeId dir, std::span<con
   if (names.empty() || names.size() > kMaxSiblings) return Errno::kEINVAL;
   Exchange x(*this, MessageType::kSiblings);
   x.out().Put(SiblingsRequest{dir, static_cast<uint32_t>(names.size()), 0});
-  for (std::string_view name : names) {
-    if (name.size() > kMaxNameLength) return Errno::kENAMETOOLONG;
-    if (!ValidComponent(name)) return Errno::kEINVAL;
-    x.out().PutName(name);
-  }
+  TRY(PutNames(x.out(), names));
   TRY(x.Run(AcceptFds::kNone));
   std::vector<Result<NodeAttr>> result;
   for (size_t i = 0; i < names.size(); i++) {

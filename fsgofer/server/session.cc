@@ -129,16 +129,20 @@ Result<std::string> Session::LinkAt(const NodePin& dir, std::string_view name) {
   return link;
 }
 
+// The rest of a request: all names are checked before the first has an effect.
+static bool GetNames(WireReader& in, std::span<std::string_view> names) {
+  for (std::string_view& name : names) {
+    if (!in.GetName(&name) || !ValidComponent(name)) return false;
+  }
+  return in.done();
+}
+
 Result<void> Session::Walk(WireReader& in, Reply& out) {
   WalkRequest request;
   if (!in.Get(&request) || request.name_count == 0 || request.name_count > kMaxWalkNames) return Errno::kEINVAL;
   if (request.open_mode > static_cast<uint32_t>(OpenMode::kReadWrite)) return Errno::kEINVAL;
   std::string_view names[kMaxWalkNames];
-  // All names are checked before the first has an effect.
-  for (uint32_t i = 0; i < request.name_count; i++) {
-    if (!in.GetName(&names[i]) || !ValidComponent(names[i])) return Errno::kEINVAL;
-  }
-  if (!in.done()) return Errno::kEINVAL;
+  if (!GetNames(in, std::span(names, request.name_count))) return Errno::kEINVAL;
   NodePin at = TRY(nodes_.Find(request.dir));
   out.body.Put(WalkReply{});
   WalkReply reply = {};
@@ -182,10 +186,7 @@ Result<void> Session::Siblings(WireReader& in, Reply& out) {
   SiblingsRequest request;
   if (!in.Get(&request) || request.name_count == 0 || request.name_count > kMaxSiblings) return Errno::kEINVAL;
   std::string_view names[kMaxSiblings];
-  for (uint32_t i = 0; i < request.name_count; i++) {
-    if (!in.GetName(&names[i]) || !ValidComponent(names[i])) return Errno::kEINVAL;
-  }
-  if (!in.done()) return Errno::kEINVAL;
+  if (!GetNames(in, std::span(names, request.name_count))) return Errno::kEINVAL;
   const NodePin dir = TRY(nodes_.Find(request.dir));
   for (uint32_t i = 0; i < request.name_count; i++) {
     const Result<Step> step = WalkOne(dir, names[i]);

@@ -60,23 +60,9 @@ Result<std::shared_ptr<RequestPages>> RequestPages::Create(int requests_fd) {
   return std::shared_ptr<RequestPages>(new RequestPages(static_cast<KeeperRequest*>(base)));
 }
 
+RequestPages::RequestPages(KeeperRequest* base) : base_(base), slots_(kMaxStubs) {}
+
 RequestPages::~RequestPages() { munmap(base_, kMaxStubs * sizeof(KeeperRequest)); }
-
-Result<uint32_t> RequestPages::TakeSlot() {
-  MutexLock lock(mu_);
-  if (!free_.empty()) {
-    const uint32_t slot = free_.back();
-    free_.pop_back();
-    return slot;
-  }
-  if (next_ >= kMaxStubs) return Errno::kENOMEM;
-  return next_++;
-}
-
-void RequestPages::GiveSlot(uint32_t slot) {
-  MutexLock lock(mu_);
-  free_.push_back(slot);
-}
 
 // --- StubProcess -------------------------------------------------------------------
 

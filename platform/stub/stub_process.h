@@ -16,6 +16,7 @@
 #include "base/unique_fd.h"
 #include "platform/platform.h"
 #include "platform/stub/layout.h"
+#include "platform/stub/slots.h"
 #include "platform/stub/thread_regions.h"
 
 namespace platform::stub {
@@ -25,16 +26,15 @@ class RequestPages {
  public:
   static base::Result<std::shared_ptr<RequestPages>> Create(int requests_fd);
   ~RequestPages();
-  base::Result<uint32_t> TakeSlot();  // ENOMEM: too many stubs
-  void GiveSlot(uint32_t slot);
+  // ENOMEM: too many stubs.
+  base::Result<uint32_t> TakeSlot() { return slots_.Take(base::Errno::kENOMEM); }
+  void GiveSlot(uint32_t slot) { slots_.Give(slot); }
   KeeperRequest* page(uint32_t slot) const { return base_ + slot; }
 
  private:
-  explicit RequestPages(KeeperRequest* base) : base_(base) {}
+  explicit RequestPages(KeeperRequest* base);
   KeeperRequest* const base_;
-  base::RankedMutex<base::LockRank::kLeaf> mu_;
-  uint32_t next_ ABSL_GUARDED_BY(mu_) = 0;
-  std::vector<uint32_t> free_ ABSL_GUARDED_BY(mu_);
+  Slots slots_;
 };
 
 // How a child of ours ended, in words ("was killed by signal 9"); it stays a

@@ -6,9 +6,7 @@
 namespace platform::stub {
 namespace {
 
-using base::Errno;
 using base::HostErrno;
-using base::MutexLock;
 using base::Result;
 
 constexpr size_t kSize = size_t{kMaxRegions} * STUB_REGION_SIZE;
@@ -23,21 +21,9 @@ Result<std::shared_ptr<ThreadRegions>> ThreadRegions::Create(int regions_fd) {
 
 ThreadRegions::~ThreadRegions() { munmap(base_, kSize); }
 
-Result<uint32_t> ThreadRegions::TakeSlot() {
-  MutexLock lock(mu_);
-  if (!free_.empty()) {
-    const uint32_t slot = free_.back();
-    free_.pop_back();
-    return slot;
-  }
-  if (next_ >= kMaxRegions) return Errno::kEAGAIN;
-  return next_++;
-}
-
 void ThreadRegions::GiveSlot(uint32_t slot) {
   if (madvise(region(slot), STUB_REGION_SIZE, MADV_REMOVE) != 0) memset(region(slot), 0, STUB_REGION_SIZE);
-  MutexLock lock(mu_);
-  free_.push_back(slot);
+  slots_.Give(slot);
 }
 
 }  // namespace platform::stub

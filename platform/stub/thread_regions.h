@@ -6,11 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <vector>
 
-#include "base/mutex.h"
 #include "base/result.h"
 #include "platform/stub/layout.h"
+#include "platform/stub/slots.h"
 
 namespace platform::stub {
 
@@ -23,7 +22,7 @@ class ThreadRegions {
   static base::Result<std::shared_ptr<ThreadRegions>> Create(int regions_fd);
   ~ThreadRegions();
   // A region of zeros. EAGAIN: too many threads.
-  base::Result<uint32_t> TakeSlot();
+  base::Result<uint32_t> TakeSlot() { return slots_.Take(base::Errno::kEAGAIN); }
   // Forgets what is in it: the next thread there is another process's.
   void GiveSlot(uint32_t slot);
   std::byte* region(uint32_t slot) const { return base_ + size_t{slot} * STUB_REGION_SIZE; }
@@ -31,9 +30,7 @@ class ThreadRegions {
  private:
   explicit ThreadRegions(std::byte* base) : base_(base) {}
   std::byte* const base_;
-  base::RankedMutex<base::LockRank::kLeaf> mu_;
-  uint32_t next_ ABSL_GUARDED_BY(mu_) = 0;
-  std::vector<uint32_t> free_ ABSL_GUARDED_BY(mu_);
+  Slots slots_{kMaxRegions};
 };
 
 }  // namespace platform::stub

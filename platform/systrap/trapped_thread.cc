@@ -45,6 +45,32 @@ struct FrameInfo {
   uint32_t arch;
 };
 
+// What a frame and a call have saved alike; rip, eflags and bases are the caller's.
+template <typename Saved>
+Registers FromSaved(const Saved& saved) {
+  Registers regs = {};
+  regs.r15 = saved.r15;
+  regs.r14 = saved.r14;
+  regs.r13 = saved.r13;
+  regs.r12 = saved.r12;
+  regs.rbp = saved.rbp;
+  regs.rbx = saved.rbx;
+  regs.r11 = saved.r11;
+  regs.r10 = saved.r10;
+  regs.r9 = saved.r9;
+  regs.r8 = saved.r8;
+  regs.rax = saved.rax;
+  regs.rcx = saved.rcx;
+  regs.rdx = saved.rdx;
+  regs.rsi = saved.rsi;
+  regs.rdi = saved.rdi;
+  regs.rsp = saved.rsp;
+  regs.orig_rax = ~uint64_t{0};
+  regs.cs = kUserCs;
+  regs.ss = kUserSs;
+  return regs;
+}
+
 long Futex(std::atomic<uint32_t>& word, int op, uint32_t value, const timespec* timeout) {
   return syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), op, value, timeout, nullptr, 0);
 }
@@ -111,33 +137,10 @@ void TrappedThread::ReadCall(Registers& regs) {
   memcpy(&call_, &words_.call, sizeof(call_));
   call_fs_base_ = words_.fs_base.load(std::memory_order_relaxed);
   call_rip_ = call_.rcx;
-  regs = {.r15 = call_.r15,
-          .r14 = call_.r14,
-          .r13 = call_.r13,
-          .r12 = call_.r12,
-          .rbp = call_.rbp,
-          .rbx = call_.rbx,
-          .r11 = call_.r11,
-          .r10 = call_.r10,
-          .r9 = call_.r9,
-          .r8 = call_.r8,
-          .rax = call_.rax,
-          .rcx = call_.rcx,
-          .rdx = call_.rdx,
-          .rsi = call_.rsi,
-          .rdi = call_.rdi,
-          .orig_rax = ~uint64_t{0},
-          .rip = call_.rcx,
-          .cs = kUserCs,
-          .eflags = call_.r11,
-          .rsp = call_.rsp,
-          .ss = kUserSs,
-          .fs_base = call_fs_base_,
-          .gs_base = 0,
-          .ds = 0,
-          .es = 0,
-          .fs = 0,
-          .gs = 0};
+  regs = FromSaved(call_);
+  regs.rip = call_.rcx;
+  regs.eflags = call_.r11;
+  regs.fs_base = call_fs_base_;
 }
 
 bool TrappedThread::IsReturn(const Registers& regs) const {
@@ -187,33 +190,11 @@ bool TrappedThread::Read(Trap& trap, Registers& regs) {
           .cr2 = frame.cr2};
   fpstate_ = frame.fpstate;
   from_syscall_ = trap.signo == SIGSYS;
-  regs = {.r15 = frame.r15,
-          .r14 = frame.r14,
-          .r13 = frame.r13,
-          .r12 = frame.r12,
-          .rbp = frame.rbp,
-          .rbx = frame.rbx,
-          .r11 = frame.r11,
-          .r10 = frame.r10,
-          .r9 = frame.r9,
-          .r8 = frame.r8,
-          .rax = frame.rax,
-          .rcx = frame.rcx,
-          .rdx = frame.rdx,
-          .rsi = frame.rsi,
-          .rdi = frame.rdi,
-          .orig_rax = ~uint64_t{0},
-          .rip = frame.rip,
-          .cs = kUserCs,
-          .eflags = frame.eflags,
-          .rsp = frame.rsp,
-          .ss = kUserSs,
-          .fs_base = words_.fs_base.load(std::memory_order_relaxed),
-          .gs_base = words_.gs_base.load(std::memory_order_relaxed),
-          .ds = 0,
-          .es = 0,
-          .fs = 0,
-          .gs = 0};
+  regs = FromSaved(frame);
+  regs.rip = frame.rip;
+  regs.eflags = frame.eflags;
+  regs.fs_base = words_.fs_base.load(std::memory_order_relaxed);
+  regs.gs_base = words_.gs_base.load(std::memory_order_relaxed);
   // The guest's GS is ours while it has none.
   if (regs.gs_base == Self()) regs.gs_base = 0;
   if (taken_back) ReadCall(regs);
