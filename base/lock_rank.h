@@ -48,7 +48,8 @@ enum class LockRank : uint8_t {
   kGoferClient,      // fs/gofer: one request channel
   kPlatformSites,    // platform: an address space's rewritten call sites
   kPlatform,         // platform: an address space's keeper
-  kPlatformPool,     // platform: template and stub pool
+  kPlatformVcpus,    // platform/kvm: who has which virtual CPU
+  kPlatformPool,     // platform: template and stub pool; kvm's memory
   kMemFile,          // memfile: page allocation
   kWaitQueue,        // base: waiters (callbacks take kTaskWake only)
   kTaskWake,         // kernel: a task's wake flag

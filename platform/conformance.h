@@ -17,6 +17,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -45,8 +46,9 @@ constexpr uint64_t kCode = 0x400000, kData = 0x600000, kFileSize = 64 << 20;
 
 struct Factory {
   const char* name;
-  std::unique_ptr<Platform> (*create)(int small_fd, std::function<void(std::string)> on_template_death,
-                                      pid_t* template_pid);
+  // `view`: of the memory file. *template_pid: -1 where there is none.
+  std::unique_ptr<Platform> (*create)(int small_fd, std::span<std::byte> view,
+                                      std::function<void(std::string)> on_template_death, pid_t* template_pid);
 };
 
 inline double Now() {
@@ -62,7 +64,8 @@ class PlatformTest : public testing::TestWithParam<Factory> {
     ASSERT_EQ(ftruncate(fd_, kFileSize), 0);
     memory_ = static_cast<char*>(mmap(nullptr, kFileSize, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0));
     platform_ = GetParam().create(
-        fd_, [this](std::string cause) { template_death_ = cause, template_died_ = true; }, &template_pid_);
+        fd_, std::as_writable_bytes(std::span(memory_, kFileSize)),
+        [this](std::string cause) { template_death_ = cause, template_died_ = true; }, &template_pid_);
     ASSERT_NE(platform_, nullptr);
     as_ = NewSpace();
     context_ = NewContext();

@@ -1,8 +1,11 @@
 // The platforms under test, and how each is made.
+#include "base/unique_fd.h"
 #include "platform/conformance.h"
+#include "platform/kvm/kvm.h"
 #include "platform/ptrace/ptrace.h"
 #include "platform/stub/template.h"
 #include "platform/systrap/systrap.h"
+#include "sentry/usermem/safe_copy.h"
 
 namespace platform {
 namespace {
@@ -10,7 +13,8 @@ namespace {
 using Create = base::Result<std::unique_ptr<Platform>> (*)(stub::Options);
 
 template <Create kCreate>
-std::unique_ptr<Platform> Make(int small_fd, std::function<void(std::string)> on_death, pid_t* template_pid) {
+std::unique_ptr<Platform> Make(int small_fd, std::span<std::byte>, std::function<void(std::string)> on_death,
+                               pid_t* template_pid) {
   base::Result<stub::TemplateHandle> handle = stub::StartTemplate(small_fd, -1);
   if (!handle.ok()) return nullptr;
   *template_pid = handle->pid;
@@ -18,9 +22,23 @@ std::unique_ptr<Platform> Make(int small_fd, std::function<void(std::string)> on
   return platform.ok() ? std::move(*platform) : nullptr;
 }
 
+std::unique_ptr<Platform> MakeKvm(int small_fd, std::span<std::byte> view, std::function<void(std::string)>,
+                                  pid_t* template_pid) {
+  *template_pid = -1;
+  static const bool handles_faults = (sentry::InstallSafeCopyHandler(), true);
+  (void)handles_faults;
+  const base::UniqueFd device(open("/dev/kvm", O_RDWR | O_CLOEXEC));
+  std::string why;
+  base::Result<std::unique_ptr<Platform>> platform =
+      kvm::Create({.device = device.get(), .memory = {{small_fd, view}}}, why);
+  if (!platform.ok()) fprintf(stderr, "%s\n", why.c_str());
+  return platform.ok() ? std::move(*platform) : nullptr;
+}
+
 // A platform takes part by a line here.
-constexpr Factory kPtrace = {"ptrace", Make<ptrace::Create>}, kSystrap = {"systrap", Make<systrap::Create>};
-const Factory kFactories[] = {kPtrace, kSystrap};
+constexpr Factory kPtrace = {"ptrace", Make<ptrace::Create>}, kSystrap = {"systrap", Make<systrap::Create>},
+                  kKvm = {"kvm", MakeKvm};
+const Factory kFactories[] = {kPtrace, kSystrap, kKvm};
 const Factory kRewritingFactories[] = {kSystrap};
 
 INSTANTIATE_TEST_SUITE_P(Conformance, PlatformTest, testing::ValuesIn(kFactories),

@@ -15,6 +15,7 @@
 #include <string>
 #include <variant>
 
+#include "base/ref_ptr.h"
 #include "base/result.h"
 #include "sentry/arch/amd64/registers.h"
 #include "sentry/usermem/user_addr.h"
@@ -103,7 +104,8 @@ class CallSites {
 // --- Address spaces -----------------------------------------------------------
 
 // One change of mappings. Host files are named by descriptor; the descriptor
-// needs to stay open only until Apply returns.
+// needs to stay open only until Apply returns. A platform may hold on to `host_file`
+// to know the file again.
 struct MapOp {
   enum class Kind : uint8_t { kMap, kUnmap, kProtect };
   Kind kind;
@@ -112,7 +114,15 @@ struct MapOp {
   int host_fd = -1;       // kMap: MAP_SHARED of this file
   uint64_t offset = 0;    // kMap
   bool populate = false;  // kMap: make page tables now (MAP_POPULATE)
+  // kMap: what keeps host_fd open, the same for all that is mapped of it; null: not known.
+  base::RefPtr<base::RefCounted> host_file{};
 };
+
+inline bool IsValid(const MapOp& op) {
+  return op.range.start.page_aligned() && op.range.end.page_aligned() && !op.range.empty() &&
+         op.range.end <= sentry::kMaxUserAddr &&
+         (op.kind != MapOp::Kind::kMap || (op.host_fd >= 0 && op.offset % sentry::kPageSize == 0));
+}
 
 class AddressSpace {
  public:
@@ -120,9 +130,10 @@ class AddressSpace {
 
   // Applies the changes in order, as one request. When it returns, every thread
   // of the guest process sees them: pages unmapped or write-protected can't be
-  // reached any more. ENOMEM: the address space is out of mappings (see
-  // vma_budget) or the host out of memory; earlier changes stand. ESRCH: the
-  // stub is dead. Blocks only on the stub; never on the guest.
+  // reached any more. EINVAL: an op is not valid; nothing was done. ENOMEM: the
+  // address space is out of mappings (see vma_budget) or the host out of memory;
+  // earlier changes stand. ESRCH: the stub is dead. Blocks only on the stub;
+  // never on the guest.
   virtual Result<void> Apply(std::span<const MapOp> ops) = 0;
 
   // How many separate mappings the platform can hold (the host's

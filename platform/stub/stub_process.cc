@@ -37,12 +37,6 @@ constexpr size_t kMaxMapOps = kMaxKeeperOps - 2;
 
 KeeperOp CloseDonated() { return {SYS_close_range, {STUB_FD_DONATED, ~0u, 0}, 0}; }
 
-bool Valid(const MapOp& op) {
-  return op.range.start.page_aligned() && op.range.end.page_aligned() && !op.range.empty() &&
-         op.range.end <= sentry::kMaxUserAddr &&
-         (op.kind != MapOp::Kind::kMap || (op.host_fd >= 0 && op.offset % sentry::kPageSize == 0));
-}
-
 }  // namespace
 
 // --- RequestPages ----------------------------------------------------------------
@@ -379,7 +373,7 @@ Result<void> StubProcess::ApplySome(std::span<const MapOp>& ops) {
 }
 
 Result<void> StubProcess::Apply(std::span<const MapOp> ops) {
-  if (!std::all_of(ops.begin(), ops.end(), Valid)) return Errno::kEINVAL;
+  if (!std::all_of(ops.begin(), ops.end(), IsValid)) return Errno::kEINVAL;
   MutexLock lock(mu_);
   while (!ops.empty()) TRY(ApplySome(ops));
   return base::Ok();

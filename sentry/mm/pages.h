@@ -26,6 +26,7 @@ class HostView final : public base::RefCounted {
         base_(reinterpret_cast<uintptr_t>(pointer) - host_offset),
         keepalive_(std::move(keepalive)) {}
   int fd() const { return fd_; }
+  const RefPtr<base::RefCounted>& keepalive() const { return keepalive_; }
   // The sentry's own view of `offset` of the file, or null.
   std::byte* PointerTo(uint64_t offset) const {
     return has_pointer_ ? reinterpret_cast<std::byte*>(base_ + offset) : nullptr;

@@ -18,7 +18,7 @@ void Append(std::vector<platform::MapOp>& ops, const platform::MapOp& op) {
   if (!ops.empty()) {
     platform::MapOp& last = ops.back();
     if (last.kind == op.kind && last.range.end == op.range.start && last.prot == op.prot &&
-        last.host_fd == op.host_fd && last.populate == op.populate &&
+        last.host_fd == op.host_fd && last.host_file == op.host_file && last.populate == op.populate &&
         (op.kind != platform::MapOp::Kind::kMap || last.offset + last.range.size() == op.offset)) {
       last.range.end = op.range.end;
       return;
@@ -54,6 +54,7 @@ std::vector<platform::MapOp> MemoryManager::Impl::WindowOps(const Vma& vma, uint
       op.populate = fill == Fill::kNow && p.run.kind == RunKind::kPrivate;
     } else {
       op.host_fd = p.run.host->fd();
+      op.host_file = p.run.host->keepalive();
       op.offset = p.run.offset;
     }
     Append(ops, op);

@@ -1,0 +1,58 @@
+// The VM: its descriptor and its memory slots. man: Linux, Documentation/virt/kvm/api.rst.
+#ifndef PLATFORM_KVM_MACHINE_H_
+#define PLATFORM_KVM_MACHINE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/mutex.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "platform/kvm/api.h"
+
+namespace platform::kvm {
+
+using base::Errno;
+using base::Result;
+
+// Where this platform's descriptors go, since the host filter lets KVM's ioctls pass on
+// these alone: the VM's, then its virtual CPUs'.
+inline constexpr int kFirstFd = 0x200, kFdCount = 0x200;
+
+class Machine {
+ public:
+  // `device`: /dev/kvm, borrowed. ENOSYS: it lacks what we need; `why` says what.
+  static Result<std::unique_ptr<Machine>> Create(int device, std::string& why);
+
+  // Makes [gpa, gpa+size) the host memory at `host`. Slots stay until the VM goes.
+  Result<void> AddSlot(uint64_t gpa, void* host, uint64_t size, bool writable);
+  // Makes the host drop all that it derived from the guest's page tables.
+  void DropShadows();
+  Result<base::UniqueFd> NewVcpu(uint32_t id);
+
+  int fd() const { return fd_.get(); }
+  size_t run_size() const { return run_size_; }
+  size_t xsave_size() const { return xsave_size_; }
+  const Cpuid& cpuid() const { return *cpuid_; }
+  uint64_t gpa_end() const { return gpa_end_; }
+  bool Supports(uint32_t leaf, uint32_t kvm_cpuid_entry2::*reg, int bit) const;
+
+ private:
+  Machine() = default;
+  Result<void> ReadCpuid(int device);
+  Result<void> SetSlot(uint32_t slot, uint64_t gpa, void* host, uint64_t size, uint32_t flags) const;
+
+  base::UniqueFd fd_;
+  size_t run_size_ = 0, xsave_size_ = 0;
+  uint32_t max_slots_ = 0;
+  uint64_t gpa_end_ = 0;
+  std::unique_ptr<Cpuid> cpuid_;
+  // Rank kLeaf.
+  base::RankedMutex<base::LockRank::kLeaf> mu_;
+  uint32_t slots_ ABSL_GUARDED_BY(mu_) = 1;  // the first one is DropShadows'
+};
+
+}  // namespace platform::kvm
+
+#endif  // PLATFORM_KVM_MACHINE_H_
