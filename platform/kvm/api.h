@@ -12,6 +12,10 @@
 
 namespace platform::kvm {
 
+// Where this platform's descriptors go, since the host filter lets its ioctls pass on
+// these alone: the VM's, then its virtual CPUs'.
+inline constexpr int kFirstFd = 0x200, kFdCount = 0x200;
+
 struct Cpuid {
   static constexpr uint32_t kMax = 256;
   uint32_t count = kMax;

@@ -16,10 +16,6 @@ namespace platform::kvm {
 using base::Errno;
 using base::Result;
 
-// Where this platform's descriptors go, since the host filter lets KVM's ioctls pass on
-// these alone: the VM's, then its virtual CPUs'.
-inline constexpr int kFirstFd = 0x200, kFdCount = 0x200;
-
 class Machine {
  public:
   // `device`: /dev/kvm, borrowed. ENOSYS: it lacks what we need; `why` says what.

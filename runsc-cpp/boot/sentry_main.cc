@@ -71,31 +71,38 @@ class Sentry {
     return absl::OkStatus();
   }
 
-  // The template comes first: it must hold nothing that the sentry gets later.
+  // The template, where there is one, comes first: it must hold nothing that the sentry
+  // gets later.
   absl::Status MakeMemoryAndPlatform() {
     base::UniqueFd small(memfd_create("memory", MFD_CLOEXEC));
     if (!small.valid()) return absl::ErrnoToStatus(errno, "memfd_create for the guest's memory");
     const int small_fd = small.get();
     const int large_fd = config_.large_memory_fd == UINT32_MAX ? -1 : static_cast<int>(config_.large_memory_fd);
-    Result<platform::stub::TemplateHandle> stub_template = platform::stub::StartTemplate(small_fd, large_fd);
-    if (!stub_template.ok()) return Failed("start the stub template", stub_template.error());
+    platform_choice_ = FindPlatform(config_.platform);
+    if (platform_choice_ == nullptr) return absl::InvalidArgumentError(absl::StrCat("no platform ", config_.platform));
+    PlatformParts parts;
+    if (platform_choice_->stubs) {
+      Result<platform::stub::TemplateHandle> stub_template = platform::stub::StartTemplate(small_fd, large_fd);
+      if (!stub_template.ok()) return Failed("start the stub template", stub_template.error());
+      parts.stub_template = *std::move(stub_template);
+    }
     InstallSafeCopyHandler(static_cast<int>(config_.log_fd));
     Result<std::unique_ptr<MemoryFile>> memory = MemoryFile::Create(
         {.small_fd = std::move(small), .large_fd = base::UniqueFd(large_fd), .limit = config_.memory_limit});
     if (!memory.ok()) return Failed("map the memory file", memory.error());
     memory_ = *std::move(memory);
-    platform_choice_ = FindPlatform(config_.platform);
-    if (platform_choice_ == nullptr) return absl::InvalidArgumentError(absl::StrCat("no platform ", config_.platform));
-    Result<std::unique_ptr<platform::Platform>> made =
-        platform_choice_->create({.small_fd = small_fd,
-                                  .large_fd = large_fd,
-                                  .stub_template = *std::move(stub_template),
-                                  .on_template_death = [this](std::string cause) { Die(std::move(cause)); },
-                                  .on_stub_death =
-                                      [this] {
-                                        if (Kernel* kernel = running_kernel_.load()) kernel->KillLostProcesses();
-                                      }});
-    if (!made.ok()) return Failed(absl::StrCat("start the ", config_.platform, " platform"), made.error());
+    for (const MemoryFile::HostFile& file : memory_->host_files()) parts.memory.push_back({file.fd, file.view});
+    const base::UniqueFd device(config_.device_fd == UINT32_MAX ? -1 : static_cast<int>(config_.device_fd));
+    parts.device = device.get();
+    parts.on_template_death = [this](std::string cause) { Die(std::move(cause)); };
+    parts.on_stub_death = [this] {
+      if (Kernel* kernel = running_kernel_.load()) kernel->KillLostProcesses();
+    };
+    absl::StatusOr<std::unique_ptr<platform::Platform>> made = platform_choice_->create(std::move(parts));
+    if (!made.ok()) {
+      return absl::Status(made.status().code(),
+                          absl::StrCat("the ", config_.platform, " platform: ", made.status().message()));
+    }
     platform_ = *std::move(made);
     return absl::OkStatus();
   }

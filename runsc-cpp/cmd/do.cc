@@ -132,9 +132,13 @@ int DoCommand(int argc, char** argv) {
   }
   absl::StatusOr<SandboxConfig> config = MakeConfig(*std::move(flags));
   if (!config.ok()) return Fail("do", std::string(config.status().message()));
+  absl::StatusOr<base::UniqueFd> device = OpenDevice(*FindPlatform(config->platform));
+  if (!device.ok()) {
+    return Fail("do", absl::StrCat("--platform=", config->platform, ": ", device.status().message()));
+  }
   BlockSignals();
   const RawTerminal terminal;
-  absl::StatusOr<Sandbox> sandbox = LaunchSandbox(*std::move(config), STDERR_FILENO);
+  absl::StatusOr<Sandbox> sandbox = LaunchSandbox(*std::move(config), STDERR_FILENO, device->get());
   if (!sandbox.ok()) return Fail("do", absl::StrCat("the sandbox did not start: ", sandbox.status().message()));
   return Supervise(*std::move(sandbox));
 }

@@ -14,6 +14,9 @@ constexpr sock_filter kSentry[] = {
 constexpr sock_filter kTracingSentry[] = {
 #include "runsc-cpp/filter/tracing_sentry_filter.inc"
 };
+constexpr sock_filter kKvmSentry[] = {
+#include "runsc-cpp/filter/kvm_sentry_filter.inc"
+};
 constexpr sock_filter kGofer[] = {
 #include "runsc-cpp/filter/gofer_filter.inc"
 };
@@ -22,6 +25,7 @@ constexpr sock_filter kGofer[] = {
 
 std::span<const sock_filter> SentryFilter() { return kSentry; }
 std::span<const sock_filter> TracingSentryFilter() { return kTracingSentry; }
+std::span<const sock_filter> KvmSentryFilter() { return kKvmSentry; }
 std::span<const sock_filter> GoferFilter() { return kGofer; }
 
 bool InstallFilter(std::span<const sock_filter> filter) {

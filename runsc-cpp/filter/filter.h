@@ -8,9 +8,10 @@
 
 namespace runsc {
 
-// Without ptrace, which most platforms have no use for; and with it.
+// Without what only one platform has a use for; with ptrace; with KVM.
 std::span<const sock_filter> SentryFilter();
 std::span<const sock_filter> TracingSentryFilter();
+std::span<const sock_filter> KvmSentryFilter();
 std::span<const sock_filter> GoferFilter();
 
 // For every thread of the calling process, for ever. False: errno says why.

@@ -11,6 +11,7 @@
 #include <set>
 #include <vector>
 
+#include "platform/kvm/api.h"
 #include "runsc-cpp/filter/policy.h"
 
 namespace runsc {
@@ -101,6 +102,7 @@ struct Subject {
 };
 constexpr Subject kSubjects[] = {{"Sentry", SentryFilter, SentryPolicy},
                                  {"TracingSentry", TracingSentryFilter, TracingSentryPolicy},
+                                 {"KvmSentry", KvmSentryFilter, KvmSentryPolicy},
                                  {"Gofer", GoferFilter, GoferPolicy}};
 
 class FilterTest : public testing::TestWithParam<Subject> {
@@ -183,6 +185,28 @@ TEST(SentryPolicy, TracesOnlyWhereThePlatformDoes) {
   EXPECT_EQ(Evaluate(SentryFilter(), data), SECCOMP_RET_KILL_PROCESS);
   EXPECT_EQ(Evaluate(TracingSentryFilter(), data), SECCOMP_RET_ALLOW);
   EXPECT_EQ(SentryPolicy().size() + 1, TracingSentryPolicy().size());
+}
+
+TEST(SentryPolicy, UsesKvmOnlyWhereThePlatformDoesAndOnItsDescriptors) {
+  seccomp_data data{};
+  data.nr = __NR_ioctl;
+  data.arch = AUDIT_ARCH_X86_64;
+  data.args[1] = KVM_RUN;
+  for (const uint64_t fd : {0, 5, 0x1ff, 0x400, 0x600}) {
+    data.args[0] = fd;
+    EXPECT_EQ(Evaluate(KvmSentryFilter(), data), SECCOMP_RET_KILL_PROCESS) << fd;
+  }
+  for (const uint64_t fd : {0x200, 0x3ff}) {
+    data.args[0] = fd;
+    data.args[1] = KVM_RUN;
+    EXPECT_EQ(Evaluate(KvmSentryFilter(), data), SECCOMP_RET_ALLOW) << fd;
+    EXPECT_EQ(Evaluate(SentryFilter(), data), SECCOMP_RET_KILL_PROCESS) << fd;
+    EXPECT_EQ(Evaluate(TracingSentryFilter(), data), SECCOMP_RET_KILL_PROCESS) << fd;
+    for (const uint64_t request : std::initializer_list<uint64_t>{KVM_CREATE_VM, KVM_CREATE_IRQCHIP, KVM_IRQFD}) {
+      data.args[1] = request;
+      EXPECT_EQ(Evaluate(KvmSentryFilter(), data), SECCOMP_RET_KILL_PROCESS) << request;
+    }
+  }
 }
 
 TEST(SentryPolicy, OpensNoPathAndMakesNoDescriptorFromOne) {

@@ -1,5 +1,5 @@
 // Build-time tool: prints a policy as a C++ array of BPF instructions.
-//   generate sentry|tracing_sentry|gofer
+//   generate sentry|tracing_sentry|kvm_sentry|gofer
 #include <linux/filter.h>
 #include <seccomp.h>
 #include <stdio.h>
@@ -55,7 +55,8 @@ int main(int argc, char** argv) {
   const std::string which = argc == 2 ? argv[1] : "";
   if (which == "sentry") return runsc::Generate("sentry", runsc::SentryPolicy());
   if (which == "tracing_sentry") return runsc::Generate("tracing_sentry", runsc::TracingSentryPolicy());
+  if (which == "kvm_sentry") return runsc::Generate("kvm_sentry", runsc::KvmSentryPolicy());
   if (which == "gofer") return runsc::Generate("gofer", runsc::GoferPolicy());
-  fprintf(stderr, "usage: generate sentry|tracing_sentry|gofer\n");
+  fprintf(stderr, "usage: generate sentry|tracing_sentry|kvm_sentry|gofer\n");
   return 2;
 }

@@ -46,6 +46,8 @@ constexpr FilterRule Refuse(int number, const char* reason) {
 std::span<const FilterRule> SentryPolicy();
 // Those of SentryPolicy, and ptrace.
 std::span<const FilterRule> TracingSentryPolicy();
+// Those of SentryPolicy, and the ioctls of KVM.
+std::span<const FilterRule> KvmSentryPolicy();
 std::span<const FilterRule> GoferPolicy();
 
 }  // namespace runsc

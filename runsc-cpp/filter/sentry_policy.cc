@@ -7,6 +7,7 @@
 
 #include <iterator>
 
+#include "platform/kvm/api.h"
 #include "runsc-cpp/filter/policy.h"
 
 namespace runsc {
@@ -16,8 +17,19 @@ namespace {
 constexpr uint64_t kThreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
                                   CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
 
-// The last rules are for a platform that needs them.
+// KVM's calls, on this platform's own descriptors.
+constexpr FilterRule OnKvm(uint32_t request, const char* reason) {
+  using platform::kvm::kFdCount;
+  using platform::kvm::kFirstFd;
+  static_assert(kFirstFd % kFdCount == 0);
+  return Allow(__NR_ioctl, reason, Masked(0, UINT32_MAX & ~uint32_t{kFdCount - 1}, kFirstFd), EqualsInt(1, request));
+}
+
+// The first rules and the last ones are for platforms that need them.
 constexpr FilterRule kPolicy[] = {
+    // --- Under the ptrace platform alone ---
+    Allow(__NR_ptrace, "the ptrace platform: stubs are the only processes within reach"),
+
     // --- Threads: one a guest thread, and a few of our own ---
     Allow(__NR_clone, "pthread_create: a thread, never a process", Masked(0, ~uint64_t{0xff}, kThreadFlags)),
     Refuse(__NR_clone3, "glibc tries it first; its flags lie in memory, where a filter can't look"),
@@ -98,14 +110,31 @@ constexpr FilterRule kPolicy[] = {
     Allow(__NR_nanosleep, "the same"),
     Allow(__NR_getrandom, "getrandom of a guest, AT_RANDOM, layout"),
 
-    // --- Under the ptrace platform alone ---
-    Allow(__NR_ptrace, "the ptrace platform: stubs are the only processes within reach"),
+    // --- Under the KVM platform alone ---
+    OnKvm(KVM_RUN, "guest code"),
+    OnKvm(KVM_CREATE_VCPU, "one more virtual CPU, up to twice as many as there are CPUs"),
+    OnKvm(KVM_SET_USER_MEMORY_REGION, "a slot for more of the guests' memory; what shadows page tables is dropped"),
+    OnKvm(platform::kvm::kSetCpuid, "a new virtual CPU"),
+    OnKvm(KVM_SET_XCRS, "the same"),
+    OnKvm(platform::kvm::kSetMsrs, "the same, or one that stopped"),
+    OnKvm(KVM_GET_SREGS, "the same"),
+    OnKvm(KVM_SET_SREGS, "the same"),
+    OnKvm(KVM_SET_DEVICE_ATTR, "the same: its time stamps"),
+    OnKvm(KVM_SET_VCPU_EVENTS, "the same; an exception that a kick came before"),
+    OnKvm(KVM_GET_VCPU_EVENTS, "whether there is such an exception"),
+    OnKvm(platform::kvm::kGetXsave, "a virtual CPU changes hands; signal frames"),
+    OnKvm(platform::kvm::kGetXsave2, "the same"),
+    OnKvm(platform::kvm::kSetXsave, "the same"),
+    OnKvm(KVM_GET_DEBUGREGS, "what a debug exception was for"),
+    OnKvm(KVM_SET_DEBUGREGS, "the same"),
 };
-constexpr size_t kOfTracing = 1;
+constexpr size_t kOfTracing = 1, kOfKvm = 16;
+constexpr size_t kOfAll = std::size(kPolicy) - kOfTracing - kOfKvm;
 
 }  // namespace
 
-std::span<const FilterRule> SentryPolicy() { return std::span(kPolicy).first(std::size(kPolicy) - kOfTracing); }
-std::span<const FilterRule> TracingSentryPolicy() { return kPolicy; }
+std::span<const FilterRule> SentryPolicy() { return std::span(kPolicy).subspan(kOfTracing, kOfAll); }
+std::span<const FilterRule> TracingSentryPolicy() { return std::span(kPolicy).first(kOfTracing + kOfAll); }
+std::span<const FilterRule> KvmSentryPolicy() { return std::span(kPolicy).last(kOfAll + kOfKvm); }
 
 }  // namespace runsc

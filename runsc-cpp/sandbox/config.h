@@ -44,6 +44,7 @@ struct SandboxConfig {
   uint32_t control_fd = 0;
   uint32_t log_fd = 2;
   uint32_t large_memory_fd = UINT32_MAX;  // UINT32_MAX: none
+  uint32_t device_fd = UINT32_MAX;        // the platform's; UINT32_MAX: none
   uint32_t gofer_memory_fd = 0;
   std::vector<uint32_t> gofer_sockets;
 

@@ -190,7 +190,7 @@ absl::StatusOr<pid_t> StartGofer(const SandboxConfig& config, const Halves& halv
   return pid;
 }
 
-absl::StatusOr<pid_t> StartSentry(const SandboxConfig& config, const Halves& halves, int log_fd) {
+absl::StatusOr<pid_t> StartSentry(const SandboxConfig& config, const Halves& halves, int log_fd, int device_fd) {
   SandboxConfig own = config;
   DescriptorPlan plan;
   plan.Add(-1);
@@ -198,6 +198,7 @@ absl::StatusOr<pid_t> StartSentry(const SandboxConfig& config, const Halves& hal
   own.control_fd = plan.Add(halves.theirs.get());
   own.gofer_memory_fd = plan.Add(halves.gofer.client.memory.get());
   own.gofer_sockets = plan.AddAll(halves.gofer.client.sockets);
+  if (device_fd >= 0) own.device_fd = plan.Add(device_fd);
   const pid_t pid = Fork(kNamespaces | (geteuid() == 0 ? 0 : CLONE_NEWUSER));
   if (pid < 0) {
     return absl::ErrnoToStatus(errno,
@@ -210,14 +211,14 @@ absl::StatusOr<pid_t> StartSentry(const SandboxConfig& config, const Halves& hal
 
 }  // namespace
 
-absl::StatusOr<Sandbox> LaunchSandbox(SandboxConfig config, int log_fd) {
+absl::StatusOr<Sandbox> LaunchSandbox(SandboxConfig config, int log_fd, int device_fd) {
   absl::StatusOr<Halves> halves = MakeHalves();
   if (!halves.ok()) return halves.status();
   Sandbox sandbox;
   absl::StatusOr<pid_t> gofer = StartGofer(config, *halves, log_fd);
   if (!gofer.ok()) return gofer.status();
   sandbox.gofer = *gofer;
-  absl::StatusOr<pid_t> sentry = StartSentry(config, *halves, log_fd);
+  absl::StatusOr<pid_t> sentry = StartSentry(config, *halves, log_fd, device_fd);
   if (!sentry.ok()) {
     KillAndReap(sandbox.gofer);
     return sentry.status();

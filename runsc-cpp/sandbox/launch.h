@@ -17,9 +17,9 @@ struct Sandbox {
   base::UniqueFd control;  // control.h
 };
 
-// The caller has one thread. `log_fd` is where both processes log. On an error
-// nothing is left running.
-absl::StatusOr<Sandbox> LaunchSandbox(SandboxConfig config, int log_fd);
+// The caller has one thread. `log_fd` is where both processes log; `device_fd` what the
+// platform opens, -1: nothing. Both are borrowed. On an error nothing is left running.
+absl::StatusOr<Sandbox> LaunchSandbox(SandboxConfig config, int log_fd, int device_fd);
 
 // argv[1] of the two re-executions.
 inline constexpr char kSentryVerb[] = "internal-sentry";

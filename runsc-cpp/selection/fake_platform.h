@@ -70,8 +70,8 @@ class FakeContext : public platform::Context {
 
 class FakePlatform : public platform::Platform {
  public:
-  FakePlatform(Fault fault, platform::stub::Options options) : fault_(fault), options_(std::move(options)) {}
-  ~FakePlatform() override { kill(options_.stub_template.pid, SIGKILL); }
+  FakePlatform(Fault fault, PlatformParts parts) : fault_(fault), parts_(std::move(parts)) {}
+  ~FakePlatform() override { kill(parts_.stub_template.pid, SIGKILL); }
   const platform::PlatformInfo& info() const override { return info_; }
   base::Result<std::unique_ptr<platform::AddressSpace>> NewAddressSpace() override {
     return std::unique_ptr<platform::AddressSpace>(new FakeSpace());
@@ -82,19 +82,19 @@ class FakePlatform : public platform::Platform {
 
  private:
   const Fault fault_;
-  const platform::stub::Options options_;  // holds the template
+  const PlatformParts parts_;  // holds the template
   const platform::PlatformInfo info_{"fake", {}};
 };
 
 template <Fault kFault>
-base::Result<std::unique_ptr<platform::Platform>> CreateFake(platform::stub::Options options) {
-  if (kFault == Fault::kNoCreate) return base::Errno::kENOSYS;
-  if (kFault == Fault::kNoMemory) return base::Errno::kENOMEM;
-  return std::unique_ptr<platform::Platform>(new FakePlatform(kFault, std::move(options)));
+absl::StatusOr<std::unique_ptr<platform::Platform>> CreateFake(PlatformParts parts) {
+  if (kFault == Fault::kNoCreate) return absl::FailedPreconditionError("the host lacks a flux capacitor");
+  if (kFault == Fault::kNoMemory) return PlatformError("start it", base::Errno::kENOMEM);
+  return std::unique_ptr<platform::Platform>(new FakePlatform(kFault, std::move(parts)));
 }
 
 template <Fault kFault>
-constexpr PlatformChoice kFake = {"fake", CreateFake<kFault>, nullptr, "a flux capacitor"};
+constexpr PlatformChoice kFake = {"fake", CreateFake<kFault>, nullptr};
 
 }  // namespace runsc
 

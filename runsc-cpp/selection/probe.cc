@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -70,13 +71,6 @@ uint64_t NowNs() {
   return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
 }
 
-bool Passes(Errno error) { return error == Errno::kENOMEM || error == Errno::kEAGAIN || error == Errno::kEMFILE; }
-
-absl::Status Failed(absl::string_view step, Errno error) {
-  const std::string words = absl::StrCat(step, ": ", strerror(static_cast<int>(error)));
-  return Passes(error) ? absl::UnavailableError(words) : absl::FailedPreconditionError(words);
-}
-
 absl::Status Wrong(absl::string_view words) { return absl::FailedPreconditionError(words); }
 
 // `event` is none that was hoped for: in words.
@@ -94,8 +88,8 @@ constexpr uint64_t Registers::*kKept[] = {&Registers::r15, &Registers::r14, &Reg
 
 class Probe {
  public:
-  absl::StatusOr<uint64_t> Run(const PlatformChoice& candidate) {
-    if (absl::Status s = SetUp(candidate); !s.ok()) return s;
+  absl::StatusOr<uint64_t> Run(const PlatformChoice& candidate, int device) {
+    if (absl::Status s = SetUp(candidate, device); !s.ok()) return s;
     absl::Status s = CheckCall();
     if (s.ok()) s = CheckFault();
     if (s.ok()) s = CheckKick();
@@ -112,32 +106,33 @@ class Probe {
   }
 
  private:
-  absl::Status SetUp(const PlatformChoice& candidate) {
+  absl::Status SetUp(const PlatformChoice& candidate, int device) {
     if (absl::Status s = MakeMemory(); !s.ok()) return s;
-    Result<platform::stub::TemplateHandle> stub_template = platform::stub::StartTemplate(file_.get(), -1);
-    if (!stub_template.ok()) return Failed("start the stub template", stub_template.error());
-    Result<std::unique_ptr<platform::Platform>> made = candidate.create({.small_fd = file_.get(),
-                                                                         .large_fd = -1,
-                                                                         .stub_template = *std::move(stub_template),
-                                                                         .on_template_death = {},
-                                                                         .on_stub_death = {}});
-    if (!made.ok() && made.error() == Errno::kENOSYS) return Wrong(absl::StrCat("the host lacks ", candidate.needs));
-    if (!made.ok()) return Failed("start it", made.error());
+    PlatformParts parts;
+    parts.memory = {{file_.get(), std::as_writable_bytes(std::span(memory_, kFileSize))}};
+    parts.device = device;
+    if (candidate.stubs) {
+      Result<platform::stub::TemplateHandle> stub_template = platform::stub::StartTemplate(file_.get(), -1);
+      if (!stub_template.ok()) return PlatformError("start the stub template", stub_template.error());
+      parts.stub_template = *std::move(stub_template);
+    }
+    absl::StatusOr<std::unique_ptr<platform::Platform>> made = candidate.create(std::move(parts));
+    if (!made.ok()) return made.status();
     platform_ = *std::move(made);
     Result<std::unique_ptr<platform::AddressSpace>> space = platform_->NewAddressSpace();
-    if (!space.ok()) return Failed("make an address space", space.error());
+    if (!space.ok()) return PlatformError("make an address space", space.error());
     space_ = *std::move(space);
     Result<std::unique_ptr<platform::Context>> context = platform_->NewContext();
-    if (!context.ok()) return Failed("make a context", context.error());
+    if (!context.ok()) return PlatformError("make a context", context.error());
     context_ = *std::move(context);
     return Map(kCode, 0, kReadExecute);
   }
 
   absl::Status MakeMemory() {
     file_.reset(memfd_create("memory", MFD_CLOEXEC));
-    if (!file_ || ftruncate(file_.get(), kFileSize) != 0) return Failed("make a memory file", base::HostErrno());
+    if (!file_ || ftruncate(file_.get(), kFileSize) != 0) return PlatformError("make a memory file", base::HostErrno());
     void* const view = mmap(nullptr, kFileSize, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0);
-    if (view == MAP_FAILED) return Failed("map a memory file", base::HostErrno());
+    if (view == MAP_FAILED) return PlatformError("map a memory file", base::HostErrno());
     memory_ = static_cast<char*>(view);
     std::memcpy(memory_, probe_code, probe_end - probe_code);
     return absl::OkStatus();
@@ -149,7 +144,7 @@ class Probe {
     const Result<void> applied = space_->Apply({&op, 1});
     if (applied.ok()) return absl::OkStatus();
     if (const std::optional<std::string> cause = space_->Lost()) return Wrong(*cause);
-    return Failed("map a page", applied.error());
+    return PlatformError("map a page", applied.error());
   }
 
   // Until something that is no stray preemption.
@@ -238,6 +233,8 @@ class Probe {
 
 }  // namespace
 
-absl::StatusOr<uint64_t> ProbePlatform(const PlatformChoice& candidate) { return Probe().Run(candidate); }
+absl::StatusOr<uint64_t> ProbePlatform(const PlatformChoice& candidate, int device) {
+  return Probe().Run(candidate, device);
+}
 
 }  // namespace runsc

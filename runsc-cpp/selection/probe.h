@@ -13,8 +13,9 @@ namespace runsc {
 // then some thousand calls. Returns nanoseconds per call, or in words what went
 // wrong: kFailedPrecondition for what will not change, kUnavailable for what might
 // (out of memory and the like). Starts processes and threads, and may hang as
-// long as the platform does: for a child that can be killed (trial.h).
-absl::StatusOr<uint64_t> ProbePlatform(const PlatformChoice& candidate);
+// long as the platform does: for a child that can be killed (trial.h). `device`:
+// OpenDevice.
+absl::StatusOr<uint64_t> ProbePlatform(const PlatformChoice& candidate, int device);
 
 }  // namespace runsc
 

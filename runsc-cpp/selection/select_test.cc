@@ -48,7 +48,7 @@ TEST_F(SelectTest, TakesOneThatWorksAndRemembersIt) {
   EXPECT_EQ(*SelectPlatform(parent_, candidates), "ptrace");
   EXPECT_EQ(RememberedPlatform(parent_, candidates), "ptrace");
   // One that would be refused now is not even tried.
-  const PlatformChoice now_broken[] = {{"ptrace", CreateFake<Fault::kCrashes>, nullptr, ""}};
+  const PlatformChoice now_broken[] = {{"ptrace", CreateFake<Fault::kCrashes>, nullptr}};
   EXPECT_EQ(*SelectPlatform(parent_, now_broken), "ptrace");
 }
 
@@ -75,11 +75,11 @@ TEST_F(SelectTest, RemembersNoNameThatIsNoCandidate) {
 }
 
 TEST_F(SelectTest, NothingWorks) {
-  const PlatformChoice candidates[] = {{"fast", CreateFake<Fault::kNoCreate>, nullptr, "FSGSBASE"},
-                                       {"slow", CreateFake<Fault::kGuestDies>, nullptr, ""}};
+  const PlatformChoice candidates[] = {{"fast", CreateFake<Fault::kNoCreate>, nullptr},
+                                       {"slow", CreateFake<Fault::kGuestDies>, nullptr}};
   const absl::StatusOr<std::string> name = SelectPlatform(parent_, candidates);
   EXPECT_EQ(name.status().message(),
-            "no platform works here; fast: the host lacks FSGSBASE; slow: the guest fell over");
+            "no platform works here; fast: the host lacks a flux capacitor; slow: the guest fell over");
   EXPECT_EQ(ReadChoice(parent_, ChoiceKey()), std::nullopt);
 }
 

@@ -78,12 +78,14 @@ void BecomeLikeTheSentry() {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
+  const absl::StatusOr<base::UniqueFd> device = OpenDevice(candidate);
   BecomeLikeTheSentry();
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // a change of user would clear it
   const rlimit no_core = {0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
   base::SetLogConfig({.fd = -1});
-  const absl::StatusOr<uint64_t> answer = ProbePlatform(candidate);
+  const absl::StatusOr<uint64_t> answer =
+      device.ok() ? ProbePlatform(candidate, device->get()) : absl::StatusOr<uint64_t>(device.status());
   Report report = {};
   report.code = static_cast<int32_t>(answer.status().code());
   report.ns_per_call = answer.value_or(0);

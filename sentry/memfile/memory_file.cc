@@ -241,6 +241,14 @@ MemoryFile::HostBacking MemoryFile::Backing(MemOffset offset) const {
   return {impl_->ClassOf(offset).fd.get(), Impl::InClass(offset)};
 }
 
+std::vector<MemoryFile::HostFile> MemoryFile::host_files() const {
+  std::vector<HostFile> files;
+  for (const FileClass* c : {&impl_->small, &impl_->large}) {
+    if (c->fd.valid()) files.push_back({c->fd.get(), {c->view, c->size}});
+  }
+  return files;
+}
+
 MemoryFile::Usage MemoryFile::usage() const {
   base::MutexLock lock(impl_->mu);
   return impl_->used;

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "base/mutex.h"
 #include "base/result.h"
@@ -70,6 +71,13 @@ class MemoryFile {
     uint64_t offset;
   };
   HostBacking Backing(MemOffset offset) const;
+
+  // The host files, the one of the small class first, and the sentry's views of them.
+  struct HostFile {
+    int fd;
+    std::span<std::byte> view;
+  };
+  std::vector<HostFile> host_files() const;
 
   struct Usage {
     uint64_t bytes[static_cast<size_t>(MemKind::kCount)] = {};

@@ -48,6 +48,7 @@ EXTRA = {
     ("sentry/vfs/test_tree.h", "sentry/fs/tmpfs/"): "a tree for tests",
     ("platform/conformance", "platform/ptrace/"): "each platform is put to the same test",
     ("platform/conformance", "platform/systrap/"): "each platform is put to the same test",
+    ("platform/conformance", "platform/kvm/"): "each platform is put to the same test",
     ("sentry/fs/", "sentry/fs/"): "pseudo file systems share parts; the overlay stands on others",
 }
 
@@ -56,7 +57,7 @@ ONLY_FROM = {
     "platform/stub/": ("platform/", "runsc-cpp/boot/", "runsc-cpp/selection/", "test/fault/stub/"),
     "platform/ptrace/": ("runsc-cpp/boot/",),
     "platform/systrap/": ("runsc-cpp/boot/", "test/fault/stub/"),
-    "platform/kvm/": ("runsc-cpp/boot/",),
+    "platform/kvm/": ("runsc-cpp/boot/", "runsc-cpp/filter/"),
     "sentry/fs/": ("sentry/fs/", "runsc-cpp/boot/"),
     "fsgofer/protocol/": ("fsgofer/", "sentry/fs/gofer/", "runsc-cpp/"),
     "fsgofer/server/": ("runsc-cpp/",),
