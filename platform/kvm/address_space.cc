@@ -120,7 +120,7 @@ bool KvmAddressSpace::Read(uint64_t addr, void* to, size_t size) const {
   for (size_t done = 0; done < size;) {
     const uint64_t at = addr + done;
     const size_t part = std::min<uint64_t>(size - done, kPageSize - at % kPageSize);
-    if (at >= RESERVED_BASE) return false;
+    if (at >= RESERVED_END) return false;
     const std::optional<PageTables::Translation> found = tables_.Translate(at);
     const std::byte* const host = found ? Host(found->gpa) : nullptr;
     if (host == nullptr) return false;

@@ -13,8 +13,8 @@
 namespace platform::kvm {
 
 // Where this platform's descriptors go, since the host filter lets its ioctls pass on
-// these alone: the VM's, then its virtual CPUs'.
-inline constexpr int kFirstFd = 0x200, kFdCount = 0x200;
+// these alone: the VM's, then its virtual CPUs'. Low, for callers with a low RLIMIT_NOFILE.
+inline constexpr int kFirstFd = 0x40, kFdCount = 0x40;
 
 struct Cpuid {
   static constexpr uint32_t kMax = 256;

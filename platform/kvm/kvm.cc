@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "platform/kvm/context.h"
 #include "platform/kvm/host_vdso.h"
 #include "platform/kvm/layout.h"
@@ -60,13 +59,9 @@ class KvmPlatform : public Platform {
     vcpus_ = std::make_unique<VcpuPool>(
         VcpuLimit(), [this](uint32_t index) { return Vcpu::Create(*machine_, *tables_, shared_, index, traits_); });
     parts_ = std::make_unique<SpaceParts>(SpaceParts{*machine_, *tables_, *memory_, *vcpus_, {}, {}});
-    const Result<Vcpu*> first = vcpus_->First();
-    if (!first.ok()) {
-      why = absl::StrCat("a virtual CPU can't be made: ", std::string(base::ErrnoName(first.error())));
-      return first.error();
-    }
-    TRY(Probe(**first, *parts_, traits_, why));
-    return MapVdso(**first);
+    Vcpu& first = *TRY(vcpus_->First());
+    TRY(Probe(first, *parts_, traits_, why));
+    return MapVdso(first);
   }
 
   // Only where guests read the same time stamps as the host: then they may use its clocks.

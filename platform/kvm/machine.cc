@@ -55,12 +55,20 @@ constexpr HiddenBit kHidden[] = {
     {0x80000001, &kvm_cpuid_entry2::ecx, 15},  // LWP
 };
 
-int MoveHigh(int fd) {
-  const int high = fcntl(fd, F_DUPFD_CLOEXEC, kFirstFd);
-  const int error = errno;
-  if (fd >= 0) close(fd);
-  errno = error;
-  return high;
+// EMFILE: no more of them.
+Result<base::UniqueFd> MoveToRange(base::UniqueFd fd) {
+  base::UniqueFd moved(fcntl(fd.get(), F_DUPFD_CLOEXEC, kFirstFd));
+  if (!moved || moved.get() >= kFirstFd + kFdCount) return Errno::kEMFILE;
+  return moved;
+}
+
+Result<base::UniqueFd> Make(int fd, unsigned long request, unsigned long argument) {
+  int made;
+  do {
+    made = ioctl(fd, request, argument);
+  } while (made < 0 && errno == EINTR);
+  if (made < 0) return base::HostErrno();
+  return MoveToRange(base::UniqueFd(made));
 }
 
 }  // namespace
@@ -82,16 +90,7 @@ Result<std::unique_ptr<Machine>> Machine::Create(int device, std::string& why) {
   const int run_size = ioctl(device, KVM_GET_VCPU_MMAP_SIZE, 0);
   if (run_size < static_cast<int>(sizeof(kvm_run))) return lacks("a whole struct kvm_run");
   m->run_size_ = static_cast<size_t>(run_size);
-  int fd;
-  do {
-    fd = ioctl(device, KVM_CREATE_VM, 0);
-  } while (fd < 0 && errno == EINTR);
-  if (fd >= 0) m->fd_.reset(MoveHigh(fd));
-  if (!m->fd_) {
-    const Errno error = base::HostErrno();
-    why = absl::StrCat("a VM can't be made: ", std::string(base::ErrnoName(error)));
-    return error;
-  }
+  m->fd_ = TRY(Make(device, KVM_CREATE_VM, 0));
   const int xsave_size = ioctl(m->fd(), KVM_CHECK_EXTENSION, KVM_CAP_XSAVE2);
   m->xsave_size_ = std::max(static_cast<size_t>(std::max(xsave_size, 0)), kSmallXsave);
   const int slots = ioctl(m->fd(), KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS);
@@ -151,15 +150,6 @@ void Machine::DropShadows() {
   CHECK(SetSlot(0, kDropGpa, page, 0, 0).ok());
 }
 
-Result<base::UniqueFd> Machine::NewVcpu(uint32_t id) {
-  int fd;
-  do {
-    fd = ioctl(this->fd(), KVM_CREATE_VCPU, id);
-  } while (fd < 0 && errno == EINTR);
-  if (fd < 0) return base::HostErrno();
-  base::UniqueFd high(MoveHigh(fd));
-  if (!high) return base::HostErrno();
-  return high;
-}
+Result<base::UniqueFd> Machine::NewVcpu(uint32_t id) { return Make(fd(), KVM_CREATE_VCPU, id); }
 
 }  // namespace platform::kvm

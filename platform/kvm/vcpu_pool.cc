@@ -121,7 +121,7 @@ void Occupant::ForgetAnswers() {
 // --- VcpuPool ---------------------------------------------------------------------
 
 VcpuPool::VcpuPool(size_t limit, Maker maker)
-    : maker_(std::move(maker)), limit_(limit), seats_(std::make_unique<Seat[]>(limit)) {}
+    : maker_(std::move(maker)), seats_(std::make_unique<Seat[]>(limit)), limit_(limit) {}
 
 void VcpuPool::Expel(const KvmAddressSpace& space) {
   for (size_t i = 0; i < made(); i++) seats_[i].vcpu->Expel(space);
@@ -155,6 +155,7 @@ Result<Seat*> VcpuPool::FindIdle() {
       return &seats_[made];
     }
     if (made == 0) return vcpu.error();
+    limit_ = made;  // of memory or descriptors
   }
   // The one whose owner has not run for longest.
   while (true) {

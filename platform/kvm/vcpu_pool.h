@@ -113,7 +113,6 @@ class VcpuPool {
   void Evict(Seat& seat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const Maker maker_;
-  const size_t limit_;
   const std::unique_ptr<Seat[]> seats_;
   std::atomic<size_t> made_ = 0;
   std::atomic<size_t> waiting_ = 0;
@@ -121,6 +120,7 @@ class VcpuPool {
   std::atomic<uint64_t> clock_ = 0;
   // Rank kPlatformVcpus; held over ioctls that are over at once.
   base::RankedMutex<base::LockRank::kPlatformVcpus> mu_;
+  size_t limit_ ABSL_GUARDED_BY(mu_);
   std::deque<Waiter*> waiters_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -23,8 +23,8 @@ namespace runsc {
 
 // What platforms are made of; each takes what it needs.
 struct PlatformParts {
-  std::vector<platform::kvm::MemoryView> memory;       // the memory files; the one of small pages first
-  int device = -1;                                     // PlatformChoice::device; borrowed
+  std::vector<platform::kvm::MemoryView> memory;      // the memory files; the one of small pages first
+  int device = -1;                                    // PlatformChoice::device; borrowed
   platform::stub::TemplateHandle stub_template = {};  // where `stubs`
   std::function<void(std::string cause)> on_template_death = {};
   std::function<void()> on_stub_death = {};
