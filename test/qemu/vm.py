@@ -70,10 +70,11 @@ def missing():
 class Vm:
     """How to start a VM. `root` is an archive.Root, of which each run takes a copy."""
 
-    def __init__(self, root, memory_mib=1536, cpus=2, append="", follow=None):
+    def __init__(self, root, memory_mib=1536, cpus=2, cpu="max", append="", follow=None):
         self.root = root
         self.memory_mib = memory_mib
         self.cpus = cpus
+        self.cpu = cpu
         self.append = append  # to the kernel's command line
         self.follow = follow  # called with each chunk of what commands print
         self.boot_seconds = []
@@ -122,7 +123,7 @@ class _Boot:
         with open(self._port_path, "wb"):
             pass
         self._process = subprocess.Popen(
-            [QEMU, "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(vm.cpus),
+            [QEMU, "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", vm.cpu, "-smp", str(vm.cpus),
              "-m", str(vm.memory_mib), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
              "-serial", "file:" + self._console_path, "-serial", "file:" + self._port_path,
              "-kernel", "/boot/vmlinuz-" + release, "-initrd", initramfs,
