@@ -16,10 +16,10 @@ class Cpio:
         self._chunks = []
         self._inode = 0
 
-    def add(self, name, mode, data=b""):
+    def add(self, name, mode, data=b"", mtime=0):
         self._inode += 1
-        encoded = name.encode() + b"\0"
-        fields = (self._inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(encoded), 0)
+        encoded = os.fsencode(name) + b"\0"
+        fields = (self._inode, mode, 0, 0, 1, mtime, len(data), 0, 0, 0, 0, len(encoded), 0)
         self._chunks += [b"070701" + b"".join(b"%08X" % field for field in fields) + encoded]
         self._pad(110 + len(encoded))
         self._chunks.append(data)
@@ -35,38 +35,46 @@ class Cpio:
 
 
 class Root:
-    """The guest's files by path without the leading slash: bytes, a link's target, or None for a folder."""
+    """The guest's files, by path without the leading slash. What comes later takes the place of what was there."""
 
     def __init__(self):
-        self._entries = {}
+        self._entries = {}  # mode, contents or a link's target, time of change
         self._libraries = set()
         for folder in FOLDERS:
-            self._entries[folder] = (stat.S_IFDIR | (0o1777 if folder.endswith("tmp") else 0o755), b"")
+            self._entries[folder] = (stat.S_IFDIR | (0o1777 if folder.endswith("tmp") else 0o755), b"", 0)
         for name in MERGED:
             self.link(name, "usr/" + name)
         self.file("usr/bin/busybox", _read(BUSYBOX), 0o755)
         for applet in subprocess.run([BUSYBOX, "--list"], check=True, stdout=subprocess.PIPE, text=True).stdout.split():
-            self._entries.setdefault("usr/bin/" + applet, (stat.S_IFLNK | 0o777, b"busybox"))
+            self._entries.setdefault("usr/bin/" + applet, (stat.S_IFLNK | 0o777, b"busybox", 0))
         self.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
         self.file("etc/group", b"root:x:0:\nnogroup:x:65534:\n")
         self.file("etc/hosts", b"127.0.0.1 localhost\n127.0.1.1 vm\n")
 
-    def file(self, name, data, mode=0o644):
+    def __contains__(self, name):
+        return name in self._entries
+
+    def file(self, name, data, mode=0o644, mtime=0):
         self._parents(name)
-        self._entries[name] = (stat.S_IFREG | mode, data)
+        self._entries[name] = (stat.S_IFREG | mode, data, mtime)
 
     def link(self, name, target):
         self._parents(name)
-        self._entries[name] = (stat.S_IFLNK | 0o777, target.encode())
+        self._entries[name] = (stat.S_IFLNK | 0o777, os.fsencode(target), 0)
 
     def program(self, path, name=None):
         """A host's program with the libraries it needs; at its own place, or at `name`."""
-        self.host_file(path, name)
+        self.host_file(os.path.realpath(path), name or merged(path))
         self.libraries_of(path)
 
     def host_file(self, path, name=None):
-        mode = 0o755 if os.access(path, os.X_OK) else 0o644
-        self.file(name or _merged(path), _read(path), mode)
+        """Contents or link, mode and time of a host's file, at its own place or at `name`."""
+        name = name or merged(path)
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode):
+            self.link(name, os.readlink(path))
+        elif stat.S_ISREG(status.st_mode):
+            self.file(name, _read(path), stat.S_IMODE(status.st_mode), int(status.st_mtime))
 
     def libraries_of(self, path):
         """What ldd says; nothing for a static program."""
@@ -75,25 +83,25 @@ class Root:
             library = next((word for word in line.split() if word.startswith("/")), None)
             if library and library not in self._libraries:
                 self._libraries.add(library)
-                self.host_file(library)
+                self.host_file(os.path.realpath(library), merged(library))
 
     def write(self, path, init):
         """The whole archive: `init` at its top, all else below root/."""
         archive = Cpio()
         archive.add("init", stat.S_IFREG | 0o755, init)
         archive.add("root", stat.S_IFDIR | 0o755)
-        for name, (mode, data) in sorted(self._entries.items()):
-            archive.add("root/" + name, mode, data)
+        for name, (mode, data, mtime) in sorted(self._entries.items()):
+            archive.add("root/" + name, mode, data, mtime)
         archive.write(path)
 
     def _parents(self, name):
         parent = os.path.dirname(name)
         if parent and parent not in self._entries:
             self._parents(parent)
-            self._entries[parent] = (stat.S_IFDIR | 0o755, b"")
+            self._entries[parent] = (stat.S_IFDIR | 0o755, b"", 0)
 
 
-def _merged(path):
+def merged(path):
     """The place of a host's file below a merged usr, without the leading slash."""
     name = os.path.normpath(path).lstrip("/")
     return "usr/" + name if name.split("/")[0] in MERGED else name

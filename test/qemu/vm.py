@@ -80,34 +80,38 @@ class Vm:
         self.boot_seconds = []
         self.console = ""  # of the last boot
 
-    def run(self, commands):
-        """A Result for each command. Where a VM ends early, the next one goes on behind the command it died of."""
-        results = []
-        while len(results) < len(commands):
-            left = commands[len(results):]
-            if len(self.boot_seconds) == MAX_BOOTS:
-                results += [Result(command.name, trouble="not run: too many VMs ended early") for command in left]
-                break
-            results += self._boot(left)
-        return results
+    def run(self, commands, seconds=float("inf")):
+        """Yields a Result for each command. Where a VM ends early, another goes on behind the command it died of.
 
-    def _boot(self, commands):
+        None of them lasts longer than `seconds` from now.
+        """
+        end = time.monotonic() + seconds
+        done = 0
+        for _ in range(MAX_BOOTS):
+            for result in self._boot(commands[done:], end):
+                done += 1
+                yield result
+            if done == len(commands) or time.monotonic() > end:
+                break
+        for command in commands[done:]:
+            yield Result(command.name, trouble="not run: too many VMs ended early, or no time was left")
+
+    def _boot(self, commands, end):
         with tempfile.TemporaryDirectory(prefix="qemu-", dir="/tmp") as directory:
-            boot = _Boot(self, commands, directory)
-            boot.wait()
+            boot = _Boot(self, commands, directory, end)
+            yield from boot.results()
         self.boot_seconds.append(boot.boot_seconds)
         self.console = boot.console
-        return boot.results
 
 
 class _Boot:
-    """One run of QEMU."""
+    """One run of QEMU, which ends at `end` at the latest."""
 
-    def __init__(self, vm, commands, directory):
-        self.results = []
+    def __init__(self, vm, commands, directory, end):
         self.boot_seconds = None
         self.console = ""
         self._commands = commands
+        self._results = []
         self._follow = vm.follow
         self._token = "@@" + os.urandom(8).hex()
         self._console_path, self._port_path = os.path.join(directory, "console"), os.path.join(directory, "port")
@@ -116,7 +120,8 @@ class _Boot:
         self._began = 0.0
         self._done = False
         self._start = time.monotonic()
-        self._deadline = self._start + BOOT_SECONDS
+        self._end = end
+        self._deadline = min(end, self._start + BOOT_SECONDS)
         release = kernels()[-1]
         initramfs = os.path.join(directory, "initramfs")
         self._pack(vm.root, release, initramfs)
@@ -130,34 +135,35 @@ class _Boot:
              "-append", f"console=ttyS0 quiet panic=-1 mitigations=off {vm.append}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
-    def wait(self):
-        """Until the VM has ended, by itself or for being late. Then each command that began has a result."""
-        why = ""
+    def results(self):
+        """Yields a result for each command that ended, and for the one that the VM did not survive."""
+        why, told = "", 0
         try:
             with open(self._port_path, "rb") as port:
-                while True:
+                while not why:
                     ended = self._process.poll() is not None
                     self._take(port.read())
-                    if ended or self._done:
+                    yield from self._results[told:]
+                    told = len(self._results)
+                    if self._done or ended:
                         break
                     if time.monotonic() > self._deadline:
                         why = "the VM hung and was killed"
-                        break
-                    time.sleep(0.05)
+                    else:
+                        time.sleep(0.05)
         finally:
             self._process.kill()
             words = self._process.communicate()[0].decode(errors="replace").strip()
-        self.console = _read_text(self._console_path)
-        if not self._done:
-            self._note_early_end(why or f"the VM ended early, QEMU with status {self._process.returncode}: {words}")
+            self.console = _read_text(self._console_path)
+        if told < len(self._commands):
+            yield self._early_end(why or f"the VM ended early, QEMU with status {self._process.returncode}: {words}")
 
-    def _note_early_end(self, why):
-        command = self._commands[len(self.results)]
+    def _early_end(self, why):
+        command = self._commands[len(self._results)]
         tail = "\n".join(self.console.splitlines()[-TAIL_LINES:])
         output = b"".join(self._output or []) + self._rest
         where = "in this command" if self._output is not None else "before this command"
-        self.results.append(Result(command.name, output=output, seconds=time.monotonic() - self._start,
-                                   trouble=f"{why}, {where}; the console's end:\n{tail}"))
+        return Result(command.name, output=output, trouble=f"{why}, {where}; the console's end:\n{tail}")
 
     def _pack(self, root, release, path):
         root = copy.deepcopy(root)
@@ -191,14 +197,14 @@ class _Boot:
         elif words[0] == "begin":
             command = self._commands[int(words[1])]
             self._output, self._began = [], float(words[2])
-            self._deadline = now + command.limit + GRACE_SECONDS
+            self._deadline = min(self._end, now + command.limit + GRACE_SECONDS)
         elif words[0] == "end":
             # The agent's line begins with a line break of its own.
             output = b"".join(self._output)[:-1]
-            self.results.append(Result(self._commands[int(words[1])].name, int(words[2]), output,
-                                       float(words[4]) - self._began, words[3] == "1"))
+            self._results.append(Result(self._commands[int(words[1])].name, int(words[2]), output,
+                                        float(words[4]) - self._began, words[3] == "1"))
             self._output = None
-            self._deadline = now + GRACE_SECONDS
+            self._deadline = min(self._end, now + GRACE_SECONDS)
         elif words[0] == "done":
             self._done = True
 
