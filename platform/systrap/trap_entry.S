@@ -179,7 +179,11 @@ kicked:                                 // rax: where
     cmpq %rcx, %rax
     jb take_call_back
 1:
+    // The jump that leads to CallEntry is not before it, and part of it all the same.
+    movabsq $STUB_BASE+STUB_CALL_ENTRY_OFFSET, %rdx
     leaq CallEntry(%rip), %rcx
+    cmpq %rdx, %rax
+    cmoveq %rcx, %rax
     cmpq %rcx, %rax
     jb 1f
     leaq AnyCallEntry(%rip), %rcx

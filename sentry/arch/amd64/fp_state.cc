@@ -13,6 +13,9 @@ constexpr size_t kLegacySize = 512;
 constexpr size_t kHeaderSize = 64;
 constexpr uint64_t kX87 = 1, kSse = 2;
 constexpr uint64_t kAmx = uint64_t{3} << 17;  // TILECFG, TILEDATA: 8 KiB that nobody here uses
+// There are no protection keys here, and a host before Linux 6.12 can't write the signal frame of a thread that
+// has locked itself out of its memory: it kills the process.
+constexpr uint64_t kPkru = uint64_t{1} << 9;
 constexpr size_t kMxcsrOffset = 24, kMxcsrMaskOffset = 28, kXmmOffset = 160, kXmmEnd = 416;
 constexpr uint16_t kInitialFcw = 0x37f;
 constexpr uint32_t kInitialMxcsr = 0x1f80;
@@ -43,7 +46,7 @@ Layout DetectLayout() {
   if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || (ecx & bit_OSXSAVE) == 0) return layout;
   uint32_t low, high;
   asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  layout.features = ((uint64_t{high} << 32) | low) & ~kAmx;
+  layout.features = ((uint64_t{high} << 32) | low) & ~(kAmx | kPkru);
   for (unsigned i = 2; i < 63; i++) {
     if ((layout.features >> i & 1) == 0) continue;
     __cpuid_count(0xd, i, eax, ebx, ecx, edx);

@@ -46,9 +46,9 @@ class FpState {
 };
 
 // Bytes of the XSAVE area for the features enabled on this host (CPUID 0xD),
-// AMX excepted.
+// AMX and PKRU excepted.
 size_t FpStateSize();
-// The features of such an image (XCR0 without AMX).
+// The features of such an image (XCR0 without those).
 uint64_t FpStateFeatures();
 
 // Bits of eflags that the guest may set through sigreturn or ptrace.

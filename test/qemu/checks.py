@@ -1,0 +1,241 @@
+"""What is tried in the VM. A Check is some commands, and a judge who makes verdicts of their results."""
+import dataclasses
+import difflib
+import json
+import os
+import re
+import shlex
+import subprocess
+from typing import Callable
+
+import programs
+import vm
+
+PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# Built by tools/dev.d/run_tests.py, for the VM's /usr/local/bin. A check whose program is not there is skipped.
+BUILT = {
+    "conformance_test": "platform/conformance_test",
+    "syscalls_test": "test/syscalls/syscalls_test",
+    "hostile": "test/hostile/hostile",
+}
+SECONDS = {"ci": 60, "full": 300}  # for a command, unless it says otherwise
+CASE_SECONDS = 60  # of syscalls_test: three times its own limit
+MAX_LINES = 12
+GTEST_LINE = re.compile(r"\[[ =-]|\[[A-Z ]+\]|Note: Google Test|Running main|Repeating all| +\d+ FAILED TEST")
+
+
+@dataclasses.dataclass
+class Verdict:
+    name: str
+    result: str  # ok, FAIL or skip
+    words: str = ""
+
+
+@dataclasses.dataclass
+class Check:
+    name: str
+    commands: list
+    judge: Callable[[list], list]
+    root: str = "small"  # or "debian"
+
+
+@dataclasses.dataclass
+class Options:
+    tier: str
+    platform: str
+
+    @property
+    def sandbox(self):
+        return f"runsc-cpp do --platform={self.platform} --"
+
+
+def built(name):
+    """The path of a program of BUILT; None if it is not there."""
+    path = os.path.join(PROJECT, "bazel-bin", BUILT[name])
+    return path if os.access(path, os.X_OK) else None
+
+
+def skipped(name, why):
+    return Check(name, [], lambda results: [Verdict(name, "skip", why)])
+
+
+def one_verdict(name, result, holds=True, what="not what was expected"):
+    if not result.ok:
+        return [Verdict(name, "FAIL", result.verdict + "\n" + tail(result.text))]
+    return [Verdict(name, "ok") if holds else Verdict(name, "FAIL", what + "\n" + tail(result.text))]
+
+
+def tail(text):
+    """The end of an output, without googletest's own lines."""
+    lines = [line for line in text.strip().splitlines() if line.strip() and not GTEST_LINE.match(line)]
+    return "\n".join(lines[-MAX_LINES:])
+
+
+# --- The VM itself -----------------------------------------------------------------------
+
+
+def boot_checks(options):
+    script = ("test -c /dev/kvm && grep -q -w svm /proc/cpuinfo && grep -q -w npt /proc/cpuinfo &&"
+              " dmesg | grep 'Nested Paging enabled'")
+    return [Check("boot", [vm.Command("boot", script, 20)], lambda results: one_verdict("boot", results[0]))]
+
+
+def platforms_checks(options):
+    def judge(results):
+        works = re.search(rf"^{options.platform}\s+yes", results[0].text, re.MULTILINE) is not None
+        return one_verdict("platforms", results[0], works, options.platform + " does not work")
+
+    return [Check("platforms", [vm.Command("platforms", "runsc-cpp platforms", 60)], judge)]
+
+
+# --- platform:conformance_test -----------------------------------------------------------
+
+
+def conformance_checks(options):
+    """A process for each test, so that one that aborts takes no other along."""
+    program = built("conformance_test")
+    if program is None:
+        return [skipped("conformance", "not built: //platform:conformance_test")]
+    tests = gtest_names(program, f"*/{options.platform}*")
+    if not tests:
+        return [skipped("conformance", f"conformance_test knows no {options.platform}")]
+    return [conformance_check(test, options) for test in tests]
+
+
+def gtest_names(program, pattern):
+    command = [program, "--gtest_list_tests", "--gtest_filter=" + pattern]
+    text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    suite, names = "", []
+    for line in text.splitlines():
+        if line.startswith("  "):
+            names.append(suite + line.split("#")[0].strip())
+        elif line.split("#")[0].strip().endswith("."):
+            suite = line.split("#")[0].strip()
+    return names
+
+
+def conformance_check(test, options):
+    name = "conformance." + re.sub(r"^\w+/|/\w+$", "", test).replace("/", ".")
+    repeat = 5 if options.tier == "full" else 1
+    script = f"exec conformance_test --gtest_filter={test} --gtest_repeat={repeat}"
+
+    def judge(results):
+        if results[0].ok and "[  SKIPPED ]" in results[0].text:
+            return [Verdict(name, "skip", "by itself")]
+        return one_verdict(name, results[0])
+
+    return Check(name, [vm.Command(name, script, SECONDS[options.tier])], judge)
+
+
+# --- test/syscalls -----------------------------------------------------------------------
+
+
+def syscalls_checks(options):
+    """All areas, a sandbox for each."""
+    program = built("syscalls_test")
+    if program is None:
+        return [skipped("syscalls", "not built: //test/syscalls:syscalls_test")]
+    lines = subprocess.run([program, "--list", "--tier=" + options.tier], check=True, stdout=subprocess.PIPE,
+                           text=True).stdout.splitlines()
+    areas = {}
+    for area, case in (line.split() for line in lines):
+        areas.setdefault(area, []).append(case)
+    return [syscalls_check(area, cases, options) for area, cases in areas.items()]
+
+
+def syscalls_check(area, cases, options):
+    name = "syscalls." + area
+    script = (f"exec {options.sandbox} syscalls_test --json --tier={options.tier} --area={area} --jobs=4"
+              f" --timeout={CASE_SECONDS}")
+
+    def judge(results):
+        told = {}
+        for line in results[0].text.splitlines():
+            event = json_of(line)
+            if "case" in event:
+                told[event["case"]] = event
+        return [judge_case(f"{name}.{case}", told.get(case), results[0]) for case in cases]
+
+    return Check(name, [vm.Command(name, script, 2 * SECONDS[options.tier])], judge)
+
+
+def judge_case(name, event, result):
+    if event is None:
+        noise = [line for line in result.text.splitlines() if not line.startswith("{")]
+        return Verdict(name, "FAIL", f"it did not end; {result.verdict}\n" + tail("\n".join(noise)))
+    if event["result"] == "pass":
+        return Verdict(name, "ok")
+    if event["result"] == "skip":
+        return Verdict(name, "skip", event["reason"])
+    return Verdict(name, "FAIL", event["reason"] + "\n" + tail(event["output"]))
+
+
+def json_of(line):
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+# --- The same program natively and in the sandbox ----------------------------------------
+
+
+def compared(name, words, options, limit):
+    """A check that a command line gives the same output and exit code in the VM and in the sandbox in it."""
+
+    def judge(results):
+        native, sandboxed = results
+        if native.code is None or native.timed_out:
+            return [Verdict(name, "FAIL", "natively: " + native.verdict + "\n" + tail(native.text))]
+        if sandboxed.code is None or sandboxed.timed_out:
+            return [Verdict(name, "FAIL", sandboxed.verdict + "\n" + tail(sandboxed.text))]
+        lines = [] if native.code == sandboxed.code else [f"exit codes {native.code} and {sandboxed.code}"]
+        lines += difflib.unified_diff(native.text.splitlines(), sandboxed.text.splitlines(), "native", "sandbox",
+                                      lineterm="", n=0)
+        return [Verdict(name, "FAIL", "\n".join(lines[:MAX_LINES])) if lines else Verdict(name, "ok")]
+
+    commands = [vm.Command(name + " natively", "exec " + words, limit),
+                vm.Command(name, f"exec {options.sandbox} {words}", limit)]
+    return Check(name, commands, judge)
+
+
+def programs_checks(options):
+    return [compared("programs." + name, "sh -c " + shlex.quote(script), options, SECONDS[options.tier])
+            for name, script in programs.scripts().items()]
+
+
+def hostile_checks(options):
+    """test/hostile: programs that try what no program should, the state on entry included."""
+    program = built("hostile")
+    if program is None:
+        return [skipped("hostile", "not built: //test/hostile:hostile")]
+    names = subprocess.run([program, "--list"], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    full = "--full " if options.tier == "full" else ""
+    return [compared("hostile." + name, f"hostile {full}{name}", options, SECONDS[options.tier]) for name in names]
+
+
+# --- test/workloads, in a VM with Debian's programs --------------------------------------
+
+
+def workloads_checks(options):
+    if options.tier != "full":
+        return []
+    listed = subprocess.run([os.path.join(PROJECT, "test/workloads/run"), "--list", "--tier=ci"], check=True,
+                            stdout=subprocess.PIPE, text=True).stdout.split()
+    return [workload_check(workload, options) for workload in listed]
+
+
+def workload_check(workload, options):
+    name = "workloads." + workload
+    script = (f"exec /project/test/workloads/run --binary /usr/local/bin/runsc-cpp --platform={options.platform}"
+              f" --slow 5 --jobs 1 {workload}")
+    return Check(name, [vm.Command(name, script, 600)], lambda results: one_verdict(name, results[0]), "debian")
+
+
+GROUPS = (boot_checks, platforms_checks, conformance_checks, hostile_checks, programs_checks, syscalls_checks,
+          workloads_checks)
+
+
+def all_checks(options):
+    return [check for group in GROUPS for check in group(options)]
