@@ -44,9 +44,15 @@ struct FaultEvent {
 
 // A processor exception that is no page fault: what Linux would send.
 struct ExceptionEvent {
-  int signo;  // SIGILL, SIGFPE, SIGTRAP, SIGBUS (alignment), SIGSEGV (#GP: addr 0, si_code SI_KERNEL)
+  // As the processor pushed it, for signal frames.
+  struct Trap {
+    uint64_t number;
+    uint64_t error;
+  };
+  int signo;  // SIGILL, SIGFPE, SIGTRAP, SIGBUS (alignment, #SS), SIGSEGV (#GP: addr 0, si_code SI_KERNEL)
   int code;   // si_code
   UserAddr addr;
+  std::optional<Trap> trap = std::nullopt;  // nullopt: not known; the kernel guesses
 };
 
 // Kick() was called, or the platform wants the kernel to look around.

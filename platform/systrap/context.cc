@@ -194,17 +194,18 @@ std::optional<Event> SystrapContext::Interpret(const Trap& trap, Registers& regs
   switch (trap.signo) {
     case SIGSEGV:
       if (trap.code == SEGV_MAPERR || trap.code == SEGV_ACCERR) return MemoryFault(trap, regs);
-      return ExceptionEvent{SIGSEGV, trap.code, addr};
+      break;
     case SIGBUS:
       if (trap.code == BUS_ADRERR) return MemoryFault(trap, regs);
-      return ExceptionEvent{SIGBUS, trap.code, addr};
+      break;
     case SIGFPE:
     case SIGILL:
     case SIGTRAP:
-      return ExceptionEvent{trap.signo, trap.code, addr};
+      break;
     default:
       return std::nullopt;
   }
+  return ExceptionEvent{trap.signo, trap.code, addr, ExceptionEvent::Trap{trap.number, trap.error_code}};
 }
 
 Event SystrapContext::MemoryFault(const Trap& trap, const Registers& regs) {

@@ -17,21 +17,22 @@ template <typename... Ts>
 Overloaded(Ts...) -> Overloaded<Ts...>;
 
 // Trap numbers and error code bits of x86, for signal frames.
-constexpr uint64_t kTrapDivide = 0, kTrapDebug = 1, kTrapBreakpoint = 3, kTrapInvalidOpcode = 6;
-constexpr uint64_t kTrapProtection = 13, kTrapPageFault = 14, kTrapAlignment = 17;
+constexpr uint64_t kTrapDivide = 0, kTrapDebug = 1, kTrapBreakpoint = 3, kTrapInvalidOpcode = 6, kTrapStack = 12;
+constexpr uint64_t kTrapProtection = 13, kTrapPageFault = 14, kTrapAlignment = 17, kTrapSimd = 19;
 constexpr uint64_t kErrorPresent = 1, kErrorWrite = 2, kErrorUser = 4, kErrorFetch = 16;
 
-uint64_t TrapOf(const platform::ExceptionEvent& e) {
-  constexpr int kTrapBrkpt = 1;  // si_code TRAP_BRKPT
+// What most likely led to such a signal.
+uint64_t GuessTrap(const platform::ExceptionEvent& e) {
+  constexpr int kFpeIntDiv = 1;  // si_code FPE_INTDIV
   switch (e.signo) {
     case abi::kSigFpe:
-      return kTrapDivide;
+      return e.code == kFpeIntDiv ? kTrapDivide : kTrapSimd;
     case abi::kSigTrap:
-      return e.code == kTrapBrkpt || e.code == abi::kSiKernel ? kTrapBreakpoint : kTrapDebug;
+      return e.code == abi::kSiKernel ? kTrapBreakpoint : kTrapDebug;
     case abi::kSigIll:
       return kTrapInvalidOpcode;
     case abi::kSigBus:
-      return kTrapAlignment;
+      return e.code == abi::kSiKernel ? kTrapStack : kTrapAlignment;
     default:
       return kTrapProtection;
   }
@@ -128,9 +129,10 @@ RunState Task::HandleFault(const platform::FaultEvent& fault) {
 }
 
 void Task::HandleException(const platform::ExceptionEvent& exception) {
-  impl_->fault_address = 0;
-  impl_->fault_trap = TrapOf(exception);
-  impl_->fault_error = 0;
+  // (cr2 stays that of the last page fault.)
+  const auto trap = exception.trap.value_or(platform::ExceptionEvent::Trap{GuessTrap(exception), 0});
+  impl_->fault_trap = trap.number;
+  impl_->fault_error = trap.error;
   SigInfo info = {.signo = exception.signo, .code = exception.code};
   info.u.fault.addr = exception.addr.value;
   ForceSignal(info);

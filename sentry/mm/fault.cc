@@ -21,6 +21,10 @@ std::optional<FaultFailure> MemoryManager::HandleFault(UserAddr addr, MemoryProt
     case FaultStatus::kMapErr:
       return FaultFailure{SIGSEGV, abi::kSegvMapErr};
     case FaultStatus::kAccErr:
+      // Linux looks for the page, and then whether it may be executed.
+      if (access.execute && impl_->Fault({.addr = addr.value, .access = {.read = true}}) == FaultStatus::kBus) {
+        return FaultFailure{SIGBUS, abi::kBusAdrErr};
+      }
       return FaultFailure{SIGSEGV, abi::kSegvAccErr};
     case FaultStatus::kNoMemory:
       impl_->LogNoMemory("a fault");

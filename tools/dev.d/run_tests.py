@@ -20,7 +20,11 @@ import xml.etree.ElementTree
 
 BINARY_TARGET = "//runsc-cpp:runsc-cpp"
 # Programs of the suites' own, which they look for in bazel-bin.
-SUITE_TARGETS = {"syscalls": "//test/syscalls:syscalls_test", "fault": "//test/fault/stub:stub_attacks"}
+SUITE_TARGETS = {
+    "syscalls": "//test/syscalls:syscalls_test",
+    "fault": "//test/fault/stub:stub_attacks",
+    "hostile": "//test/hostile:hostile",
+}
 RESULT_LINE = re.compile(r"^(?:\S+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 SUITE_SECONDS = {"ci": 15 * 60, "full": 3 * 3600}
 NOT_A_TEST = {"benchmarks"}  # tools/dev bench runs these

@@ -40,6 +40,8 @@ static_assert(sizeof(RtSigFrame) == 440 && offsetof(RtSigFrame, uc) == 8);
 constexpr uint64_t kUcFpXstate = 1, kUcSigContextSs = 2, kUcStrictRestoreSs = 4;
 constexpr uint64_t kRedZone = 128;
 constexpr uint64_t kUserCs = 0x33, kUserDs = 0x2b;
+constexpr uint64_t kTrapProtection = 13;
+constexpr uint64_t kHoleStart = uint64_t{1} << 47, kHoleEnd = ~kHoleStart + 1;  // no canonical addresses
 constexpr uint64_t kEflagsTf = 0x100, kEflagsDf = 0x400, kEflagsRf = 0x10000;
 // Linux's FIX_EFLAGS: what sigreturn takes from the frame.
 constexpr uint64_t kFixEflags = 0x00050dd5;
@@ -89,10 +91,20 @@ void RestoreRegisters(const SigContext& c, arch::Registers& r) {
   r.rdx = c.rdx, r.rax = c.rax, r.rcx = c.rcx, r.rsp = c.rsp;
   r.rip = c.rip;
   r.eflags = (r.eflags & ~kFixEflags) | (c.eflags & kFixEflags);
-  // 64-bit user segments, whatever the frame says.
-  r.cs = kUserCs;
-  r.ss = kUserDs;
+  // In ring 3, whatever the frame says.
+  r.cs = c.cs | uint64_t{3};
+  r.ss = c.ss | uint64_t{3};
   r.orig_rax = UINT64_MAX;  // not in a call: nothing to restart
+}
+
+// The error code with which iret refuses the selectors of a frame, at the frame's rip.
+std::optional<uint64_t> IretError(const arch::Registers& r) {
+  if (r.cs == kUserCs && r.ss == kUserDs) return std::nullopt;
+  constexpr uint64_t kInLdt = 4;
+  if (r.ss & kInLdt) return 0;  // Linux's way to 16-bit stacks (espfix) tells none
+  if (r.cs != kUserCs) return r.cs & ~uint64_t{3};
+  const bool canonical = r.rip < kHoleStart || r.rip >= kHoleEnd;
+  return canonical ? r.ss & ~uint64_t{3} : 0;
 }
 
 }  // namespace
@@ -154,22 +166,22 @@ Result<void> ReadFpFrame(UserMemory& mem, UserAddr addr, arch::FpState& fp) {
 }  // namespace
 
 SyscallResult Task::ReturnFromSignal() {
-  // `ret` took the return address off the frame.
-  const UserAddr addr(regs_.rsp - 8);
-  RtSigFrame frame;
+  // `ret` took the return address off the frame: it may be gone.
+  const UserAddr addr(regs_.rsp);
+  UContext uc;
   arch::FpState fp;
-  Result<void> read =
-      CopyInFull(*mm_, addr, std::as_writable_bytes(std::span(&frame, 1)).first(offsetof(RtSigFrame, info)));
-  if (read.ok()) read = ReadFpFrame(*mm_, UserAddr(frame.uc.mcontext.fpstate), fp);
+  Result<void> read = CopyInFull(*mm_, addr, std::as_writable_bytes(std::span(&uc, 1)));
+  if (read.ok()) read = ReadFpFrame(*mm_, UserAddr(uc.mcontext.fpstate), fp);
   if (!read.ok()) {
     ForceSignal({.signo = abi::kSigSegv, .code = abi::kSiKernel});
     return NoReturn{};
   }
-  SetBlocked(frame.uc.sigmask);
-  RestoreRegisters(frame.uc.mcontext, regs_);
+  SetBlocked(uc.sigmask);
+  RestoreRegisters(uc.mcontext, regs_);
+  if (!(uc.flags & kUcStrictRestoreSs)) regs_.ss = kUserDs;
   context_->SetFpState(fp);
   // As sigaltstack(2) would take it; Linux ignores its errors here.
-  const abi::SigAltStack& stack = frame.uc.stack;
+  const abi::SigAltStack& stack = uc.stack;
   const int32_t mode = stack.flags & ~abi::kSsAutoDisarm;
   if (!OnAltStack(altstack_, regs_.rsp) && (mode == 0 || mode == abi::kSsOnStack || mode == abi::kSsDisable)) {
     if (mode == abi::kSsDisable) {
@@ -180,6 +192,11 @@ SyscallResult Task::ReturnFromSignal() {
   }
   restart_block = std::monostate();
   impl_->restart.reset();
+  if (const std::optional<uint64_t> error = IretError(regs_)) {
+    impl_->fault_trap = kTrapProtection;
+    impl_->fault_error = *error;
+    ForceSignal({.signo = abi::kSigSegv, .code = abi::kSiKernel});
+  }
   return NoReturn{};
 }
 

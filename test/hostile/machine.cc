@@ -1,0 +1,269 @@
+#include "test/hostile/machine.h"
+
+#include <asm/prctl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "test/hostile/layout.h"
+#include "test/hostile/output.h"
+#include "test/hostile/raw.h"
+
+namespace hostile {
+
+const char* const kGprNames[kGprs] = {"r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15",
+                                      "rdi", "rsi", "rbp", "rbx", "rdx", "rax", "rcx", "rsp"};
+
+// What enter.S reads and writes.
+extern "C" {
+struct {
+  uint64_t rsp;  // of whom to go back to
+  Selectors selectors;
+  uint64_t load_selectors;
+  uint64_t fs_base, gs_base;
+  uint64_t handler_flags;
+  Selectors handler_selectors;
+  uint64_t armed;
+} hostile_words;
+void HostileSignalEntry();
+void HostileRestorer();
+void HostileEnterBySigreturn(uint64_t frame);
+void HostileEnterDirectly(const Registers* registers);
+int HostileOnSignal(int signo, const siginfo_t* info, const ucontext_t* context);
+}
+
+namespace {
+
+constexpr size_t kFpuHeader = 512;
+constexpr long kPatienceSeconds = 5;  // for a state that ends in no signal
+constexpr size_t kWordsOfMcontext = offsetof(mcontext_t, fpregs) / 8;
+static_assert(sizeof(Registers) == kWordsOfMcontext * 8);
+
+uint64_t own_fs;
+Caught caught;
+alignas(64) uint8_t plain_fpu[kFpuHeader + 64];  // of the frame at kFrame that a real signal has made
+
+struct Handler {
+  void (*entry)();
+  uint64_t flags;
+  void (*restorer)();
+  uint64_t mask;
+};
+
+void* Map(uint64_t at, size_t size, int prot, int flags = MAP_PRIVATE | MAP_ANONYMOUS, int fd = -1) {
+  void* p = mmap(reinterpret_cast<void*>(at), size, prot, flags | MAP_FIXED_NOREPLACE, fd, 0);
+  if (p != reinterpret_cast<void*>(at)) Die("can't map %#lx", at);
+  return p;
+}
+
+void MapAll() {
+  constexpr int kRw = PROT_READ | PROT_WRITE;
+  Map(kScratchCode, 2 * kPage, kRw | PROT_EXEC);
+  Map(kData, 2 * kPage, kRw);
+  Map(kReadOnly, kPage, PROT_READ);
+  Map(kNone, kPage, PROT_NONE);
+  Map(kShared, kPage, kRw, MAP_SHARED | MAP_ANONYMOUS);
+  const int fd = memfd_create("empty", 0);
+  Map(kPastEnd, kPage, kRw, MAP_SHARED, fd);
+  close(fd);
+  Map(kStack, 4 * kPage, kRw);
+  Map(kSignalStack, kSignalStackSize, kRw);
+  Map(kFrame, kFrameSize, kRw);
+  // All present: whether a page is, shows in a fault's error code.
+  for (const uint64_t at : {kScratchCode, kData, kStack}) memset(reinterpret_cast<void*>(at), 0xcc, 2 * kPage);
+}
+
+// Those of a state that the fault does not overwrite.
+void CopyFpu(const ucontext_t& context, FpuImage& out) {
+  const auto* image = reinterpret_cast<const uint8_t*>(context.uc_mcontext.fpregs);
+  memset(&out, 0, sizeof(out));
+  if (image == nullptr) return;
+  memcpy(&out, image, sizeof(out));
+  // Where they point, and whether, is the processor's and the host's affair.
+  out.fop = 0;
+  out.fip = out.fdp = 0;
+  out.mxcsr_mask = 0;
+  for (auto& st : out.st) memset(st + 10, 0, 6);
+  uint64_t present = 3;
+  if ((context.uc_flags & 1) != 0) memcpy(&present, image + kFpuHeader, sizeof(present));
+  if ((present & 1) == 0) {  // initial, whatever the image says
+    out.fcw = 0x37f;
+    out.fsw = out.ftw = 0;
+    memset(out.st, 0, sizeof(out.st));
+  }
+  if ((present & 2) == 0) memset(out.xmm, 0, sizeof(out.xmm));
+  // ES and B follow from the rest; an XSAVEOPT may not have looked at them since the load.
+  out.fsw &= 0x7f7f;
+}
+
+void SetAlarm(long seconds) {
+  const itimerval timer = {{0, 0}, {seconds, 0}};
+  Raw(SYS_setitimer, ITIMER_REAL, &timer, nullptr);
+}
+
+// Copies the frame of a signal to where states are entered from: size, format and
+// features of the FPU image are then this kernel's.
+void TakeFrame(int, siginfo_t*, void* context) {
+  const auto& from = *static_cast<const ucontext_t*>(context);
+  auto& to = *reinterpret_cast<ucontext_t*>(kFrame);
+  memcpy(&to, &from, sizeof(from));
+  uint32_t extended;
+  memcpy(&extended, reinterpret_cast<const char*>(from.uc_mcontext.fpregs) + 464 + 4, sizeof(extended));
+  const size_t size = (from.uc_flags & 1) != 0 ? extended : sizeof(plain_fpu);
+  const uint64_t image = kFrame + kFrameSize / 2;
+  memcpy(reinterpret_cast<void*>(image), from.uc_mcontext.fpregs, size);
+  // The same everywhere to begin with: initial, the extended parts by the header.
+  auto* legacy = reinterpret_cast<uint8_t*>(image);
+  memset(legacy, 0, offsetof(FpuImage, mxcsr));
+  memset(legacy + offsetof(FpuImage, st), 0, sizeof(FpuImage) - offsetof(FpuImage, st));
+  legacy[0] = 0x7f, legacy[1] = 3;
+  if ((from.uc_flags & 1) != 0) memset(legacy + kFpuHeader, 0, 8);
+  memcpy(plain_fpu, legacy, sizeof(plain_fpu));
+  to.uc_mcontext.fpregs = reinterpret_cast<fpregset_t>(image);
+  memset(&to.uc_sigmask, 0, 8);
+}
+
+void Install(int signo) {
+  const Handler handler = {HostileSignalEntry, 0x04000000 | SA_SIGINFO | SA_ONSTACK | SA_NODEFER, HostileRestorer, 0};
+  Raw(SYS_rt_sigaction, signo, &handler, nullptr, 8);
+}
+
+uint64_t ReadBase(int which) {
+  uint64_t base = 0;
+  Raw(SYS_arch_prctl, which, &base);
+  return base;
+}
+
+void PutFpu(const State& state, uint8_t* image) {
+  memcpy(image, plain_fpu, sizeof(plain_fpu));
+  if (!state.set_fpu) return;
+  memcpy(image, &state.fpu, offsetof(FpuImage, mxcsr_mask));
+  memcpy(image + offsetof(FpuImage, st), &state.fpu.st, sizeof(state.fpu) - offsetof(FpuImage, st));
+  image[kFpuHeader] |= 3;
+}
+
+// After this libc is not called: its thread-local storage is gone.
+void SetBases(const State& state) {
+  if (state.set_gs_base) Raw(SYS_arch_prctl, ARCH_SET_GS, state.gs_base);
+  if (state.set_fs_base) Raw(SYS_arch_prctl, ARCH_SET_FS, state.fs_base);
+}
+
+Caught Enter(const State& state, void (*go)(const State&)) {
+  hostile_words.selectors = state.selectors;
+  hostile_words.load_selectors = state.load_selectors ? 1 : 0;
+  caught = {};
+  SetAlarm(kPatienceSeconds);
+  hostile_words.armed = 1;
+  go(state);
+  return caught;
+}
+
+}  // namespace
+
+// On the signal stack, with the fs_base and selectors of whoever was hit. Says whether
+// to leave the state that was entered.
+int HostileOnSignal(int signo, const siginfo_t* info, const ucontext_t* context) {
+  const uint64_t fs = ReadBase(ARCH_GET_FS), gs = ReadBase(ARCH_GET_GS);
+  const Selectors selectors = hostile_words.handler_selectors;
+  constexpr uint16_t kNull = 0;
+  if (selectors.ds != 0) asm volatile("mov %0, %%ds" ::"r"(kNull));
+  if (selectors.es != 0) asm volatile("mov %0, %%es" ::"r"(kNull));
+  if (selectors.fs != 0) asm volatile("mov %0, %%fs" ::"r"(kNull));
+  if (selectors.gs != 0) asm volatile("mov %0, %%gs" ::"r"(kNull));
+  if (gs != 0) Raw(SYS_arch_prctl, ARCH_SET_GS, 0);
+  if (fs != own_fs || selectors.fs != 0) Raw(SYS_arch_prctl, ARCH_SET_FS, own_fs);
+  if (hostile_words.armed == 0) {
+    if (signo == SIGALRM) return 0;
+    Die("signal %d at %#llx outside of any case", signo, context->uc_mcontext.gregs[REG_RIP]);
+  }
+  hostile_words.armed = 0;
+  caught.signo = signo;
+  caught.code = info->si_code;
+  caught.addr = reinterpret_cast<uint64_t>(info->si_addr);
+  memcpy(&caught.regs, &context->uc_mcontext, sizeof(caught.regs));
+  CopyFpu(*context, caught.fpu);
+  caught.selectors = selectors;
+  caught.handler_flags = hostile_words.handler_flags;
+  caught.fs_base = fs == own_fs ? 0 : fs;
+  caught.gs_base = gs;
+  return 1;
+}
+
+uint64_t Gpr(const Registers& registers, size_t index) {
+  uint64_t words[kGprs];
+  memcpy(words, &registers, sizeof(words));
+  return words[index];
+}
+
+void InitMachine() {
+  MapAll();
+  own_fs = ReadBase(ARCH_GET_FS);
+  const stack_t stack = {reinterpret_cast<void*>(kSignalStack), 0, kSignalStackSize};
+  if (sigaltstack(&stack, nullptr) != 0) Die("sigaltstack");
+  struct sigaction action = {};
+  action.sa_sigaction = TakeFrame;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  sigaction(SIGUSR1, &action, nullptr);
+  raise(SIGUSR1);
+  for (const int signo : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGALRM, SIGUSR1, SIGUSR2}) Install(signo);
+}
+
+State PlainState() {
+  State state = {};
+  uint64_t words[kGprs];
+  // Numbers that no system call has, and no address, should they be used as such.
+  for (size_t i = 0; i < kGprs; i++) words[i] = 0x5a5a'0000'0000'1000 + i * 0x111;
+  memcpy(&state.regs, words, sizeof(words));
+  state.regs.rsp = kStackTop;
+  state.regs.rip = kScratchCode;
+  state.regs.eflags = 0x202;
+  state.regs.cs = 0x33;
+  state.regs.ss = 0x2b;
+  return state;
+}
+
+Caught EnterBySigreturn(const State& state) {
+  return Enter(state, [](const State& given) {
+    auto& frame = *reinterpret_cast<ucontext_t*>(kFrame);
+    // Up to the selectors; the rest is not read.
+    memcpy(&frame.uc_mcontext, &given.regs, offsetof(Registers, err));
+    PutFpu(given, reinterpret_cast<uint8_t*>(frame.uc_mcontext.fpregs));
+    SetBases(given);
+    HostileEnterBySigreturn(kFrame);
+  });
+}
+
+Caught EnterDirectly(const State& state) {
+  return Enter(state, [](const State& given) {
+    alignas(64) static uint8_t image[sizeof(plain_fpu)];
+    PutFpu(given, image);
+    asm volatile("fxrstor64 %0" ::"m"(image));
+    SetBases(given);
+    HostileEnterDirectly(&given.regs);
+  });
+}
+
+void PutCode(std::string_view code, size_t offset) {
+  auto* to = reinterpret_cast<char*>(kScratchCode) + offset;
+  const size_t room = 2 * kPage - offset;
+  memcpy(to, code.data(), code.size());
+  const size_t traps = room - code.size() < 16 ? room - code.size() : 16;
+  memset(to + code.size(), 0xcc, traps);
+}
+
+Caught TryCode(std::string_view code, State state, size_t offset) {
+  PutCode(code, offset);
+  state.regs.rip = kScratchCode + offset;
+  return EnterBySigreturn(state);
+}
+
+bool Ran(const Caught& caught, size_t length, size_t offset) {
+  return caught.signo == SIGTRAP && caught.regs.trapno == 3 && caught.regs.rip == kScratchCode + offset + length + 1;
+}
+
+}  // namespace hostile
