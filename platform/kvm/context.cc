@@ -78,7 +78,7 @@ std::optional<Event> KvmContext::Interpret(Exit& exit, KvmAddressSpace& space, R
       FpState fp;
       const bool wanted = exit.vector == kFpError || exit.vector == kSimdError;
       const bool known = wanted && occupant_.GetFpStateOfSeat(fp);
-      return ExceptionOf(exit.vector, exit.trap_bits, regs.rip, known ? &fp : nullptr);
+      return ExceptionOf(exit.vector, exit.error_code, exit.trap_bits, regs.rip, known ? &fp : nullptr);
     }
     case Exit::Kind::kNoPage:
       return NoPage(exit, space, regs);

@@ -39,15 +39,7 @@ int SimdCode(const FpState& fp) {
   return FpCode(mxcsr & ~(mxcsr >> 7) & 0x3f);
 }
 
-}  // namespace
-
-MemoryProtection AccessOf(uint32_t error_code) {
-  if ((error_code & kFaultFetch) != 0) return {.execute = true};
-  if ((error_code & kFaultWrite) != 0) return {.write = true};
-  return {.read = true};
-}
-
-ExceptionEvent ExceptionOf(uint8_t vector, uint32_t trap_bits, uint64_t rip, const FpState* fp) {
+ExceptionEvent Signal(uint8_t vector, uint32_t trap_bits, uint64_t rip, const FpState* fp) {
   switch (vector) {
     case kDivideError:
       return {SIGFPE, FPE_INTDIV, UserAddr(rip)};
@@ -72,6 +64,20 @@ ExceptionEvent ExceptionOf(uint8_t vector, uint32_t trap_bits, uint64_t rip, con
     default:
       return {SIGSEGV, SI_KERNEL, UserAddr(0)};
   }
+}
+
+}  // namespace
+
+MemoryProtection AccessOf(uint32_t error_code) {
+  if ((error_code & kFaultFetch) != 0) return {.execute = true};
+  if ((error_code & kFaultWrite) != 0) return {.write = true};
+  return {.read = true};
+}
+
+ExceptionEvent ExceptionOf(uint8_t vector, uint32_t error_code, uint32_t trap_bits, uint64_t rip, const FpState* fp) {
+  ExceptionEvent event = Signal(vector, trap_bits, rip, fp);
+  event.trap = {vector, error_code};
+  return event;
 }
 
 }  // namespace platform::kvm

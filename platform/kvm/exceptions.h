@@ -17,7 +17,8 @@ MemoryProtection AccessOf(uint32_t error_code);
 
 // Of all vectors but page faults. `trap_bits`: DR6 (debug). `fp`: the FPU state (FPU and
 // SIMD errors; otherwise it may be null).
-ExceptionEvent ExceptionOf(uint8_t vector, uint32_t trap_bits, uint64_t rip, const sentry::arch::FpState* fp);
+ExceptionEvent ExceptionOf(uint8_t vector, uint32_t error_code, uint32_t trap_bits, uint64_t rip,
+                           const sentry::arch::FpState* fp);
 
 }  // namespace platform::kvm
 
