@@ -31,7 +31,7 @@ std::unique_ptr<Platform> MakeKvm(int small_fd, std::span<std::byte> view, std::
   std::string why;
   base::Result<std::unique_ptr<Platform>> platform =
       kvm::Create({.device = device.get(), .memory = {{small_fd, view}}}, why);
-  if (!platform.ok()) fprintf(stderr, "%s\n", why.c_str());
+  if (!platform.ok()) fprintf(stderr, "%d %s\n", static_cast<int>(platform.error()), why.c_str());
   return platform.ok() ? std::move(*platform) : nullptr;
 }
 

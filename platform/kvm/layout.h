@@ -39,6 +39,8 @@
 #define USER_SS 0x2b
 #define USER_CS 0x33
 #define TSS_SELECTOR 0x40
+// Its limit tells ring 3 the number of the CPU (`lsl`).
+#define CPU_SELECTOR 0x7b
 
 // In the user's half, above all guest mappings: the host's vDSO, for its clocks.
 #define HOST_VDSO 0x7fffe0100000

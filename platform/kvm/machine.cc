@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "sentry/arch/amd64/registers.h"
 #include "sentry/usermem/user_addr.h"
 
 namespace platform::kvm {
@@ -105,6 +106,9 @@ Result<void> Machine::ReadCpuid(int device) {
   for (uint32_t i = 0; i < cpuid_->count; i++) {
     kvm_cpuid_entry2& e = cpuid_->entries[i];
     if (e.function == 0x80000008) width = e.eax & 0xff;
+    if (e.function == 0xd && e.index == 0) {
+      xsave_features_ = sentry::arch::FpStateFeatures() & (uint64_t{e.edx} << 32 | e.eax);
+    }
     for (const HiddenBit& h : kHidden) {
       if (e.function == h.leaf && e.index == 0) e.*h.reg &= ~(1u << h.bit);
     }

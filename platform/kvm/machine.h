@@ -31,7 +31,8 @@ class Machine {
   size_t run_size() const { return run_size_; }
   size_t xsave_size() const { return xsave_size_; }
   const Cpuid& cpuid() const { return *cpuid_; }
-  uint64_t gpa_end() const { return gpa_end_; }
+  // What XSAVE images have in the guest.
+  uint64_t xsave_features() const { return xsave_features_; }
   bool Supports(uint32_t leaf, uint32_t kvm_cpuid_entry2::*reg, int bit) const;
 
  private:
@@ -43,6 +44,7 @@ class Machine {
   size_t run_size_ = 0, xsave_size_ = 0;
   uint32_t max_slots_ = 0;
   uint64_t gpa_end_ = 0;
+  uint64_t xsave_features_ = 0;
   std::unique_ptr<Cpuid> cpuid_;
   // Rank kLeaf.
   base::RankedMutex<base::LockRank::kLeaf> mu_;

@@ -1,6 +1,7 @@
 #include "platform/kvm/vcpu.h"
 
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -36,7 +37,9 @@ constexpr uint64_t kSyscallMask = 0x257fd5;  // as Linux: all that a guest could
 constexpr uint64_t kFlagsFixed = 0x202;      // IF and the bit that is always set
 constexpr uint64_t kNoSyscall = ~uint64_t{0};
 constexpr uint64_t kKeepTranslations = uint64_t{1} << 63;  // of a value for CR3
+constexpr uint64_t kCpuSegment = 0x0040f50000000000;       // as Linux has it
 constexpr uint64_t kDr6Initial = 0xffff0ff0;
+constexpr size_t kXstateBv = 512;  // of an XSAVE image: the components in it
 
 constexpr uint8_t kSyscallCode[] = {0x0f, 0x05};
 
@@ -131,7 +134,7 @@ Result<std::unique_ptr<Vcpu>> Vcpu::Create(Machine& machine, Tables& tables, con
   if (ioctl(v->fd_.get(), kSetCpuid, &machine.cpuid()) != 0) return base::HostErrno();
   kvm_xcrs xcrs = {};
   xcrs.nr_xcrs = 1;
-  xcrs.xcrs[0].value = sentry::arch::FpStateFeatures();
+  xcrs.xcrs[0].value = machine.xsave_features();
   if (ioctl(v->fd_.get(), KVM_SET_XCRS, &xcrs) != 0) return base::HostErrno();
   TRY(v->Reset());
   return v;
@@ -198,7 +201,7 @@ Result<void> Vcpu::Reset() {
   s.idt.base = Ring0Address(RING0_IDT);
   s.idt.limit = VECTOR_COUNT * 16 - 1;
   s.gdt.base = Ring0Address(RING0_GDT);
-  s.gdt.limit = TSS_SELECTOR + 15;
+  s.gdt.limit = CPU_SELECTOR | 7;
   s.tr = {};
   s.tr.base = Ring0Address(RING0_TSS);
   s.tr.limit = 0x67;
@@ -272,6 +275,8 @@ bool Vcpu::Prepare(KvmAddressSpace& space, const Registers& regs) {
   set(s.es, DataSelector(regs.es), s.es.base);
   set(s.fs, DataSelector(regs.fs), regs.fs_base);
   set(s.gs, DataSelector(regs.gs), regs.gs_base);
+  const auto cpu = static_cast<uint64_t>(sched_getcpu());
+  At<uint64_t>(RING0_GDT + (CPU_SELECTOR & ~7)) = kCpuSegment | (cpu & 0xfff);
   kvm_regs& r = run_->s.regs.regs;
   r = {.rax = regs.rax,
        .rbx = regs.rbx,
@@ -571,6 +576,11 @@ Result<void> Vcpu::GetFpState(FpState& out) {
 Result<void> Vcpu::SetFpState(const FpState& state) {
   std::vector<std::byte> image(machine_.xsave_size());
   std::memcpy(image.data(), state.data(), std::min(image.size(), state.size()));
+  // A guest on this host may have fewer than the host.
+  uint64_t present;
+  std::memcpy(&present, image.data() + kXstateBv, sizeof present);
+  present &= machine_.xsave_features();
+  std::memcpy(image.data() + kXstateBv, &present, sizeof present);
   if (ioctl(fd_.get(), kSetXsave, image.data()) != 0) return base::HostErrno();
   return base::Ok();
 }
