@@ -34,6 +34,7 @@ constexpr uint64_t kEfer = 0xd01;  // NXE LMA LME SCE
 constexpr uint32_t kMsrTsc = 0x10, kMsrStar = 0xc0000081, kMsrLstar = 0xc0000082, kMsrCstar = 0xc0000083,
                    kMsrSyscallMask = 0xc0000084;
 constexpr uint64_t kSyscallMask = 0x257fd5;  // as Linux: all that a guest could have set
+constexpr uint64_t kGuestFlags = 0x254dd5;   // CF PF AF ZF SF TF DF OF NT RF AC ID
 constexpr uint64_t kFlagsFixed = 0x202;      // IF and the bit that is always set
 constexpr uint64_t kNoSyscall = ~uint64_t{0};
 constexpr uint64_t kKeepTranslations = uint64_t{1} << 63;  // of a value for CR3
@@ -56,22 +57,28 @@ kvm_segment CodeSegment(uint16_t selector) {
   return s;
 }
 
-// A null selector makes none.
+// A null selector makes none. Guests may have readable code in a data segment, too.
 kvm_segment DataSegment(uint64_t selector, uint64_t base = 0) {
+  const uint64_t index = selector & ~uint64_t{7};
+  const bool is_code = index == (USER_CS & ~7) || index == (USER_CS32 & ~7);
   kvm_segment s = {};
   s.base = base;
   s.limit = 0xffffffff;
   s.selector = static_cast<uint16_t>(selector);
-  s.type = 3;
+  s.type = is_code ? 11 : 3;
   s.s = s.g = s.db = 1;
-  s.dpl = selector & 3;
+  s.dpl = selector == KERNEL_SS ? 0 : 3;
   s.present = selector > 3;
   s.unusable = selector <= 3;
   return s;
 }
 
-// Of what a guest can have loaded, all but the flat segment is none.
-uint64_t DataSelector(uint64_t selector) { return (selector | 3) == USER_SS ? selector : selector & 3; }
+// What a guest can have loaded; of anything else nothing is left.
+uint64_t DataSelector(uint64_t selector) {
+  const uint64_t lowest = selector | 3;
+  const bool is_ours = lowest == USER_SS || lowest == USER_CS || lowest == USER_CS32 || lowest == CPU_SELECTOR;
+  return is_ours ? selector : selector & 3;
+}
 
 uint64_t UserCs(const Registers& regs) { return regs.cs == USER_CS32 ? USER_CS32 : USER_CS; }
 
@@ -295,7 +302,7 @@ bool Vcpu::Prepare(KvmAddressSpace& space, const Registers& regs) {
        .r14 = regs.r14,
        .r15 = regs.r15,
        .rip = regs.rip,
-       .rflags = (regs.eflags & sentry::arch::kUserEflagsMask) | kFlagsFixed};
+       .rflags = (regs.eflags & kGuestFlags) | kFlagsFixed};
   if (traits_.ring0) {
     dirty |= ResumeInRing0(regs, stale);
   } else {

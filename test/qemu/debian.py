@@ -61,7 +61,9 @@ def _files(packages):
 
 
 def _add_alternatives(root):
-    """/usr/bin/awk and the like, where the root has what they lead to."""
+    """/usr/bin/awk and the like, where the root has what they lead to; and sh, which is dash's by a diversion."""
+    if "usr/bin/dash" in root:
+        root.link("usr/bin/sh", "dash")
     for name in os.listdir(ALTERNATIVES):
         link = os.path.join(ALTERNATIVES, name)
         command = "/usr/bin/" + name
