@@ -197,6 +197,7 @@ struct PlatformInfo {
   UserRange reserved;
   // Where in each address space the host's vDSO lies, for our own to call; 0: nowhere.
   uint64_t host_vdso = 0;
+  std::string remark = {};  // what its operator should know of this host, in words
 };
 
 class Platform {

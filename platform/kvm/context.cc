@@ -12,12 +12,15 @@
 namespace platform::kvm {
 namespace {
 
+using sentry::kPageSize;
 using sentry::arch::FpState;
 using sentry::arch::Registers;
 
 constexpr uint64_t kEnosys = -uint64_t{38};
 
-// Calls of the vsyscall page, by their fixed entries.
+constexpr uint64_t kVsyscallPage = 0xffffffffff600000;
+
+// Its calls, by their fixed entries.
 std::optional<uint64_t> VsyscallNumber(uint64_t rip) {
   switch (rip) {
     case 0xffffffffff600000:
@@ -89,18 +92,22 @@ std::optional<Event> KvmContext::Interpret(Exit& exit, KvmAddressSpace& space, R
 }
 
 Event KvmContext::PageFault(const Exit& exit, KvmAddressSpace& space, Registers& regs) {
-  if (exit.addr == regs.rip) {
-    uint64_t return_addr;
-    if (const std::optional<uint64_t> nr = VsyscallNumber(exit.addr);
-        nr && space.Read(regs.rsp, &return_addr, sizeof return_addr)) {
-      regs.rip = return_addr;
-      regs.rsp += sizeof return_addr;
-      regs.orig_rax = *nr;
-      regs.rax = kEnosys;
-      return SyscallEvent{};
-    }
-  }
+  if (exit.addr == regs.rip && exit.addr / kPageSize * kPageSize == kVsyscallPage) return Vsyscall(space, regs);
   return FaultEvent{UserAddr(exit.addr), AccessOf(exit.error_code)};
+}
+
+// As Linux emulates the page (vsyscall=xonly).
+Event KvmContext::Vsyscall(KvmAddressSpace& space, Registers& regs) {
+  uint64_t return_addr;
+  const std::optional<uint64_t> number = VsyscallNumber(regs.rip);
+  if (!number || !space.Read(regs.rsp, &return_addr, sizeof return_addr)) {
+    return ExceptionEvent{SIGSEGV, SI_KERNEL, UserAddr(0)};
+  }
+  regs.rip = return_addr;
+  regs.rsp += sizeof return_addr;
+  regs.orig_rax = *number;
+  regs.rax = kEnosys;
+  return SyscallEvent{};
 }
 
 // A file was truncated under its mapping, or the host is out of memory for a page.

@@ -30,6 +30,7 @@ class KvmContext : public Context {
   // What an exit means; nullopt: nothing, run on.
   std::optional<Event> Interpret(Exit& exit, KvmAddressSpace& space, sentry::arch::Registers& regs);
   Event PageFault(const Exit& exit, KvmAddressSpace& space, sentry::arch::Registers& regs);
+  static Event Vsyscall(KvmAddressSpace& space, sentry::arch::Registers& regs);
   Event NoPage(const Exit& exit, KvmAddressSpace& space, const sentry::arch::Registers& regs);
   bool TakeKick() { return kicked_.load(std::memory_order_relaxed) && kicked_.exchange(false); }
 

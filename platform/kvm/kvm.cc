@@ -61,6 +61,8 @@ class KvmPlatform : public Platform {
     parts_ = std::make_unique<SpaceParts>(SpaceParts{*machine_, *tables_, *memory_, *vcpus_, {}, {}});
     Vcpu& first = *TRY(vcpus_->First());
     TRY(Probe(first, *parts_, traits_, why));
+    if (!traits_.ring0) info_.remark = "this host's KVM plays ring 0 in software";
+    if (traits_.ring0 && !traits_.nested_paging) info_.remark = "this host's KVM has no nested paging";
     return MapVdso(first);
   }
 

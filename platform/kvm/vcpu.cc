@@ -35,6 +35,7 @@ constexpr uint32_t kMsrTsc = 0x10, kMsrStar = 0xc0000081, kMsrLstar = 0xc0000082
                    kMsrSyscallMask = 0xc0000084;
 constexpr uint64_t kSyscallMask = 0x257fd5;  // as Linux: all that a guest could have set
 constexpr uint64_t kGuestFlags = 0x254dd5;   // CF PF AF ZF SF TF DF OF NT RF AC ID
+constexpr uint64_t kResumeFlag = 0x10000;
 constexpr uint64_t kFlagsFixed = 0x202;      // IF and the bit that is always set
 constexpr uint64_t kNoSyscall = ~uint64_t{0};
 constexpr uint64_t kKeepTranslations = uint64_t{1} << 63;  // of a value for CR3
@@ -516,11 +517,22 @@ void Vcpu::AsByHardware(const KvmAddressSpace& space, Exit& exit, Registers& reg
     }
     return;
   }
-  // `int n` without a gate is taken for an instruction that there is not.
-  constexpr uint8_t kInt = 0xcd;
-  if (exit.vector == kInvalidOpcode && space.Read(regs.rip, code, sizeof code) && code[0] == kInt) {
-    exit.vector = kGeneralProtection;
-    exit.error_code = code[1] * 8u + 2;
+  // `int n` without a gate is taken for an instruction that there is not; now and then int3
+  // is, too.
+  constexpr uint8_t kInt = 0xcd, kInt3 = 0xcc;
+  if (exit.vector != kInvalidOpcode || !space.Read(regs.rip, code, 1)) return;
+  if (code[0] == kInt3) {
+    exit.vector = kBreakpoint;
+    regs.rip++;
+    regs.eflags &= ~kResumeFlag;
+  } else if (code[0] == kInt && space.Read(regs.rip + 1, code + 1, 1)) {
+    const bool has_gate = code[1] == kBreakpoint || code[1] == kOverflow;
+    exit.vector = has_gate ? code[1] : kGeneralProtection;
+    exit.error_code = has_gate ? 0 : code[1] * 8u + 2;
+    if (has_gate) {
+      regs.rip += sizeof code;
+      regs.eflags &= ~kResumeFlag;
+    }
   }
 }
 

@@ -16,7 +16,8 @@ constexpr char kRow[] = "%-8s %s\n";
 
 std::string Describe(const Measurement& one) {
   if (!one.ns_per_call.ok()) return absl::StrCat("no: ", one.ns_per_call.status().message());
-  return absl::StrFormat("yes, %.1f us per system call", static_cast<double>(*one.ns_per_call) / 1000);
+  const double us = static_cast<double>(*one.ns_per_call) / 1000;
+  return absl::StrFormat("yes, %.1f us per system call%s", us, one.remark.empty() ? "" : "; " + one.remark);
 }
 
 std::string DescribeCache(bool remembered, const std::optional<std::string>& before) {

@@ -88,8 +88,9 @@ constexpr uint64_t Registers::*kKept[] = {&Registers::r15, &Registers::r14, &Reg
 
 class Probe {
  public:
-  absl::StatusOr<uint64_t> Run(const PlatformChoice& candidate, int device) {
+  absl::StatusOr<uint64_t> Run(const PlatformChoice& candidate, int device, std::string& remark) {
     if (absl::Status s = SetUp(candidate, device); !s.ok()) return s;
+    remark = platform_->info().remark;
     absl::Status s = CheckCall();
     if (s.ok()) s = CheckFault();
     if (s.ok()) s = CheckKick();
@@ -233,8 +234,8 @@ class Probe {
 
 }  // namespace
 
-absl::StatusOr<uint64_t> ProbePlatform(const PlatformChoice& candidate, int device) {
-  return Probe().Run(candidate, device);
+absl::StatusOr<uint64_t> ProbePlatform(const PlatformChoice& candidate, int device, std::string& remark) {
+  return Probe().Run(candidate, device, remark);
 }
 
 }  // namespace runsc

@@ -3,6 +3,7 @@
 #define RUNSC_CPP_SELECTION_PROBE_H_
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "runsc-cpp/boot/platforms.h"
@@ -15,7 +16,8 @@ namespace runsc {
 // (out of memory and the like). Starts processes and threads, and may hang as
 // long as the platform does: for a child that can be killed (trial.h). `device`:
 // OpenDevice.
-absl::StatusOr<uint64_t> ProbePlatform(const PlatformChoice& candidate, int device);
+// `remark`: the platform's.
+absl::StatusOr<uint64_t> ProbePlatform(const PlatformChoice& candidate, int device, std::string& remark);
 
 }  // namespace runsc
 

@@ -12,7 +12,11 @@ namespace runsc {
 std::vector<Measurement> MeasurePlatforms(std::span<const PlatformChoice> candidates) {
   std::vector<Measurement> all;
   // In turn: side by side they would slow each other.
-  for (const PlatformChoice& candidate : candidates) all.push_back({candidate.name, TryPlatform(candidate)});
+  for (const PlatformChoice& candidate : candidates) {
+    std::string remark;
+    absl::StatusOr<uint64_t> speed = TryPlatform(candidate, kTrialLimit, &remark);
+    all.push_back({candidate.name, std::move(speed), std::move(remark)});
+  }
   return all;
 }
 

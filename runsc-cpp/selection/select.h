@@ -17,6 +17,7 @@ namespace runsc {
 struct Measurement {
   absl::string_view platform;
   absl::StatusOr<uint64_t> ns_per_call;  // an error says why it does not work (trial.h)
+  std::string remark = {};               // PlatformInfo's
 };
 
 // Puts each candidate to its self-test; a second at most for each.

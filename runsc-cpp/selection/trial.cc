@@ -38,7 +38,7 @@ constexpr int kTimedOut = 99;  // exit code
 struct Report {
   int32_t code;
   uint64_t ns_per_call;
-  char reason[240];
+  char words[240];  // why not, or a remark
 };
 static_assert(sizeof(Report) < 4096);  // PIPE_BUF: whole or not at all
 
@@ -84,13 +84,14 @@ void BecomeLikeTheSentry() {
   const rlimit no_core = {0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
   base::SetLogConfig({.fd = -1});
+  std::string remark;
   const absl::StatusOr<uint64_t> answer =
-      device.ok() ? ProbePlatform(candidate, device->get()) : absl::StatusOr<uint64_t>(device.status());
+      device.ok() ? ProbePlatform(candidate, device->get(), remark) : absl::StatusOr<uint64_t>(device.status());
   Report report = {};
   report.code = static_cast<int32_t>(answer.status().code());
   report.ns_per_call = answer.value_or(0);
-  const absl::string_view reason = answer.status().message();
-  std::memcpy(report.reason, reason.data(), std::min(reason.size(), sizeof report.reason - 1));
+  const absl::string_view words = answer.ok() ? remark : answer.status().message();
+  std::memcpy(report.words, words.data(), std::min(words.size(), sizeof report.words - 1));
   (void)!write(out, &report, sizeof report);
   _exit(0);
 }
@@ -106,7 +107,7 @@ std::optional<Report> ReadReport(int in, Clock::time_point deadline) {
     Report report;
     const ssize_t n = read(in, &report, sizeof report);
     if (n != sizeof report) return std::nullopt;
-    report.reason[sizeof report.reason - 1] = '\0';
+    report.words[sizeof report.words - 1] = '\0';
     return report;
   }
 }
@@ -140,7 +141,7 @@ std::optional<int> Reap(pid_t pid, Clock::time_point deadline) {
 
 }  // namespace
 
-absl::StatusOr<uint64_t> TryPlatform(const PlatformChoice& candidate, milliseconds limit) {
+absl::StatusOr<uint64_t> TryPlatform(const PlatformChoice& candidate, milliseconds limit, std::string* remark) {
   const DefaultSigchld waitable;
   // The last tenth is for the child's end.
   const Clock::time_point end = Clock::now() + limit, answer_by = end - limit / 10;
@@ -162,8 +163,9 @@ absl::StatusOr<uint64_t> TryPlatform(const PlatformChoice& candidate, millisecon
     status = Reap(pid, end);
   }
   if (report) {
-    if (report->code == 0) return report->ns_per_call;
-    return absl::Status(static_cast<absl::StatusCode>(report->code), report->reason);
+    if (report->code != 0) return absl::Status(static_cast<absl::StatusCode>(report->code), report->words);
+    if (remark != nullptr) *remark = report->words;
+    return report->ns_per_call;
   }
   if (late || (status && WIFEXITED(*status) && WEXITSTATUS(*status) == kTimedOut)) {
     return absl::DeadlineExceededError(absl::StrCat("no answer within ", limit.count() / 1000.0, " s"));

@@ -18,8 +18,10 @@ inline constexpr std::chrono::milliseconds kTrialLimit{1000};
 // its own, so that its end takes everything along. No host seccomp filter: the
 // sentry's own is installed after its platform has started, too. The caller has
 // one thread. Returns nanoseconds per system call, or in words why it does not
-// work; kDeadlineExceeded and kUnavailable: another time it might.
-absl::StatusOr<uint64_t> TryPlatform(const PlatformChoice& candidate, std::chrono::milliseconds limit = kTrialLimit);
+// work; kDeadlineExceeded and kUnavailable: another time it might. `remark`, if any: the
+// platform's.
+absl::StatusOr<uint64_t> TryPlatform(const PlatformChoice& candidate, std::chrono::milliseconds limit = kTrialLimit,
+                                     std::string* remark = nullptr);
 
 }  // namespace runsc
 
