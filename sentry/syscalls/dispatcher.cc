@@ -9,7 +9,8 @@ namespace sentry {
 
 SyscallResult TableDispatcher::Dispatch(Task& task) {
   const arch::Registers& regs = task.regs();
-  const uint64_t number = regs.orig_rax;
+  // An int, in Linux: the upper half of rax says nothing.
+  const auto number = static_cast<uint64_t>(int64_t{static_cast<int32_t>(regs.orig_rax)});
   const SyscallRow* row = FindSyscall(number);
   if (row == nullptr || row->call == nullptr) [[unlikely]]
     return Missing(task, number, row);

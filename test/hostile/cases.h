@@ -20,9 +20,11 @@ struct Case {
 };
 
 std::span<const Case> PrivilegedCases();
+std::span<const Case> OpcodeCases();
 std::span<const Case> FarCases();
 std::span<const Case> SelectorCases();
 std::span<const Case> FaultCases();
+std::span<const Case> HighHalfCases();
 std::span<const Case> SyscallCases();
 std::span<const Case> StepCases();
 std::span<const Case> SigreturnCases();

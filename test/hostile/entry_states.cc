@@ -196,6 +196,11 @@ State RandomState(Random& random, unsigned features, bool& noise) {
   state.regs.eflags = Flags(random);
   state.set_fpu = random.OneIn(2);
   FillFpu(random, state.fpu);
+  state.set_ymm = random.OneIn(2);
+  for (auto& high : state.ymm.high) {
+    const uint64_t words[2] = {random.Next(), random.Next()};
+    memcpy(high, words, sizeof(words));
+  }
   if ((features & kWithSelectors) != 0) {
     state.load_selectors = true;
     // (A load of fs or gs would lose the base: selectors.cc.)
@@ -216,7 +221,10 @@ State RandomState(Random& random, unsigned features, bool& noise) {
   return state;
 }
 
-std::string HashOfFpu(const FpuImage& fpu) { return Format("%lx", Hash(&fpu, sizeof(fpu)) & 0xffffffff); }
+std::string HashOfFpu(const Caught& caught) {
+  const uint64_t legacy = Hash(&caught.fpu, sizeof(caught.fpu));
+  return Format("%lx", Hash(&caught.ymm, sizeof(caught.ymm), legacy) & 0xffffffff);
+}
 
 void RunSeed(uint64_t seed, unsigned features) {
   Random random(seed * 16 + features);
@@ -237,7 +245,7 @@ void RunSeed(uint64_t seed, unsigned features) {
   State from_zero = state;
   from_zero.regs.rip = 0;
   Say("%lu: from=%#lx %s fpu=%s mx=%x,%x,%x pages=%lx", seed, state.regs.rip, Describe(from_zero, caught).c_str(),
-      HashOfFpu(caught.fpu).c_str(), caught.fpu.mxcsr, caught.fpu.fcw, caught.fpu.fsw, pages & 0xffffffff);
+      HashOfFpu(caught).c_str(), caught.fpu.mxcsr, caught.fpu.fcw, caught.fpu.fsw, pages & 0xffffffff);
 }
 
 void Run(const Options& options, unsigned features) {

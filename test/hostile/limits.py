@@ -1,6 +1,6 @@
 """What a platform cannot do, and why. Nothing else may differ from the native run.
 
-The key of a rule is the line natively: `fields` of it are not compared, or with None the whole line is not. A rule
+The key of a rule is the line natively: `fields` of it are not compared, or without any the whole line is not. A rule
 must be as narrow as its reason.
 """
 import dataclasses
@@ -18,6 +18,10 @@ class Limit:
 
 
 LIMITS = (
+    Limit("*", "vsyscall", r"^vsyscall \w+\(.*sig=11 code=0x80", (),
+          "a bad pointer is SIGSEGV on Linux; the kernel does not know a vsyscall from a call, and gives EFAULT"),
+    Limit("*", "syscall_edges", r"^top: ", (), "guests end at 0x7fffe0000000 (kMaxUserAddr); stubs lie above"),
+    Limit("systrap", "selector_bases", r"^gs:\S+ base 0:", (), "gs is the stub's while the guest has none"),
     Limit("ptrace", "*", r" err=", ("err",), "PTRACE_GETSIGINFO tells no error code: reads and writes are guessed apart"),
     Limit("ptrace", "*", r" trap=(4|16) ", ("trap",), "nor the trap number: #OF looks like #GP, #MF like #XM"),
 )

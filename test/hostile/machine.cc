@@ -10,6 +10,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include <array>
+
 #include "test/hostile/layout.h"
 #include "test/hostile/output.h"
 #include "test/hostile/raw.h"
@@ -39,14 +41,20 @@ int HostileOnSignal(int signo, const siginfo_t* info, const ucontext_t* context)
 
 namespace {
 
-constexpr size_t kFpuHeader = 512;
+constexpr size_t kFpuHeader = 512, kYmm = 576;  // of the standard XSAVE format
+constexpr uint64_t kYmmFeature = 4;
 constexpr long kPatienceSeconds = 5;  // for a state that ends in no signal
 constexpr size_t kWordsOfMcontext = offsetof(mcontext_t, fpregs) / 8;
 static_assert(sizeof(Registers) == kWordsOfMcontext * 8);
 
 uint64_t own_fs;
 Caught caught;
-alignas(64) uint8_t plain_fpu[kFpuHeader + 64];  // of the frame at kFrame that a real signal has made
+std::array<Step, kMaxSteps> steps;
+bool has_ymm = false;
+size_t step_count, step_limit;  // 0: steps are caught as all else is
+ucontext_t plain_frame;
+alignas(64) uint8_t plain_fpu[kFrameSize / 4];  // of the frame that a real signal has made
+size_t plain_fpu_size;
 
 struct Handler {
   void (*entry)();
@@ -78,8 +86,7 @@ void MapAll() {
   for (const uint64_t at : {kScratchCode, kData, kStack}) memset(reinterpret_cast<void*>(at), 0xcc, 2 * kPage);
 }
 
-// Those of a state that the fault does not overwrite.
-void CopyFpu(const ucontext_t& context, FpuImage& out) {
+void CopyFpu(const ucontext_t& context, FpuImage& out, YmmImage& ymm) {
   const auto* image = reinterpret_cast<const uint8_t*>(context.uc_mcontext.fpregs);
   memset(&out, 0, sizeof(out));
   if (image == nullptr) return;
@@ -97,6 +104,7 @@ void CopyFpu(const ucontext_t& context, FpuImage& out) {
     memset(out.st, 0, sizeof(out.st));
   }
   if ((present & 2) == 0) memset(out.xmm, 0, sizeof(out.xmm));
+  if ((present & kYmmFeature) != 0) memcpy(&ymm, image + kYmm, sizeof(ymm));
   // ES and B follow from the rest; an XSAVEOPT may not have looked at them since the load.
   out.fsw &= 0x7f7f;
 }
@@ -110,22 +118,25 @@ void SetAlarm(long seconds) {
 // features of the FPU image are then this kernel's.
 void TakeFrame(int, siginfo_t*, void* context) {
   const auto& from = *static_cast<const ucontext_t*>(context);
-  auto& to = *reinterpret_cast<ucontext_t*>(kFrame);
-  memcpy(&to, &from, sizeof(from));
+  // (libc's has more behind the kernel's.)
+  memcpy(&plain_frame, &from, offsetof(ucontext_t, uc_sigmask));
   uint32_t extended;
   memcpy(&extended, reinterpret_cast<const char*>(from.uc_mcontext.fpregs) + 464 + 4, sizeof(extended));
-  const size_t size = (from.uc_flags & 1) != 0 ? extended : sizeof(plain_fpu);
-  const uint64_t image = kFrame + kFrameSize / 2;
-  memcpy(reinterpret_cast<void*>(image), from.uc_mcontext.fpregs, size);
+  plain_fpu_size = (from.uc_flags & 1) != 0 ? extended : kYmm;
+  if (plain_fpu_size > sizeof(plain_fpu)) Die("an FPU image of %zu bytes", plain_fpu_size);
+  memcpy(plain_fpu, from.uc_mcontext.fpregs, plain_fpu_size);
   // The same everywhere to begin with: initial, the extended parts by the header.
-  auto* legacy = reinterpret_cast<uint8_t*>(image);
+  uint8_t* const legacy = plain_fpu;
   memset(legacy, 0, offsetof(FpuImage, mxcsr));
   memset(legacy + offsetof(FpuImage, st), 0, sizeof(FpuImage) - offsetof(FpuImage, st));
   legacy[0] = 0x7f, legacy[1] = 3;
-  if ((from.uc_flags & 1) != 0) memset(legacy + kFpuHeader, 0, 8);
-  memcpy(plain_fpu, legacy, sizeof(plain_fpu));
-  to.uc_mcontext.fpregs = reinterpret_cast<fpregset_t>(image);
-  memset(&to.uc_sigmask, 0, 8);
+  if ((from.uc_flags & 1) != 0) {
+    memset(legacy + kFpuHeader, 0, 8);
+    uint64_t features;
+    memcpy(&features, legacy + 464 + 8, sizeof(features));
+    has_ymm = (features & kYmmFeature) != 0;
+  }
+  plain_frame.uc_mcontext.fpregs = reinterpret_cast<fpregset_t>(kFrame + kFrameSize / 2);
 }
 
 void Install(int signo) {
@@ -139,8 +150,12 @@ uint64_t ReadBase(int which) {
   return base;
 }
 
-void PutFpu(const State& state, uint8_t* image) {
-  memcpy(image, plain_fpu, sizeof(plain_fpu));
+void PutFpu(const State& state, uint8_t* image, bool extended) {
+  memcpy(image, plain_fpu, extended ? plain_fpu_size : kYmm);
+  if (state.set_ymm && has_ymm && extended) {
+    memcpy(image + kYmm, &state.ymm, sizeof(state.ymm));
+    image[kFpuHeader] |= kYmmFeature;
+  }
   if (!state.set_fpu) return;
   memcpy(image, &state.fpu, offsetof(FpuImage, mxcsr_mask));
   memcpy(image + offsetof(FpuImage, st), &state.fpu.st, sizeof(state.fpu) - offsetof(FpuImage, st));
@@ -181,18 +196,25 @@ int HostileOnSignal(int signo, const siginfo_t* info, const ucontext_t* context)
     if (signo == SIGALRM) return 0;
     Die("signal %d at %#llx outside of any case", signo, context->uc_mcontext.gregs[REG_RIP]);
   }
+  if (signo == SIGTRAP && info->si_code == TRAP_TRACE && step_count < step_limit) {
+    steps[step_count++] = {static_cast<uint64_t>(context->uc_mcontext.gregs[REG_RIP]),
+                           static_cast<uint64_t>(context->uc_mcontext.gregs[REG_EFL])};
+    return 0;
+  }
   hostile_words.armed = 0;
   caught.signo = signo;
   caught.code = info->si_code;
   caught.addr = reinterpret_cast<uint64_t>(info->si_addr);
   memcpy(&caught.regs, &context->uc_mcontext, sizeof(caught.regs));
-  CopyFpu(*context, caught.fpu);
+  CopyFpu(*context, caught.fpu, caught.ymm);
   caught.selectors = selectors;
   caught.handler_flags = hostile_words.handler_flags;
   caught.fs_base = fs == own_fs ? 0 : fs;
   caught.gs_base = gs;
   return 1;
 }
+
+bool HasYmm() { return has_ymm; }
 
 uint64_t Gpr(const Registers& registers, size_t index) {
   uint64_t words[kGprs];
@@ -230,18 +252,29 @@ State PlainState() {
 Caught EnterBySigreturn(const State& state) {
   return Enter(state, [](const State& given) {
     auto& frame = *reinterpret_cast<ucontext_t*>(kFrame);
+    memcpy(&frame, &plain_frame, sizeof(frame));
     // Up to the selectors; the rest is not read.
     memcpy(&frame.uc_mcontext, &given.regs, offsetof(Registers, err));
-    PutFpu(given, reinterpret_cast<uint8_t*>(frame.uc_mcontext.fpregs));
+    PutFpu(given, reinterpret_cast<uint8_t*>(frame.uc_mcontext.fpregs), true);
+    if (given.edit != nullptr) given.edit(frame, given.edit_argument);
     SetBases(given);
-    HostileEnterBySigreturn(kFrame);
+    HostileEnterBySigreturn(given.frame != 0 ? given.frame : kFrame);
   });
+}
+
+Caught EnterStepping(const State& state, std::span<const Step>& out) {
+  step_count = 0;
+  step_limit = kMaxSteps;
+  const Caught result = EnterBySigreturn(state);
+  step_limit = 0;
+  out = std::span(steps).first(step_count);
+  return result;
 }
 
 Caught EnterDirectly(const State& state) {
   return Enter(state, [](const State& given) {
-    alignas(64) static uint8_t image[sizeof(plain_fpu)];
-    PutFpu(given, image);
+    alignas(64) static uint8_t image[kYmm];
+    PutFpu(given, image, false);
     asm volatile("fxrstor64 %0" ::"m"(image));
     SetBases(given);
     HostileEnterDirectly(&given.regs);

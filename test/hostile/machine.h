@@ -2,6 +2,8 @@
 #ifndef TEST_HOSTILE_MACHINE_H_
 #define TEST_HOSTILE_MACHINE_H_
 
+#include <ucontext.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -29,6 +31,11 @@ struct FpuImage {
 };
 static_assert(sizeof(FpuImage) == 416);
 
+// The upper halves of ymm0 to ymm15; zeros where the processor has none.
+struct YmmImage {
+  uint8_t high[16][16];
+};
+
 struct Selectors {
   uint16_t ds, es, fs, gs;
 };
@@ -43,7 +50,19 @@ struct State {
   uint64_t fs_base = 0, gs_base = 0;
   bool set_fpu = false;
   FpuImage fpu = {};
+  bool set_ymm = false;
+  YmmImage ymm = {};
+  // For hostile frames: changes the one at kFrame, which is whole and good till then.
+  void (*edit)(ucontext_t& frame, uint64_t argument) = nullptr;
+  uint64_t edit_argument = 0;
+  uint64_t frame = 0;  // rsp of the rt_sigreturn; 0: kFrame
 };
+
+// What a single step ended in.
+struct Step {
+  uint64_t rip, eflags;
+};
+inline constexpr size_t kMaxSteps = 64;
 
 struct Caught {
   int signo;  // 0: nothing came
@@ -51,6 +70,7 @@ struct Caught {
   uint64_t addr;
   Registers regs;
   FpuImage fpu;
+  YmmImage ymm;
   Selectors selectors;
   uint64_t fs_base, gs_base;
   uint64_t handler_flags;  // of the handler's first instruction
@@ -58,6 +78,7 @@ struct Caught {
 
 // Maps the pages of layout.h and installs the handlers. Once, first.
 void InitMachine();
+bool HasYmm();
 
 // All registers but rsp, rip and eflags have values that tell where they are from.
 State PlainState();
@@ -66,6 +87,9 @@ State PlainState();
 Caught EnterBySigreturn(const State& state);
 // By loads, popf and a jump: of eflags what popf takes; cs, ss and FPU state stay.
 Caught EnterDirectly(const State& state);
+
+// As EnterBySigreturn; SIGTRAPs of single steps are noted and gone on from, kMaxSteps at most.
+Caught EnterStepping(const State& state, std::span<const Step>& steps);
 
 // Puts the code, and int3 behind it, into the page kScratchCode at `offset`, and enters it.
 Caught TryCode(std::string_view code, State state, size_t offset = 0);

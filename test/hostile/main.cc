@@ -13,7 +13,8 @@ namespace {
 
 std::vector<Case> AllCases() {
   std::vector<Case> all;
-  for (const auto part : {PrivilegedCases(), EntryStateCases()}) {
+  for (const auto part : {PrivilegedCases(), OpcodeCases(), FarCases(), SelectorCases(), FaultCases(), HighHalfCases(),
+                          SyscallCases(), StepCases(), SigreturnCases(), EntryStateCases()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;

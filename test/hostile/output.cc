@@ -104,7 +104,7 @@ void Report(const std::string& name, const State& before, const Caught& caught, 
 }
 
 void Ranges::Add(uint64_t number, std::string result) {
-  if (any_ && result == result_) {
+  if (any_ && result == result_ && number == last_ + 1) {
     last_ = number;
     return;
   }

@@ -71,6 +71,7 @@ void ResetX87(std::byte* image) {
 
 size_t FpStateSize() { return HostLayout().size; }
 uint64_t FpStateFeatures() { return HostLayout().features; }
+uint32_t MxcsrMask() { return HostLayout().mxcsr_mask; }
 
 FpState::FpState() : bytes_(FpStateSize()) { Reset(); }
 

@@ -81,6 +81,24 @@ TEST(SignalFrame, HostileFramesAreLoadable) {
   }
 }
 
+TEST(SignalFrame, WhatTheProcessorRefusesIsTold) {
+  std::vector<std::byte> frame(FpFrameSize());
+  BuildFpFrame(FpState(), frame);
+  EXPECT_TRUE(FpFrameLoads(frame, 0x1000));
+  EXPECT_FALSE(FpFrameLoads(frame, 0x1010));
+  // MXCSR, XSTATE_BV, XCOMP_BV, reserved.
+  for (const size_t offset : {27, 519, 520, 535}) {
+    frame[offset] ^= std::byte{0x80};
+    EXPECT_FALSE(FpFrameLoads(frame, 0x1000)) << offset;
+    frame[offset] ^= std::byte{0x80};
+  }
+  // An old frame has no header.
+  frame[464] ^= std::byte{1};
+  frame[520] ^= std::byte{1};
+  EXPECT_TRUE(FpFrameLoads(frame, 0x1010));
+  EXPECT_FALSE(FpFrameLoads(frame, 0x1008));
+}
+
 TEST(SignalFrame, SizesInTheFrameAreNotBelieved) {
   std::vector<std::byte> frame(FpFrameSize());
   BuildFpFrame(FpState(), frame);

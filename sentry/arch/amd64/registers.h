@@ -50,6 +50,8 @@ class FpState {
 size_t FpStateSize();
 // The features of such an image (XCR0 without those).
 uint64_t FpStateFeatures();
+// The bits that this processor's MXCSR has.
+uint32_t MxcsrMask();
 
 // Bits of eflags that the guest may set through sigreturn or ptrace.
 inline constexpr uint64_t kUserEflagsMask = 0x00250dd5;  // CF PF AF ZF SF TF DF OF RF? AC ID

@@ -32,6 +32,14 @@ bool ReadSwBytes(std::span<const std::byte> legacy, FpxSwBytes& sw) {
          sw.xstate_size <= sw.extended_size;
 }
 
+// The software bytes if all of such an image is in the frame, up to the second magic.
+bool IsExtended(std::span<const std::byte> frame, FpxSwBytes& sw) {
+  uint32_t magic2 = 0;
+  if (!ReadSwBytes(frame, sw) || frame.size() < sw.xstate_size + sizeof(magic2)) return false;
+  memcpy(&magic2, frame.data() + sw.xstate_size, sizeof(magic2));
+  return magic2 == kMagic2;
+}
+
 }  // namespace
 
 size_t FpFrameSize() { return FpStateSize() + sizeof(kMagic2); }
@@ -53,18 +61,27 @@ size_t FpFrameBytesToRead(std::span<const std::byte> legacy) {
   return ReadSwBytes(legacy, sw) ? sw.xstate_size + sizeof(kMagic2) : kFpLegacySize;
 }
 
+bool FpFrameLoads(std::span<const std::byte> frame, uint64_t address) {
+  if (frame.size() < kFpLegacySize) return false;
+  constexpr size_t kMxcsrOffset = 24, kLegacyAlignment = 16;
+  constexpr uint64_t kLoadsMxcsr = 6;  // SSE, AVX
+  FpxSwBytes sw = {};
+  const bool extended = IsExtended(frame, sw);
+  uint32_t mxcsr;
+  memcpy(&mxcsr, frame.data() + kMxcsrOffset, sizeof(mxcsr));
+  if ((mxcsr & ~MxcsrMask()) != 0 && (!extended || (sw.xfeatures & kLoadsMxcsr) != 0)) return false;  // #GP
+  if (!extended) return address % kLegacyAlignment == 0;
+  uint64_t header[3];  // XSTATE_BV, XCOMP_BV, reserved
+  memcpy(header, frame.data() + kFpLegacySize, sizeof(header));
+  return (header[0] & ~FpStateFeatures()) == 0 && header[1] == 0 && header[2] == 0 && address % kFpFrameAlignment == 0;
+}
+
 void ParseFpFrame(std::span<const std::byte> frame, FpState& out) {
   out.Reset();
   if (frame.size() < kFpLegacySize) return;
   FpxSwBytes sw;
-  uint32_t magic2 = 0;
-  bool extended = ReadSwBytes(frame, sw) && frame.size() >= sw.xstate_size + sizeof(magic2);
-  if (extended) {
-    memcpy(&magic2, frame.data() + sw.xstate_size, sizeof(magic2));
-    extended = magic2 == kMagic2;
-  }
   uint64_t present = kX87AndSse;
-  if (extended) {
+  if (IsExtended(frame, sw)) {
     memcpy(out.data(), frame.data(), sw.xstate_size);
     memcpy(&present, frame.data() + kFpLegacySize, sizeof(present));
     present &= sw.xfeatures;

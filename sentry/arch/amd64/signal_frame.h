@@ -7,6 +7,7 @@
 #define SENTRY_ARCH_AMD64_SIGNAL_FRAME_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "sentry/arch/amd64/registers.h"
@@ -27,6 +28,10 @@ void BuildFpFrame(const FpState& state, std::span<std::byte> out);
 // How much of a guest's frame to read, told by its first kFpLegacySize bytes:
 // kFpLegacySize (legacy frame) or at most FpFrameSize().
 size_t FpFrameBytesToRead(std::span<const std::byte> legacy);
+
+// Whether the processor loads such a part from `address`: Linux does it from there, and
+// sends SIGSEGV if that faults.
+bool FpFrameLoads(std::span<const std::byte> frame, uint64_t address);
 
 // Reads back `frame`, FpFrameBytesToRead bytes of the guest's. Components that
 // the frame does not hold become initial, as on Linux. Whatever the guest wrote,

@@ -159,6 +159,7 @@ Result<void> ReadFpFrame(UserMemory& mem, UserAddr addr, arch::FpState& fp) {
     bytes.resize(total);
     TRY(CopyInFull(mem, addr, bytes));
   }
+  if (!arch::FpFrameLoads(bytes, addr.value)) return Errno::kEFAULT;
   arch::ParseFpFrame(bytes, fp);
   return Ok();
 }
@@ -169,17 +170,24 @@ SyscallResult Task::ReturnFromSignal() {
   // `ret` took the return address off the frame: it may be gone.
   const UserAddr addr(regs_.rsp);
   UContext uc;
-  arch::FpState fp;
-  Result<void> read = CopyInFull(*mm_, addr, std::as_writable_bytes(std::span(&uc, 1)));
-  if (read.ok()) read = ReadFpFrame(*mm_, UserAddr(uc.mcontext.fpstate), fp);
-  if (!read.ok()) {
+  if (!CopyInFull(*mm_, addr, std::as_writable_bytes(std::span(&uc, 1))).ok()) {
     ForceSignal({.signo = abi::kSigSegv, .code = abi::kSiKernel});
     return NoReturn{};
   }
   SetBlocked(uc.sigmask);
   RestoreRegisters(uc.mcontext, regs_);
   if (!(uc.flags & kUcStrictRestoreSs)) regs_.ss = kUserDs;
+  restart_block = std::monostate();
+  impl_->restart.reset();
+  arch::FpState fp;
+  const bool good = ReadFpFrame(*mm_, UserAddr(uc.mcontext.fpstate), fp).ok();
+  if (!good) fp.Reset();
   context_->SetFpState(fp);
+  // The rest of a bad frame stands, as in Linux: the SIGSEGV shows its registers.
+  if (!good) {
+    ForceSignal({.signo = abi::kSigSegv, .code = abi::kSiKernel});
+    return NoReturn{};
+  }
   // As sigaltstack(2) would take it; Linux ignores its errors here.
   const abi::SigAltStack& stack = uc.stack;
   const int32_t mode = stack.flags & ~abi::kSsAutoDisarm;
@@ -190,8 +198,6 @@ SyscallResult Task::ReturnFromSignal() {
       altstack_ = {.sp = stack.sp, .flags = stack.flags & ~abi::kSsOnStack, .pad = 0, .size = stack.size};
     }
   }
-  restart_block = std::monostate();
-  impl_->restart.reset();
   if (const std::optional<uint64_t> error = IretError(regs_)) {
     impl_->fault_trap = kTrapProtection;
     impl_->fault_error = *error;
