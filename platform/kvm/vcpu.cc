@@ -36,7 +36,7 @@ constexpr uint32_t kMsrTsc = 0x10, kMsrStar = 0xc0000081, kMsrLstar = 0xc0000082
 constexpr uint64_t kSyscallMask = 0x257fd5;  // as Linux: all that a guest could have set
 constexpr uint64_t kGuestFlags = 0x254dd5;   // CF PF AF ZF SF TF DF OF NT RF AC ID
 constexpr uint64_t kResumeFlag = 0x10000;
-constexpr uint64_t kFlagsFixed = 0x202;      // IF and the bit that is always set
+constexpr uint64_t kFlagsFixed = 0x202;  // IF and the bit that is always set
 constexpr uint64_t kNoSyscall = ~uint64_t{0};
 constexpr uint64_t kKeepTranslations = uint64_t{1} << 63;  // of a value for CR3
 constexpr uint64_t kCpuSegment = 0x0040f50000000000;       // as Linux has it
