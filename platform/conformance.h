@@ -23,6 +23,7 @@
 #include <thread>
 #include <vector>
 
+#include "platform/conformance_factories.h"
 #include "platform/platform.h"
 
 // name: code up to the next one. The registers are the arguments.
@@ -43,13 +44,6 @@ using std::chrono::milliseconds;
 
 constexpr MemoryProtection kProtReadExec{.read = true, .execute = true};
 constexpr uint64_t kCode = 0x400000, kData = 0x600000, kFileSize = 64 << 20;
-
-struct Factory {
-  const char* name;
-  // `view`: of the memory file. *template_pid: -1 where there is none.
-  std::unique_ptr<Platform> (*create)(int small_fd, std::span<std::byte> view,
-                                      std::function<void(std::string)> on_template_death, pid_t* template_pid);
-};
 
 inline double Now() {
   timespec t;

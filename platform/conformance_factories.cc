@@ -1,6 +1,9 @@
-// The platforms under test, and how each is made.
+#include "platform/conformance_factories.h"
 #include "base/unique_fd.h"
-#include "platform/conformance.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
 #include "platform/kvm/kvm.h"
 #include "platform/ptrace/ptrace.h"
 #include "platform/stub/template.h"
@@ -41,11 +44,9 @@ constexpr Factory kPtrace = {"ptrace", Make<ptrace::Create>}, kSystrap = {"systr
 const Factory kFactories[] = {kPtrace, kSystrap, kKvm};
 const Factory kRewritingFactories[] = {kSystrap};
 
-INSTANTIATE_TEST_SUITE_P(Conformance, PlatformTest, testing::ValuesIn(kFactories),
-                         [](const auto& info) { return info.param.name; });
-INSTANTIATE_TEST_SUITE_P(Conformance, CallSitesTest, testing::ValuesIn(kRewritingFactories),
-                         [](const auto& info) { return info.param.name; });
-
 }  // namespace
+
+std::span<const Factory> Factories() { return kFactories; }
+std::span<const Factory> RewritingFactories() { return kRewritingFactories; }
 
 }  // namespace platform

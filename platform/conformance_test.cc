@@ -335,5 +335,11 @@ TEST_P(PlatformTest, UnmapIsSeenByOtherThreads) {
   EXPECT_EQ(*data, seen);  // nothing was written after Apply returned
 }
 
+INSTANTIATE_TEST_SUITE_P(Conformance, PlatformTest, testing::ValuesIn(Factories().begin(), Factories().end()),
+                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Conformance, CallSitesTest,
+                         testing::ValuesIn(RewritingFactories().begin(), RewritingFactories().end()),
+                         [](const auto& info) { return info.param.name; });
+
 }  // namespace
 }  // namespace platform

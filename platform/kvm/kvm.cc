@@ -10,6 +10,7 @@
 #include "platform/kvm/host_vdso.h"
 #include "platform/kvm/layout.h"
 #include "platform/kvm/probe.h"
+#include "platform/kvm/segments.h"
 
 namespace platform::kvm {
 namespace {

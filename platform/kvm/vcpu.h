@@ -11,6 +11,7 @@
 #include <string>
 
 #include "platform/kvm/address_space.h"
+#include "platform/kvm/layout.h"
 #include "platform/kvm/machine.h"
 #include "platform/kvm/tables.h"
 
@@ -25,7 +26,6 @@ struct SharedPages {
   uint64_t text = 0;
   uint64_t idt = 0;
 };
-void FillSharedPages(std::byte* text, std::byte* idt);
 
 // What kind of KVM it is; found out by trying (probe.h).
 struct Traits {
@@ -129,8 +129,12 @@ class Vcpu {
   void DropPending(Exit& exit);
   Exit BrokenExit() const;
 
+  // A word of ring 0's pages that are this virtual CPU's own.
   template <typename T>
-  T& At(int64_t ring0_address) const;
+  T& At(int64_t ring0_address) const {
+    const uint64_t page = ring0_address >= RING0_ANSWERS ? answers_ : ring0_address >= RING0_STACK ? stack_ : gdt_;
+    return *reinterpret_cast<T*>(tables_.Host(page) + (static_cast<uint64_t>(ring0_address) & 0xfff));
+  }
 
   Machine& machine_;
   Tables& tables_;
