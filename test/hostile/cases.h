@@ -22,6 +22,7 @@ struct Case {
 std::span<const Case> PrivilegedCases();
 std::span<const Case> OpcodeCases();
 std::span<const Case> FarCases();
+std::span<const Case> CompatCases();
 std::span<const Case> SelectorCases();
 std::span<const Case> FaultCases();
 std::span<const Case> HighHalfCases();
@@ -29,6 +30,11 @@ std::span<const Case> SyscallCases();
 std::span<const Case> StepCases();
 std::span<const Case> SigreturnCases();
 std::span<const Case> EntryStateCases();
+std::span<const Case> BirthCases();
+std::span<const Case> RaceCases();
+std::span<const Case> StormCases();
+std::span<const Case> KickCases();
+std::span<const Case> VectorCases();
 
 }  // namespace hostile
 

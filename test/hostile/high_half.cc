@@ -44,7 +44,7 @@ std::vector<uint64_t> Addresses(bool full) {
   for (uint64_t page = 0; page < (full ? 4096 : 64); page++) {
     list.push_back(0xffff'ffff'8000'0000 + (page << 12));
     list.push_back(-((page + 1) << 12));
-    list.push_back(0xffff'ffff'8000'0000 + (page << 21));
+    if (page < 1024) list.push_back(0xffff'ffff'8000'0000 + (page << 21));
   }
   for (uint64_t page = 0; page < (full ? 256 : 16); page++) list.push_back(kVsyscall - (page << 12) - 8);
   return list;

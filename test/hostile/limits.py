@@ -30,6 +30,7 @@ LIMITS = (
     Limit("software-kvm", "*", r" fl=0x\w*[4-7c-f]\w{3}( |$)", ("fl", "hfl", "r11"), "NT is lost on the way in"),
     Limit("software-kvm", "*", r" sel=", ("sel",), "the host loses 32-bit code's selectors in data segments"),
     Limit("software-kvm", "steps*", r"^(sgdt|first rep stosb):", (), "UMIP and RF of the host's steps are not the processor's"),
+    Limit("systrap", "births", r" sel=[^0]", ("sel",), "no signal frame holds ds and es: a new thread begins with null ones"),
     Limit("ptrace", "*", r" err=", ("err",), "PTRACE_GETSIGINFO tells no error code: reads and writes are guessed apart"),
     Limit("ptrace", "*", r" trap=(4|16) ", ("trap",), "nor the trap number: #OF looks like #GP, #MF like #XM"),
 )

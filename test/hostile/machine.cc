@@ -12,6 +12,7 @@
 
 #include <array>
 
+#include "test/hostile/fpu.h"
 #include "test/hostile/layout.h"
 #include "test/hostile/output.h"
 #include "test/hostile/raw.h"
@@ -41,20 +42,17 @@ int HostileOnSignal(int signo, const siginfo_t* info, const ucontext_t* context)
 
 namespace {
 
-constexpr size_t kFpuHeader = 512, kYmm = 576;  // of the standard XSAVE format
-constexpr uint64_t kYmmFeature = 4;
-constexpr long kPatienceSeconds = 5;  // for a state that ends in no signal
+constexpr long kPatienceSeconds = 10;  // for a state that ends in no signal
 constexpr size_t kWordsOfMcontext = offsetof(mcontext_t, fpregs) / 8;
 static_assert(sizeof(Registers) == kWordsOfMcontext * 8);
 
 uint64_t own_fs;
 Caught caught;
 std::array<Step, kMaxSteps> steps;
-bool has_ymm = false;
 size_t step_count, step_limit;  // 0: steps are caught as all else is
+bool goes_on_from_kicks = false;
+uint64_t kick_count;
 ucontext_t plain_frame;
-alignas(64) uint8_t plain_fpu[kFrameSize / 4];  // of the frame that a real signal has made
-size_t plain_fpu_size;
 
 struct Handler {
   void (*entry)();
@@ -86,29 +84,6 @@ void MapAll() {
   for (const uint64_t at : {kScratchCode, kData, kStack}) memset(reinterpret_cast<void*>(at), 0xcc, 2 * kPage);
 }
 
-void CopyFpu(const ucontext_t& context, FpuImage& out, YmmImage& ymm) {
-  const auto* image = reinterpret_cast<const uint8_t*>(context.uc_mcontext.fpregs);
-  memset(&out, 0, sizeof(out));
-  if (image == nullptr) return;
-  memcpy(&out, image, sizeof(out));
-  // Where they point, and whether, is the processor's and the host's affair.
-  out.fop = 0;
-  out.fip = out.fdp = 0;
-  out.mxcsr_mask = 0;
-  for (auto& st : out.st) memset(st + 10, 0, 6);
-  uint64_t present = 3;
-  if ((context.uc_flags & 1) != 0) memcpy(&present, image + kFpuHeader, sizeof(present));
-  if ((present & 1) == 0) {  // initial, whatever the image says
-    out.fcw = 0x37f;
-    out.fsw = out.ftw = 0;
-    memset(out.st, 0, sizeof(out.st));
-  }
-  if ((present & 2) == 0) memset(out.xmm, 0, sizeof(out.xmm));
-  if ((present & kYmmFeature) != 0) memcpy(&ymm, image + kYmm, sizeof(ymm));
-  // ES and B follow from the rest; an XSAVEOPT may not have looked at them since the load.
-  out.fsw &= 0x7f7f;
-}
-
 void SetAlarm(long seconds) {
   const itimerval timer = {{0, 0}, {seconds, 0}};
   Raw(SYS_setitimer, ITIMER_REAL, &timer, nullptr);
@@ -120,27 +95,16 @@ void TakeFrame(int, siginfo_t*, void* context) {
   const auto& from = *static_cast<const ucontext_t*>(context);
   // (libc's has more behind the kernel's.)
   memcpy(&plain_frame, &from, offsetof(ucontext_t, uc_sigmask));
-  uint32_t extended;
-  memcpy(&extended, reinterpret_cast<const char*>(from.uc_mcontext.fpregs) + 464 + 4, sizeof(extended));
-  plain_fpu_size = (from.uc_flags & 1) != 0 ? extended : kYmm;
-  if (plain_fpu_size > sizeof(plain_fpu)) Die("an FPU image of %zu bytes", plain_fpu_size);
-  memcpy(plain_fpu, from.uc_mcontext.fpregs, plain_fpu_size);
-  // The same everywhere to begin with: initial, the extended parts by the header.
-  uint8_t* const legacy = plain_fpu;
-  memset(legacy, 0, offsetof(FpuImage, mxcsr));
-  memset(legacy + offsetof(FpuImage, st), 0, sizeof(FpuImage) - offsetof(FpuImage, st));
-  legacy[0] = 0x7f, legacy[1] = 3;
-  if ((from.uc_flags & 1) != 0) {
-    memset(legacy + kFpuHeader, 0, 8);
-    uint64_t features;
-    memcpy(&features, legacy + 464 + 8, sizeof(features));
-    has_ymm = (features & kYmmFeature) != 0;
-  }
+  TakeFpu(from);
   plain_frame.uc_mcontext.fpregs = reinterpret_cast<fpregset_t>(kFrame + kFrameSize / 2);
 }
 
 void Install(int signo) {
-  const Handler handler = {HostileSignalEntry, 0x04000000 | SA_SIGINFO | SA_ONSTACK | SA_NODEFER, HostileRestorer, 0};
+  constexpr uint64_t kSaRestorer = 0x04000000;
+  // A kick is done with before the last one may come.
+  const uint64_t mask = signo == SIGUSR1 ? uint64_t{1} << (SIGUSR2 - 1) : 0;
+  const Handler handler = {HostileSignalEntry, kSaRestorer | SA_SIGINFO | SA_ONSTACK | SA_NODEFER, HostileRestorer,
+                           mask};
   Raw(SYS_rt_sigaction, signo, &handler, nullptr, 8);
 }
 
@@ -148,18 +112,6 @@ uint64_t ReadBase(int which) {
   uint64_t base = 0;
   Raw(SYS_arch_prctl, which, &base);
   return base;
-}
-
-void PutFpu(const State& state, uint8_t* image, bool extended) {
-  memcpy(image, plain_fpu, extended ? plain_fpu_size : kYmm);
-  if (state.set_ymm && has_ymm && extended) {
-    memcpy(image + kYmm, &state.ymm, sizeof(state.ymm));
-    image[kFpuHeader] |= kYmmFeature;
-  }
-  if (!state.set_fpu) return;
-  memcpy(image, &state.fpu, offsetof(FpuImage, mxcsr_mask));
-  memcpy(image + offsetof(FpuImage, st), &state.fpu.st, sizeof(state.fpu) - offsetof(FpuImage, st));
-  image[kFpuHeader] |= 3;
 }
 
 // After this libc is not called: its thread-local storage is gone.
@@ -201,6 +153,14 @@ int HostileOnSignal(int signo, const siginfo_t* info, const ucontext_t* context)
                            static_cast<uint64_t>(context->uc_mcontext.gregs[REG_EFL])};
     return 0;
   }
+  if (signo == SIGUSR1 && goes_on_from_kicks) {
+    kick_count++;
+    if (fs != own_fs) Raw(SYS_arch_prctl, ARCH_SET_FS, fs);
+    if (gs != 0) Raw(SYS_arch_prctl, ARCH_SET_GS, gs);
+    if (selectors.ds != 0) asm volatile("mov %0, %%ds" ::"r"(selectors.ds));
+    if (selectors.es != 0) asm volatile("mov %0, %%es" ::"r"(selectors.es));
+    return 0;
+  }
   hostile_words.armed = 0;
   caught.signo = signo;
   caught.code = info->si_code;
@@ -213,8 +173,6 @@ int HostileOnSignal(int signo, const siginfo_t* info, const ucontext_t* context)
   caught.gs_base = gs;
   return 1;
 }
-
-bool HasYmm() { return has_ymm; }
 
 uint64_t Gpr(const Registers& registers, size_t index) {
   uint64_t words[kGprs];
@@ -255,7 +213,7 @@ Caught EnterBySigreturn(const State& state) {
     memcpy(&frame, &plain_frame, sizeof(frame));
     // Up to the selectors; the rest is not read.
     memcpy(&frame.uc_mcontext, &given.regs, offsetof(Registers, err));
-    PutFpu(given, reinterpret_cast<uint8_t*>(frame.uc_mcontext.fpregs), true);
+    PutFpu(given, reinterpret_cast<uint8_t*>(frame.uc_mcontext.fpregs), ImageSize::kWhole);
     if (given.edit != nullptr) given.edit(frame, given.edit_argument);
     SetBases(given);
     HostileEnterBySigreturn(given.frame != 0 ? given.frame : kFrame);
@@ -271,10 +229,19 @@ Caught EnterStepping(const State& state, std::span<const Step>& out) {
   return result;
 }
 
+Caught EnterKicked(const State& state, uint64_t& kicks) {
+  kick_count = 0;
+  goes_on_from_kicks = true;
+  const Caught result = EnterBySigreturn(state);
+  goes_on_from_kicks = false;
+  kicks = kick_count;
+  return result;
+}
+
 Caught EnterDirectly(const State& state) {
   return Enter(state, [](const State& given) {
-    alignas(64) static uint8_t image[kYmm];
-    PutFpu(given, image, false);
+    alignas(64) static uint8_t image[kShortFpu];
+    PutFpu(given, image, ImageSize::kShort);
     asm volatile("fxrstor64 %0" ::"m"(image));
     SetBases(given);
     HostileEnterDirectly(&given.regs);

@@ -91,6 +91,9 @@ Caught EnterDirectly(const State& state);
 // As EnterBySigreturn; SIGTRAPs of single steps are noted and gone on from, kMaxSteps at most.
 Caught EnterStepping(const State& state, std::span<const Step>& steps);
 
+// As EnterBySigreturn; SIGUSR1 is counted and returned from, SIGUSR2 ends it.
+Caught EnterKicked(const State& state, uint64_t& kicks);
+
 // Puts the code, and int3 behind it, into the page kScratchCode at `offset`, and enters it.
 Caught TryCode(std::string_view code, State state, size_t offset = 0);
 void PutCode(std::string_view code, size_t offset = 0);

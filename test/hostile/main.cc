@@ -13,8 +13,9 @@ namespace {
 
 std::vector<Case> AllCases() {
   std::vector<Case> all;
-  for (const auto part : {PrivilegedCases(), OpcodeCases(), FarCases(), SelectorCases(), FaultCases(), HighHalfCases(),
-                          SyscallCases(), StepCases(), SigreturnCases(), EntryStateCases()}) {
+  for (const auto part : {PrivilegedCases(), OpcodeCases(), FarCases(), CompatCases(), SelectorCases(), FaultCases(),
+                          HighHalfCases(), SyscallCases(), StepCases(), SigreturnCases(), EntryStateCases(),
+                          BirthCases(), RaceCases(), StormCases(), VectorCases(), KickCases()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;
