@@ -24,6 +24,7 @@ class KvmContext : public Context {
     occupant_.RememberAnswer(number, value, generation);
   }
   void ForgetAnswers() override { occupant_.ForgetAnswers(); }
+  void WillBlock() override { occupant_.WillBlock(); }
   void Release() override { occupant_.Leave(); }
 
  private:

@@ -130,6 +130,9 @@ Exit Vcpu::DecodeVector(uint8_t vector, Registers& regs) {
     // `mov %ss` lets a debug exception of its own come first in ring 0. Linux drops it,
     // too.
     if (vector == kDebug) return DecodePlace(frame[1], now, regs);
+    // Where the host plays ring 0, 32-bit code gets to half of CSTAR.
+    const uint64_t compat = TextAddress(ring0_compat);
+    if (vector == kPageFault && frame[1] == static_cast<uint32_t>(compat)) return DecodePlace(compat, now, regs);
     return {.kind = Exit::Kind::kBroken, .cause = absl::StrFormat("exception %d in ring 0 at %#x", vector, frame[1])};
   }
   regs = now;

@@ -15,8 +15,15 @@ using sentry::arch::FpState;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// How long others run before who waits gets a turn.
+// How long a virtual CPU is its owner's, calls and faults between, where others wait.
 constexpr milliseconds kTurn{5};
+constexpr uint64_t kTurnNs = std::chrono::nanoseconds(kTurn).count();
+// An owner that has not come back for so long is not in the middle of a call.
+constexpr uint64_t kRestedNs = 200'000;
+
+uint64_t NowNs() {
+  return static_cast<uint64_t>(std::chrono::nanoseconds(steady_clock::now().time_since_epoch()).count());
+}
 
 }  // namespace
 
@@ -30,7 +37,8 @@ void Occupant::Leave() {
     MutexLock lock(pool_.mu_);
     fp_.Reset();
     fp_outside_ = true;
-    if (seat != nullptr) pool_.Evict(*seat);
+    // Or it was granted to another, who has not taken it over yet.
+    if (Seat* const held = HeldLocked()) pool_.Evict(*held);
   }
   if (seat != nullptr) pool_.Free(*seat);
 }
@@ -43,11 +51,15 @@ Seat* Occupant::TryOwn() {
   return nullptr;
 }
 
+Seat* Occupant::HeldLocked() const {
+  Seat* const seat = seat_.load(std::memory_order_acquire);
+  return seat != nullptr && seat->owner == this ? seat : nullptr;
+}
+
 Seat* Occupant::Claim(const std::function<bool()>& cancelled, Errno& error) {
   Seat* seat = TryOwn();
   if (seat == nullptr) seat = pool_.ClaimSlowly(*this, cancelled, error);
   if (seat == nullptr) return nullptr;
-  seat->last_used.store(pool_.clock_.fetch_add(1, std::memory_order_relaxed), std::memory_order_relaxed);
   if (fp_outside_) {
     fp_outside_ = false;
     if (const Result<void> set = seat->vcpu->SetFpState(fp_); !set.ok()) {
@@ -57,7 +69,18 @@ Seat* Occupant::Claim(const std::function<bool()>& cancelled, Errno& error) {
   return seat;
 }
 
-void Occupant::Park(Seat& seat) { pool_.Free(seat); }
+void Occupant::Park(Seat& seat) {
+  seat.last_used.store(NowNs(), std::memory_order_relaxed);
+  pool_.Free(seat);
+}
+
+void Occupant::WillBlock() {
+  if (pool_.waiting_.load(std::memory_order_relaxed) == 0) return;
+  Seat* const seat = TryOwn();
+  if (seat == nullptr) return;
+  seat->wanted.store(true, std::memory_order_relaxed);
+  pool_.Free(*seat);
+}
 
 void Occupant::Poke() {
   if (!waiting_.load(std::memory_order_seq_cst)) return;
@@ -76,6 +99,7 @@ Result<void> Occupant::GetFpState(FpState& out) {
   }
   if (seat != nullptr) pool_.Free(*seat);
   MutexLock lock(pool_.mu_);
+  if (Seat* const held = HeldLocked(); held != nullptr && !fp_outside_) return held->vcpu->GetFpState(out);
   out = fp_;
   return base::Ok();
 }
@@ -157,20 +181,30 @@ Result<Seat*> VcpuPool::FindIdle() {
     if (made == 0) return vcpu.error();
     limit_ = made;  // of memory or descriptors
   }
-  // The one whose owner has not run for longest.
+  return FindRested();
+}
+
+// The one whose owner has not run for longest, unless that is a moment ago and its turn
+// is not over.
+Seat* VcpuPool::FindRested() {
+  const uint64_t now = NowNs();
   while (true) {
     Seat* oldest = nullptr;
-    for (size_t i = 0; i < made; i++) {
+    for (size_t i = 0; i < made_.load(std::memory_order_relaxed); i++) {
       Seat& seat = seats_[i];
       if (seat.busy.load(std::memory_order_seq_cst)) continue;
       if (oldest == nullptr || seat.last_used.load() < oldest->last_used.load()) oldest = &seat;
     }
-    if (oldest == nullptr || !oldest->busy.exchange(true, std::memory_order_seq_cst)) return oldest;
+    if (oldest == nullptr) return nullptr;
+    if (now - oldest->last_used.load() < kRestedNs && now - oldest->turn_began.load() < kTurnNs) return nullptr;
+    if (!oldest->busy.exchange(true, std::memory_order_seq_cst)) return oldest;
   }
 }
 
 Seat* VcpuPool::ClaimSlowly(Occupant& who, const std::function<bool()>& cancelled, Errno& error) {
   MutexLock lock(mu_);
+  // It was busy only because somebody looked at it.
+  if (Seat* const held = who.HeldLocked(); held != nullptr && !held->busy.exchange(true)) return held;
   Seat* seat = nullptr;
   if (waiters_.empty()) {
     const Result<Seat*> idle = FindIdle();
@@ -212,13 +246,13 @@ Seat* VcpuPool::AwaitTurn(Occupant& who, const std::function<bool()>& cancelled)
   return waiter.seat;
 }
 
-// Of the one that has run longest.
+// Of the one whose turn has lasted longest.
 void VcpuPool::AskForTurn() {
   Seat* longest = nullptr;
   for (size_t i = 0; i < made_.load(std::memory_order_relaxed); i++) {
     Seat& seat = seats_[i];
     if (!seat.busy.load(std::memory_order_relaxed) || seat.wanted.load(std::memory_order_relaxed)) continue;
-    if (longest == nullptr || seat.last_used.load() < longest->last_used.load()) longest = &seat;
+    if (longest == nullptr || seat.turn_began.load() < longest->turn_began.load()) longest = &seat;
   }
   if (longest == nullptr) return;
   longest->wanted.store(true, std::memory_order_seq_cst);
@@ -226,18 +260,14 @@ void VcpuPool::AskForTurn() {
 }
 
 void VcpuPool::Free(Seat& seat) {
-  seat.wanted.store(false, std::memory_order_relaxed);
+  const bool wanted = seat.wanted.exchange(false, std::memory_order_relaxed);
+  // Who comes to wait just now looks again within a turn.
   if (waiting_.load(std::memory_order_seq_cst) != 0) {
+    const bool over = wanted || NowNs() - seat.turn_began.load(std::memory_order_relaxed) >= kTurnNs;
     MutexLock lock(mu_);
-    if (Grant(seat)) return;
-    seat.busy.store(false, std::memory_order_seq_cst);
-    return;
+    if ((over || seat.owner == nullptr) && Grant(seat)) return;
   }
   seat.busy.store(false, std::memory_order_seq_cst);
-  // Who came to wait meanwhile found it busy.
-  if (waiting_.load(std::memory_order_seq_cst) == 0) return;
-  MutexLock lock(mu_);
-  if (!waiters_.empty()) waiters_.front()->woken.Signal();
 }
 
 bool VcpuPool::Grant(Seat& seat) {
@@ -266,9 +296,12 @@ void VcpuPool::Evict(Seat& seat) {
 
 void VcpuPool::Occupy(Seat& seat, Occupant& who) {
   if (seat.owner == &who) return;
+  // Its own one was granted to another, who has not taken it over yet.
+  if (Seat* const held = who.HeldLocked()) Evict(*held);
   Evict(seat);
   moves_.fetch_add(1, std::memory_order_relaxed);
   seat.owner = &who;
+  seat.turn_began.store(NowNs(), std::memory_order_relaxed);
   who.seat_.store(&seat, std::memory_order_release);
   MutexLock lock(who.answers_mu_);
   who.answers_at_ = seat.vcpu.get();

@@ -29,6 +29,8 @@ struct Seat {
   std::atomic<bool> wanted = false;  // its user should let another one have a turn
   // Of the context whose FPU state and answers it has; changes only while it is busy.
   Occupant* owner = nullptr;
+  // Nanoseconds: its owner's turn began; it was used last.
+  std::atomic<uint64_t> turn_began = 0;
   std::atomic<uint64_t> last_used = 0;
 };
 
@@ -44,8 +46,10 @@ class Occupant {
   // Takes a virtual CPU, waiting for one if it must. Null: `cancelled` said so, or none
   // can be made (`error`).
   Seat* Claim(const std::function<bool()>& cancelled, Errno& error);
-  // The end of a Claim.
+  // The end of a Claim. Who waits for a turn gets the seat if this one's is over.
   void Park(Seat& seat);
+  // Between a Park and a Claim: the next one is not soon.
+  void WillBlock();
   // Makes a Claim that waits look at `cancelled`. From any thread.
   void Poke();
 
@@ -64,6 +68,8 @@ class Occupant {
  private:
   friend class VcpuPool;
   Seat* TryOwn();
+  // The seat that has its state, whoever uses it next. Under the pool's lock.
+  Seat* HeldLocked() const;
 
   VcpuPool& pool_;
   std::atomic<Seat*> seat_ = nullptr;  // set by its own thread, emptied by others under the pool's lock
@@ -104,6 +110,7 @@ class VcpuPool {
   };
   Seat* ClaimSlowly(Occupant& who, const std::function<bool()>& cancelled, Errno& error);
   Result<Seat*> FindIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Seat* FindRested() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Seat* AwaitTurn(Occupant& who, const std::function<bool()>& cancelled) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AskForTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Free(Seat& seat);
@@ -117,7 +124,6 @@ class VcpuPool {
   std::atomic<size_t> made_ = 0;
   std::atomic<size_t> waiting_ = 0;
   std::atomic<uint64_t> moves_ = 0;
-  std::atomic<uint64_t> clock_ = 0;
   // Rank kPlatformVcpus; held over ioctls that are over at once.
   base::RankedMutex<base::LockRank::kPlatformVcpus> mu_;
   size_t limit_ ABSL_GUARDED_BY(mu_);

@@ -123,7 +123,7 @@ void Kicks(const Options& options) {
   const uint64_t end = Until(options);
   while (NowNs() < end) kick(next++ % kCrowd);
   // As fast as it goes: they may be merged, but the last one of each must come.
-  for (int i = 0; i < 20'000; i++) Tgkill(tids[i % kCrowd], SIGUSR1);
+  for (int i = 0; i < (options.full ? 20'000 : 2'000); i++) Tgkill(tids[i % kCrowd], SIGUSR1);
   for (int i = 0; i < kCrowd; i++) kick(i);
   stop = true;
   for (std::thread& spinner : spinners) spinner.join();
