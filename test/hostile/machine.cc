@@ -101,8 +101,9 @@ void TakeFrame(int, siginfo_t*, void* context) {
 
 void Install(int signo) {
   constexpr uint64_t kSaRestorer = 0x04000000;
-  // A kick is done with before the last one may come.
-  const uint64_t mask = signo == SIGUSR1 ? uint64_t{1} << (SIGUSR2 - 1) : 0;
+  // A kick is done with before the next one may come: they are faster than some platforms,
+  // and the stack has an end.
+  const uint64_t mask = signo == SIGUSR1 ? uint64_t{1} << (SIGUSR2 - 1) | uint64_t{1} << (SIGUSR1 - 1) : 0;
   const Handler handler = {HostileSignalEntry, kSaRestorer | SA_SIGINFO | SA_ONSTACK | SA_NODEFER, HostileRestorer,
                            mask};
   Raw(SYS_rt_sigaction, signo, &handler, nullptr, 8);
