@@ -22,6 +22,7 @@ LIMITS = (
           "a bad pointer is SIGSEGV on Linux; the kernel does not know a vsyscall from a call, and gives EFAULT"),
     Limit("*", "syscall_edges", r"^top: ", (), "guests end at 0x7fffe0000000 (kMaxUserAddr); stubs lie above"),
     Limit("systrap", "selector_bases", r"^gs:\S+ base 0:", (), "gs is the stub's while the guest has none"),
+    Limit("systrap", "written_bases", r"^wrfsbase .*load by it", (), "gs is the stub's while the guest has none"),
     Limit("systrap", "births", r" sel=[^0]", ("sel",), "no signal frame holds ds and es: a new thread begins with null ones"),
     Limit("ptrace", "*", r" err=", ("err",), "PTRACE_GETSIGINFO tells no error code: reads and writes are guessed apart"),
     Limit("ptrace", "*", r" trap=(4|16) ", ("trap",), "nor the trap number: #OF looks like #GP, #MF like #XM"),
