@@ -51,6 +51,17 @@ hostile_program:
     movq %rsp, %rsi
     movl $26*8, %edx
     syscall
+    // All vector registers there are: x87, SSE, AVX, AVX-512.
+    andq $-64, %rsp
+    subq $4096, %rsp
+    movl $0xe7, %eax
+    xorl %edx, %edx
+    xsave64 (%rsp)
+    movl $1, %eax
+    movl $1, %edi
+    movq %rsp, %rsi
+    movl $4096, %edx
+    syscall
     movl $60, %eax
     xorl %edi, %edi
     syscall

@@ -127,13 +127,20 @@ void Exec(const Options&) {
       _exit(3);
     }
     close(pipe_fds[1]);
-    uint64_t words[64] = {};
+    constexpr size_t kWords = 26;
+    static uint64_t words[kWords + kPage / 8];
+    memset(words, 0, sizeof(words));
     size_t size = 0;
     ssize_t n;
     while ((n = read(pipe_fds[0], reinterpret_cast<char*>(words) + size, sizeof(words) - size)) > 0) size += n;
     close(pipe_fds[0]);
     close(program);
-    SayProgram(odd.name, std::span(words).first(size / 8));
+    SayProgram(odd.name, std::span(words).first(size < sizeof(words) ? size / 8 : kWords));
+    // Behind the control words and but for the header all of it is zeros.
+    const auto* image = reinterpret_cast<const char*>(words + kWords);
+    size_t used = 0;
+    for (size_t i = 32; i < kPage; i++) used += (i < 464 || i >= 576) && image[i] != 0;
+    Say("exec, %s: %zu bytes of vector registers are not zero", odd.name, used);
     Say("exec, %s: %s", odd.name, Await(pid).c_str());
   }
 }

@@ -31,6 +31,7 @@ LIMITS = (
     Limit("software-kvm", "*", r" sel=", ("sel",), "the host loses 32-bit code's selectors in data segments"),
     Limit("software-kvm", "births*", r" (fl|ds|es)=", ("ds", "es"), "the host loads no data segments on the way in"),
     Limit("software-kvm", "steps*", r"^(sgdt|first rep stosb):", (), "UMIP and RF of the host's steps are not the processor's"),
+    Limit("systrap", "written_bases", r"^wrfsbase .*load by it", (), "gs is the stub's while the guest has none"),
     Limit("systrap", "births", r" sel=[^0]", ("sel",), "no signal frame holds ds and es: a new thread begins with null ones"),
     Limit("ptrace", "*", r" err=", ("err",), "PTRACE_GETSIGINFO tells no error code: reads and writes are guessed apart"),
     Limit("ptrace", "*", r" trap=(4|16) ", ("trap",), "nor the trap number: #OF looks like #GP, #MF like #XM"),

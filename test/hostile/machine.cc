@@ -150,8 +150,9 @@ int HostileOnSignal(int signo, const siginfo_t* info, const ucontext_t* context)
     Die("signal %d at %#llx outside of any case", signo, context->uc_mcontext.gregs[REG_RIP]);
   }
   if (signo == SIGTRAP && info->si_code == TRAP_TRACE && step_count < step_limit) {
-    steps[step_count++] = {static_cast<uint64_t>(context->uc_mcontext.gregs[REG_RIP]),
-                           static_cast<uint64_t>(context->uc_mcontext.gregs[REG_EFL])};
+    if (step_count++ >= kMaxSteps) return 0;
+    steps[step_count - 1] = {static_cast<uint64_t>(context->uc_mcontext.gregs[REG_RIP]),
+                             static_cast<uint64_t>(context->uc_mcontext.gregs[REG_EFL])};
     return 0;
   }
   if (signo == SIGUSR1 && goes_on_from_kicks) {
@@ -223,10 +224,10 @@ Caught EnterBySigreturn(const State& state) {
 
 Caught EnterStepping(const State& state, std::span<const Step>& out) {
   step_count = 0;
-  step_limit = kMaxSteps;
+  step_limit = 100'000;
   const Caught result = EnterBySigreturn(state);
   step_limit = 0;
-  out = std::span(steps).first(step_count);
+  out = std::span(steps).first(step_count < kMaxSteps ? step_count : kMaxSteps);
   return result;
 }
 

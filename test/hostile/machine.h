@@ -88,7 +88,7 @@ Caught EnterBySigreturn(const State& state);
 // By loads, popf and a jump: of eflags what popf takes; cs, ss and FPU state stay.
 Caught EnterDirectly(const State& state);
 
-// As EnterBySigreturn; SIGTRAPs of single steps are noted and gone on from, kMaxSteps at most.
+// As EnterBySigreturn; SIGTRAPs of single steps are gone on from, the first kMaxSteps noted.
 Caught EnterStepping(const State& state, std::span<const Step>& steps);
 
 // As EnterBySigreturn; SIGUSR1 is counted and returned from, SIGUSR2 ends it.

@@ -133,10 +133,70 @@ void Bases(const Options&) {
   }
 }
 
+// Bases that only the instructions take, up to the kernel's half, and entries of all kinds
+// with them: what a kernel that trusted gs would fall for.
+void WrittenBases(const Options&) {
+  InitMachine();
+  constexpr uint64_t kValues[] = {kData,
+                                  1,
+                                  0x7fff'ffff'ffff,
+                                  0x7fff'ffff'f000,
+                                  0x8000'0000'0000,
+                                  uint64_t{1} << 63,
+                                  0xffff'7fff'ffff'ffff,
+                                  0xffff'8000'0000'0000,
+                                  0xffff'8880'0000'0000,
+                                  0xffff'ffff'8100'0000,
+                                  0xffff'ffff'ffff'f000,
+                                  ~uint64_t{0}};
+  struct Way {
+    const char* name;
+    std::string_view code;
+  };
+  constexpr Way kWays[] = {
+      {"int3", ""sv},
+      {"syscall", "\xb8\x88\x13\x00\x00\x0f\x05"sv},
+      {"sched_yield", "\xb8\x18\x00\x00\x00\x0f\x05"sv},
+      {"ud2", "\x0f\x0b"sv},
+      {"hlt", "\xf4"sv},
+      {"icebp", "\xf1"sv},
+      {"int 4", "\xcd\x04"sv},
+      {"div by 0", "\x31\xd2\xf7\xf2"sv},
+      {"page fault", "\x8b\x07"sv},
+      {"swapgs", "\x0f\x01\xf8"sv},
+      {"mov ss, int3", "\x8e\xd1\xcc"sv},
+      {"bad ss", "\x8e\xd2"sv},
+      {"no stack", "\x31\xe4\x50"sv},
+      {"load by it", "\x65\x48\x8b\x04\x25\x00\x00\x00\x00"sv},
+  };
+  constexpr std::string_view kWrites[] = {"\xf3\x48\x0f\xae\xd0"sv, "\xf3\x48\x0f\xae\xd8"sv};  // wrfsbase, wrgsbase
+  for (const std::string_view write : kWrites) {
+    for (const uint64_t value : kValues) {
+      for (const Way& way : kWays) {
+        for (const uint64_t trap : {0, 0x100}) {
+          State state = PlainState();
+          state.regs.rax = value;
+          state.regs.rcx = 0x2b;
+          state.regs.rdi = kUnmapped;
+          state.regs.rdx = 0x18;
+          state.set_fs_base = true;
+          state.fs_base = kData + 0x800;
+          const std::string code =
+              std::string(write) + std::string(trap != 0 ? "\x68\x02\x03\x00\x00\x9d"sv : ""sv) + std::string(way.code);
+          Report(Format("%s %#lx, %s%s", write == kWrites[0] ? "wrfsbase" : "wrgsbase", value, way.name,
+                        trap != 0 ? ", TF" : ""),
+                 state, TryCode(code, state));
+        }
+      }
+    }
+  }
+}
+
 constexpr Case kCases[] = {
     {"selector_loads", Loads},
     {"selector_questions", Questions},
     {"selector_bases", Bases},
+    {"written_bases", WrittenBases},
 };
 
 }  // namespace
