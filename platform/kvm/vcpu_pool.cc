@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 #include <utility>
 
 #include "base/log.h"
@@ -36,10 +37,17 @@ void Occupant::Leave() {
 }
 
 Seat* Occupant::TryOwn() {
-  Seat* const seat = seat_.load(std::memory_order_acquire);
-  if (seat == nullptr || seat->busy.exchange(true, std::memory_order_seq_cst)) return nullptr;
-  if (seat->owner == this) return seat;
-  pool_.Free(*seat);
+  while (Seat* const seat = seat_.load(std::memory_order_acquire)) {
+    if (seat->busy.exchange(true, std::memory_order_seq_cst)) {
+      // Somebody takes it from us, or only looks whose it is, under the lock; or thinks
+      // that it is still theirs, for a moment.
+      { MutexLock lock(pool_.mu_); }
+      std::this_thread::yield();
+      continue;
+    }
+    if (seat->owner == this) return seat;
+    pool_.Free(*seat);
+  }
   return nullptr;
 }
 
@@ -47,7 +55,7 @@ Seat* Occupant::Claim(const std::function<bool()>& cancelled, Errno& error) {
   Seat* seat = TryOwn();
   if (seat == nullptr) seat = pool_.ClaimSlowly(*this, cancelled, error);
   if (seat == nullptr) return nullptr;
-  seat->last_used.store(pool_.clock_.fetch_add(1, std::memory_order_relaxed), std::memory_order_relaxed);
+  pool_.Touch(*seat);
   if (fp_outside_) {
     fp_outside_ = false;
     if (const Result<void> set = seat->vcpu->SetFpState(fp_); !set.ok()) {
@@ -245,6 +253,10 @@ bool VcpuPool::Grant(Seat& seat) {
   Waiter* const first = waiters_.front();
   waiters_.pop_front();
   first->seat = &seat;
+  // Here and not when it wakes up: until then its last owner would find it busy, with
+  // its state in it. Its turn begins now, too.
+  Occupy(seat, *first->who);
+  Touch(seat);
   first->woken.Signal();
   return true;
 }

@@ -63,6 +63,7 @@ class Occupant {
 
  private:
   friend class VcpuPool;
+  // Makes the virtual CPU that it has busy; null: it has none.
   Seat* TryOwn();
 
   VcpuPool& pool_;
@@ -106,6 +107,7 @@ class VcpuPool {
   Result<Seat*> FindIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Seat* AwaitTurn(Occupant& who, const std::function<bool()>& cancelled) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AskForTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Touch(Seat& seat) { seat.last_used.store(clock_.fetch_add(1, std::memory_order_relaxed)); }
   void Free(Seat& seat);
   bool Grant(Seat& seat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The seat is busy for `who`: its last owner's state goes, `who`'s comes.
