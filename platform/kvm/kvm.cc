@@ -57,8 +57,9 @@ class KvmPlatform : public Platform {
     shared_.text = TRY(tables_->Allocate());
     shared_.idt = TRY(tables_->Allocate());
     FillSharedPages(tables_->Host(shared_.text), tables_->Host(shared_.idt));
-    vcpus_ = std::make_unique<VcpuPool>(
-        VcpuLimit(), [this](uint32_t index) { return Vcpu::Create(*machine_, *tables_, shared_, index, traits_); });
+    vcpus_ = std::make_unique<VcpuPool>(options.vcpus != 0 ? options.vcpus : VcpuLimit(), [this](uint32_t index) {
+      return Vcpu::Create(*machine_, *tables_, shared_, index, traits_);
+    });
     parts_ = std::make_unique<SpaceParts>(SpaceParts{*machine_, *tables_, *memory_, *vcpus_, {}, {}});
     Vcpu& first = *TRY(vcpus_->First());
     TRY(Probe(first, *parts_, traits_, why));

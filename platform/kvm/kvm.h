@@ -3,6 +3,7 @@
 #ifndef PLATFORM_KVM_KVM_H_
 #define PLATFORM_KVM_KVM_H_
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@ namespace platform::kvm {
 struct Options {
   int device = -1;  // /dev/kvm, open for reading and writing; borrowed
   std::vector<MemoryView> memory;
+  size_t vcpus = 0;  // at most; 0: by the host's processors
 };
 
 // Makes the VM and tries it out, for half a second at most. The platform must outlive

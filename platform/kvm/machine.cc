@@ -79,7 +79,12 @@ Result<std::unique_ptr<Machine>> Machine::Create(int device, std::string& why) {
     why = absl::StrCat("the host's KVM lacks ", what);
     return Errno::kENOSYS;
   };
-  if (ioctl(device, KVM_GET_API_VERSION, 0) != kApiVersion) return lacks("its stable interface");
+  const int version = ioctl(device, KVM_GET_API_VERSION, 0);
+  if (version < 0) {
+    why = "/dev/kvm is no KVM device (something else was put in its place)";
+    return Errno::kENOSYS;
+  }
+  if (version != kApiVersion) return lacks("its stable interface");
   for (const Capability& cap : kNeeded) {
     if (ioctl(device, KVM_CHECK_EXTENSION, cap.number) <= 0) return lacks(cap.name);
   }
@@ -152,6 +157,7 @@ void Machine::DropShadows() {
   // A VM that can't do this would let guests see each other's memory.
   CHECK(SetSlot(0, kDropGpa, page, sizeof page, KVM_MEM_READONLY).ok());
   CHECK(SetSlot(0, kDropGpa, page, 0, 0).ok());
+  drops_.fetch_add(1, std::memory_order_relaxed);
 }
 
 Result<base::UniqueFd> Machine::NewVcpu(uint32_t id) { return Make(fd(), KVM_CREATE_VCPU, id); }

@@ -2,6 +2,7 @@
 #ifndef PLATFORM_KVM_MACHINE_H_
 #define PLATFORM_KVM_MACHINE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -25,6 +26,8 @@ class Machine {
   Result<void> AddSlot(uint64_t gpa, void* host, uint64_t size, bool writable);
   // Makes the host drop all that it derived from the guest's page tables.
   void DropShadows();
+  // How often it did.
+  uint64_t drops() const { return drops_.load(std::memory_order_relaxed); }
   Result<base::UniqueFd> NewVcpu(uint32_t id);
 
   int fd() const { return fd_.get(); }
@@ -46,6 +49,7 @@ class Machine {
   uint64_t gpa_end_ = 0;
   uint64_t xsave_features_ = 0;
   std::unique_ptr<Cpuid> cpuid_;
+  std::atomic<uint64_t> drops_ = 0;
   // Rank kLeaf.
   base::RankedMutex<base::LockRank::kLeaf> mu_;
   uint32_t slots_ ABSL_GUARDED_BY(mu_) = 1;  // the first one is DropShadows'

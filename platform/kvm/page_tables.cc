@@ -167,34 +167,41 @@ void PageTables::ForEach(uint64_t start, uint64_t end, F f) const {
   if (top_ != 0) walk(walk, top_, 4, start, std::min<uint64_t>(end, RESERVED_END));
 }
 
-void PageTables::FreeIfEmpty(uint64_t addr, Taken& taken) {
-  for (int level = 1; level < 4; level++) {
-    const uint64_t table = Find(addr, level);
-    if (table == 0) continue;
-    if (tables_.used(table) != 0) return;
-    const uint64_t parent = Find(addr, level + 1);
-    if (level + 1 == 4) {
-      SetTop(Index(addr, 4), 0);
-    } else {
-      Store(tables_.Entries(parent)[Index(addr, level + 1)], 0);
+// Tables that are left empty go, those of a Map that failed among them.
+void PageTables::Clear(uint64_t table, int level, UserRange range, Taken& taken) {
+  uint64_t* const entries = tables_.Entries(table);
+  for (uint64_t at = range.start.value; at < range.end.value;) {
+    const uint64_t next = std::min(range.end.value, (at / Span(level) + 1) * Span(level));
+    const size_t index = Index(at, level);
+    if (TakeBelow(entries[index], level, {UserAddr(at), UserAddr(next)}, taken)) {
+      if (level == 4) {
+        SetTop(index, 0);
+      } else {
+        Store(entries[index], 0);
+      }
+      tables_.used(table)--;
     }
-    tables_.used(parent)--;
-    taken.tables.push_back(table);
+    at = next;
   }
+}
+
+bool PageTables::TakeBelow(uint64_t entry, int level, UserRange range, Taken& taken) {
+  if ((entry & kPresent) == 0) return false;
+  const uint64_t below = entry & kAddress;
+  if (level == 1 || (entry & kLarge) != 0) {
+    Append(taken.pages, {below, Span(level)});
+    return true;
+  }
+  Clear(below, level - 1, range, taken);
+  if (tables_.used(below) != 0) return false;
+  taken.tables.push_back(below);
+  return true;
 }
 
 Result<void> PageTables::Unmap(UserRange range, Taken& taken) {
   TRY(SplitEnds(range));
-  std::vector<uint64_t> touched;  // an address of each table that lost something
-  uint64_t last = UINT64_MAX;
-  ForEach(range.start.value, range.end.value, [&](uint64_t at, uint64_t& entry, uint64_t size) {
-    Append(taken.pages, {entry & kAddress, size});
-    Store(entry, 0);
-    tables_.used(Find(at, size == kPageSize ? 1 : 2))--;
-    if (at / kLargeSize != last) touched.push_back(at);
-    last = at / kLargeSize;
-  });
-  for (const uint64_t at : touched) FreeIfEmpty(at, taken);
+  range.end.value = std::min<uint64_t>(range.end.value, RESERVED_END);
+  if (top_ != 0) Clear(top_, 4, range, taken);
   return base::Ok();
 }
 

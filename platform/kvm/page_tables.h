@@ -34,7 +34,7 @@ class PageTables {
   PageTables& operator=(const PageTables&) = delete;
 
   // Nothing is mapped in the range. `huge`: in 2 MiB pieces where both sides allow.
-  // ENOMEM: out of tables; the first part may be mapped.
+  // ENOMEM: out of tables; the first part may be mapped, which an Unmap of the range undoes.
   Result<void> Map(uint64_t start, GpaRange to, MemoryProtection prot, bool huge);
   // ENOMEM, of both: a 2 MiB piece could not be split; the first part may be done.
   Result<void> Unmap(UserRange range, Taken& taken);
@@ -61,7 +61,9 @@ class PageTables {
   template <typename F>
   void ForEach(uint64_t start, uint64_t end, F f) const;
   Result<void> SplitEnds(UserRange range);
-  void FreeIfEmpty(uint64_t addr, Taken& taken);
+  void Clear(uint64_t table, int level, UserRange range, Taken& taken);
+  // Of an entry of a table of this level. True: nothing is left that it leads to.
+  bool TakeBelow(uint64_t entry, int level, UserRange range, Taken& taken);
   void SetTop(size_t index, uint64_t entry);
 
   Tables& tables_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 #include <utility>
 
 #include "base/log.h"
@@ -37,23 +38,24 @@ void Occupant::Leave() {
     MutexLock lock(pool_.mu_);
     fp_.Reset();
     fp_outside_ = true;
-    // Or it was granted to another, who has not taken it over yet.
-    if (Seat* const held = HeldLocked()) pool_.Evict(*held);
+    if (seat != nullptr) pool_.Evict(*seat);
   }
   if (seat != nullptr) pool_.Free(*seat);
 }
 
 Seat* Occupant::TryOwn() {
-  Seat* const seat = seat_.load(std::memory_order_acquire);
-  if (seat == nullptr || seat->busy.exchange(true, std::memory_order_seq_cst)) return nullptr;
-  if (seat->owner == this) return seat;
-  pool_.Free(*seat);
+  while (Seat* const seat = seat_.load(std::memory_order_acquire)) {
+    if (seat->busy.exchange(true, std::memory_order_seq_cst)) {
+      // Somebody takes it from us, or only looks whose it is, under the lock; or thinks
+      // that it is still theirs, for a moment.
+      { MutexLock lock(pool_.mu_); }
+      std::this_thread::yield();
+      continue;
+    }
+    if (seat->owner == this) return seat;
+    pool_.Free(*seat);
+  }
   return nullptr;
-}
-
-Seat* Occupant::HeldLocked() const {
-  Seat* const seat = seat_.load(std::memory_order_acquire);
-  return seat != nullptr && seat->owner == this ? seat : nullptr;
 }
 
 Seat* Occupant::Claim(const std::function<bool()>& cancelled, Errno& error) {
@@ -99,7 +101,6 @@ Result<void> Occupant::GetFpState(FpState& out) {
   }
   if (seat != nullptr) pool_.Free(*seat);
   MutexLock lock(pool_.mu_);
-  if (Seat* const held = HeldLocked(); held != nullptr && !fp_outside_) return held->vcpu->GetFpState(out);
   out = fp_;
   return base::Ok();
 }
@@ -203,8 +204,6 @@ Seat* VcpuPool::FindRested() {
 
 Seat* VcpuPool::ClaimSlowly(Occupant& who, const std::function<bool()>& cancelled, Errno& error) {
   MutexLock lock(mu_);
-  // It was busy only because somebody looked at it.
-  if (Seat* const held = who.HeldLocked(); held != nullptr && !held->busy.exchange(true)) return held;
   Seat* seat = nullptr;
   if (waiters_.empty()) {
     const Result<Seat*> idle = FindIdle();
@@ -275,6 +274,9 @@ bool VcpuPool::Grant(Seat& seat) {
   Waiter* const first = waiters_.front();
   waiters_.pop_front();
   first->seat = &seat;
+  // Here and not when it wakes up: until then its last owner would find it busy, with
+  // its state in it. Its turn begins now, too.
+  Occupy(seat, *first->who);
   first->woken.Signal();
   return true;
 }
@@ -296,8 +298,6 @@ void VcpuPool::Evict(Seat& seat) {
 
 void VcpuPool::Occupy(Seat& seat, Occupant& who) {
   if (seat.owner == &who) return;
-  // Its own one was granted to another, who has not taken it over yet.
-  if (Seat* const held = who.HeldLocked()) Evict(*held);
   Evict(seat);
   moves_.fetch_add(1, std::memory_order_relaxed);
   seat.owner = &who;

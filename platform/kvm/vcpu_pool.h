@@ -67,9 +67,8 @@ class Occupant {
 
  private:
   friend class VcpuPool;
+  // Makes the virtual CPU that it has busy; null: it has none.
   Seat* TryOwn();
-  // The seat that has its state, whoever uses it next. Under the pool's lock.
-  Seat* HeldLocked() const;
 
   VcpuPool& pool_;
   std::atomic<Seat*> seat_ = nullptr;  // set by its own thread, emptied by others under the pool's lock

@@ -8,6 +8,7 @@ import time
 SHARED_DIRECTORIES = ("/tmp", "/dev/shm", "/run", "/var/tmp")
 REMEMBERED = "/run/runsc-cpp"  # the platform's choice, kept until the next boot
 CLONE_NEWNS = 0x20000
+PR_SET_CHILD_SUBREAPER = 36
 MS_BIND, MS_REC, MS_SLAVE = 4096, 16384, 1 << 19
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
@@ -22,14 +23,22 @@ def unmount(target):
     return _libc.umount2(target.encode(), 2) == 0  # MNT_DETACH
 
 
+def adopt_orphans():
+    """From now on whatever loses its parent below us becomes our child."""
+    return _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def private_mounts():
+    """From now on what this process mounts is seen by nobody else."""
+    return _libc.unshare(CLONE_NEWNS) == 0 and mount("none", "/", "none", MS_REC | MS_SLAVE)
+
+
 def private_view():
     """Gives this process mounts of its own, with empty shared directories: what then appears in them is ours.
 
     Without the right to do so it changes nothing; leftovers are then told by their names.
     """
-    if _libc.unshare(CLONE_NEWNS) != 0:
-        return False
-    if not mount("none", "/", "none", MS_REC | MS_SLAVE):
+    if not private_mounts():
         return False
     for path in SHARED_DIRECTORIES:
         ours = os.open(PROJECT, os.O_PATH) if PROJECT.startswith(path + "/") else None

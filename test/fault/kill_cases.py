@@ -12,18 +12,18 @@ WORKLOAD = ("i=0; while :; do i=$((i+1)); cat /etc/passwd /etc/group >/dev/null;
             "x=$(head -c 64 /etc/hostname); echo line $i; done")
 
 
-def busy(context):
+def busy(context, flags=()):
     """A sandbox in the midst of forks and reads."""
-    sandbox = context.run(["bash", "-c", WORKLOAD])
+    sandbox = context.run(["bash", "-c", WORKLOAD], flags=flags)
     sandbox.wait_for_output(b"line 3\n")
     sandbox.look()
     time.sleep(random.uniform(0, 0.1))
     return sandbox
 
 
-def kill_part(context, name, words):
+def kill_part(context, name, words, flags=()):
     """The sandbox ends with one line that names the part, and is gone."""
-    with busy(context) as sandbox:
+    with busy(context, flags) as sandbox:
         pid = sandbox.part(name)
         start = time.monotonic()
         os.kill(pid, signal.SIGKILL)
@@ -38,8 +38,8 @@ def kill_part(context, name, words):
         return seconds
 
 
-def kill_supervisor(context):
-    with busy(context) as sandbox:
+def kill_supervisor(context, flags=()):
+    with busy(context, flags) as sandbox:
         start = time.monotonic()
         os.kill(sandbox.pid, signal.SIGKILL)
         check(sandbox.wait(10) == 128 + signal.SIGKILL, "it did not die of SIGKILL")
