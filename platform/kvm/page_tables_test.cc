@@ -26,7 +26,7 @@ struct Page {
   uint64_t gpa;
   bool writable;
   bool executable;
-  friend auto operator<=>(const Page&, const Page&) = default;
+  friend bool operator==(const Page&, const Page&) = default;
 };
 using Model = std::map<uint64_t, Page>;  // by address
 
