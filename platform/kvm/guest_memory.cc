@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <cstdlib>
 #include <utility>
 
 #include "sentry/usermem/user_addr.h"
@@ -16,8 +17,8 @@ using base::MutexLock;
 using sentry::kPageSize;
 
 // A slot costs the host 1/400 of its size, empty or not.
-constexpr uint64_t kMinSlotSize = 64 << 20;
-constexpr size_t kMaxSlots = 4096, kMaxMemorySlots = 2048;
+constexpr uint64_t kMinSlotSize = 16 << 20;
+constexpr size_t kMaxSlots = 16384, kMaxMemorySlots = 8192;
 
 uint64_t SlotSizeFor(const std::vector<MemoryView>& views) {
   uint64_t bytes = 0;
@@ -31,7 +32,7 @@ GuestMemory::GuestMemory(Machine& machine, std::vector<MemoryView> views, uint64
     : machine_(machine),
       first_gpa_(first_gpa),
       slot_size_(SlotSizeFor(views)),
-      slot_at_(std::make_unique<std::atomic<const Slot*>[]>(kMaxSlots)) {
+      slot_at_(static_cast<std::atomic<const Slot*>*>(calloc(kMaxSlots, sizeof(std::atomic<const Slot*>)))) {
   MutexLock lock(mu_);
   for (const MemoryView& v : views) {
     if (v.fd >= 0) views_.push_back({v, std::vector<uint64_t>((v.view.size() + slot_size_ - 1) / slot_size_)});

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <span>
@@ -97,7 +98,10 @@ class GuestMemory {
   const uint64_t first_gpa_;
   const uint64_t slot_size_;
   // By guest-physical address; written under mu_, read without.
-  std::unique_ptr<std::atomic<const Slot*>[]> slot_at_;
+  struct Freed {
+    void operator()(void* p) const { free(p); }
+  };
+  std::unique_ptr<std::atomic<const Slot*>[], Freed> slot_at_;
 
   // Rank kPlatformPool: under an address space's.
   mutable base::RankedMutex<base::LockRank::kPlatformPool> mu_;

@@ -14,7 +14,7 @@ namespace {
 
 using sentry::kPageSize;
 
-constexpr uint64_t kFirst = uint64_t{4} << 30, kWindow = GuestMemory::kWindowSize, kSlot = 64 << 20;
+constexpr uint64_t kFirst = uint64_t{4} << 30, kWindow = GuestMemory::kWindowSize, kSlot = 16 << 20;
 
 struct File : base::RefCounted {
   explicit File(uint64_t size) : fd(memfd_create("file", MFD_CLOEXEC)) {

@@ -162,7 +162,10 @@ def memory_of(context, platform):
 
 
 def memory(context):
-    """Other work on the host comes into the kernel's part: the least of three counts."""
+    """Other work on the host comes into the kernel's part: the least of three counts. On a busy host even that moves by
+    more than the bound, so the ci tier leaves it out."""
+    if not context.full:
+        return
     total = {}
     for platform in ("systrap", "kvm"):
         rounds = [memory_of(context, platform) for _ in range(3)]
