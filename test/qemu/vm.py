@@ -1,10 +1,13 @@
 """A VM with nested SVM under QEMU's emulation, which runs a list of commands and tells what came of each."""
 import copy
+import ctypes
 import dataclasses
 import glob
 import lzma
 import os
+import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -15,7 +18,9 @@ MODULES = ("virt/lib/irqbypass.ko", "arch/x86/kvm/kvm.ko", "arch/x86/kvm/kvm-amd
 BOOT_SECONDS = 180  # of a host that is busy; 5 to 10 are usual
 GRACE_SECONDS = 30  # from a command's time limit, which the guest watches over, to the end of the VM
 MAX_BOOTS = 5
+PR_SET_PDEATHSIG = 1
 TAIL_LINES = 25
+CRASH = re.compile(r"BUG|Oops|Kernel panic|general protection|stack guard|detected stall|soft lockup|WARNING")
 
 
 @dataclasses.dataclass
@@ -54,7 +59,8 @@ class Result:
 def kernels():
     """Releases of kernels that are here with the modules of KVM."""
     releases = [path[len("/boot/vmlinuz-"):] for path in sorted(glob.glob("/boot/vmlinuz-*cloud-amd64"))]
-    return [release for release in releases if all(_module_path(release, module) for module in MODULES)]
+    return [release for release in releases if os.access("/boot/vmlinuz-" + release, os.R_OK)
+            and all(_module_path(release, module) for module in MODULES)]
 
 
 def missing():
@@ -133,7 +139,7 @@ class _Boot:
              "-serial", "file:" + self._console_path, "-serial", "file:" + self._port_path,
              "-kernel", "/boot/vmlinuz-" + release, "-initrd", initramfs,
              "-append", f"console=ttyS0 quiet panic=-1 mitigations=off {vm.append}"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=_die_with_parent)
 
     def results(self):
         """Yields a result for each command that ended, and for the one that the VM did not survive."""
@@ -160,7 +166,9 @@ class _Boot:
 
     def _early_end(self, why):
         command = self._commands[len(self._results)]
-        tail = "\n".join(self.console.splitlines()[-TAIL_LINES:])
+        lines = self.console.splitlines()
+        first = next((number for number, line in enumerate(lines) if CRASH.search(line)), len(lines) - TAIL_LINES)
+        tail = "\n".join(lines[max(0, first):][:TAIL_LINES])
         output = b"".join(self._output or []) + self._rest
         where = "in this command" if self._output is not None else "before this command"
         return Result(command.name, output=output, trouble=f"{why}, {where}; the console's end:\n{tail}")
@@ -207,6 +215,10 @@ class _Boot:
             self._deadline = min(self._end, now + GRACE_SECONDS)
         elif words[0] == "done":
             self._done = True
+
+
+def _die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _module_path(release, module):

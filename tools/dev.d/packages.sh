@@ -13,6 +13,8 @@ packages_test=(
   python3 libpython3.11-testsuite gcc g++ libc6-dev make git perl sqlite3 procps patch bsdextrautils
   strace linux-perf # record the sentry's own host calls
 )
+# A VM with a true KVM (test/qemu), which is skipped without them.
+packages_vm=(qemu-system-x86 busybox-static linux-image-cloud-amd64)
 packages_lint=(clang clang-format clang-tidy git python3)
 packages_bench=(runsc) # the peer; skipped where the archive lacks it
 

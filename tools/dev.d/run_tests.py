@@ -21,10 +21,10 @@ import xml.etree.ElementTree
 BINARY_TARGET = "//runsc-cpp:runsc-cpp"
 # Programs of the suites' own, which they look for in bazel-bin.
 SUITE_TARGETS = {
-    "syscalls": "//test/syscalls:syscalls_test",
-    "fault": "//test/fault/stub:stub_attacks",
-    "hostile": "//test/hostile:hostile",
-    "qemu": "//platform:conformance_test",
+    "syscalls": ["//test/syscalls:syscalls_test"],
+    "fault": ["//test/fault/stub:stub_attacks"],
+    "hostile": ["//test/hostile:hostile"],
+    "qemu": ["//platform:conformance_test", "//test/hostile:hostile", "//test/syscalls:syscalls_test"],
 }
 RESULT_LINE = re.compile(r"^(?:\S+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 SUITE_SECONDS = {"ci": 15 * 60, "full": 3 * 3600}
@@ -254,7 +254,8 @@ def main():
         runner.bazel("unit tests", "test", ["-c", "opt"], targets)
     if suites:
         if targets != ["//..."]:
-            runner.bazel("build", "build", ["-c", "opt"], [BINARY_TARGET] + [SUITE_TARGETS[name] for name in suites if name in SUITE_TARGETS])
+            programs = {target for name in suites for target in SUITE_TARGETS.get(name, [])}
+            runner.bazel("build", "build", ["-c", "opt"], [BINARY_TARGET, *sorted(programs)])
         for name in suites:
             runner.suite(name, extra)
     if args.full and targets:
