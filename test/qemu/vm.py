@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +18,7 @@ QEMU = "qemu-system-x86_64"
 MODULES = ("virt/lib/irqbypass.ko", "arch/x86/kvm/kvm.ko", "arch/x86/kvm/kvm-amd.ko")  # in the order of loading
 BOOT_SECONDS = 180  # of a host that is busy; 5 to 10 are usual
 GRACE_SECONDS = 30  # from a command's time limit, which the guest watches over, to the end of the VM
+SILENCE_SECONDS = 40  # without the pulse that comes each 2 s
 MAX_BOOTS = 5
 PR_SET_PDEATHSIG = 1
 TAIL_LINES = 25
@@ -121,6 +123,7 @@ class _Boot:
         self._follow = vm.follow
         self._token = "@@" + os.urandom(8).hex()
         self._console_path, self._port_path = os.path.join(directory, "console"), os.path.join(directory, "port")
+        self._monitor_path = os.path.join(directory, "monitor")
         self._rest = b""  # of the port, not yet a whole line
         self._output = None  # lines of the command that runs
         self._began = 0.0
@@ -128,15 +131,18 @@ class _Boot:
         self._start = time.monotonic()
         self._end = end
         self._deadline = min(end, self._start + BOOT_SECONDS)
+        self._console_size, self._last_sign = 0, self._start
         release = kernels()[-1]
         initramfs = os.path.join(directory, "initramfs")
         self._pack(vm.root, release, initramfs)
-        with open(self._port_path, "wb"):
-            pass
+        for file in (self._port_path, self._console_path):
+            with open(file, "wb"):
+                pass
         self._process = subprocess.Popen(
             [QEMU, "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", vm.cpu, "-smp", str(vm.cpus),
              "-m", str(vm.memory_mib), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
              "-serial", "file:" + self._console_path, "-serial", "file:" + self._port_path,
+             "-monitor", f"unix:{self._monitor_path},server,nowait",
              "-kernel", "/boot/vmlinuz-" + release, "-initrd", initramfs,
              "-append", f"console=ttyS0 quiet panic=-1 mitigations=off {vm.append}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=_die_with_parent)
@@ -153,16 +159,35 @@ class _Boot:
                     told = len(self._results)
                     if self._done or ended:
                         break
-                    if time.monotonic() > self._deadline:
-                        why = "the VM hung and was killed"
-                    else:
+                    why = self._late()
+                    if not why:
                         time.sleep(0.05)
         finally:
             self._process.kill()
             words = self._process.communicate()[0].decode(errors="replace").strip()
-            self.console = _read_text(self._console_path)
+            self.console = _read_text(self._console_path).replace(self._token + "\n", "")
         if told < len(self._commands):
             yield self._early_end(why or f"the VM ended early, QEMU with status {self._process.returncode}: {words}")
+
+    def _late(self):
+        """Why it is killed now, in words; or nothing."""
+        now, size = time.monotonic(), os.path.getsize(self._console_path)
+        if size != self._console_size:
+            self._console_size, self._last_sign = size, now
+        if now > self._deadline:
+            return "the VM took too long and was killed" + self._look()
+        if self.boot_seconds is not None and now > self._last_sign + SILENCE_SECONDS:
+            return f"the VM hung: no pulse for {SILENCE_SECONDS} s" + self._look()
+        return ""
+
+    def _look(self):
+        """Where its processors are, thrice."""
+        lines = []
+        for _ in range(3):
+            registers = monitor(self._monitor_path, "info registers -a")
+            lines += re.findall(r"^CPU#\d+|^RIP=.*|^CS =\S+|^CR3=\S+|^R[AS]X=.*", registers.replace("\r", ""), re.MULTILINE)
+            time.sleep(0.3)
+        return "".join("\n" + line for line in lines) + "\n"
 
     def _early_end(self, why):
         command = self._commands[len(self._results)]
@@ -215,6 +240,24 @@ class _Boot:
             self._deadline = min(self._end, now + GRACE_SECONDS)
         elif words[0] == "done":
             self._done = True
+
+
+def monitor(path, command):
+    """What QEMU answers to a command of its human monitor."""
+    answer = b""
+    try:
+        with socket.socket(socket.AF_UNIX) as stream:
+            stream.settimeout(10)
+            stream.connect(path)
+            stream.sendall(command.encode() + b"\n")
+            while answer.count(b"(qemu) ") < 2:
+                chunk = stream.recv(1 << 16)
+                if not chunk:
+                    break
+                answer += chunk
+    except OSError as error:
+        answer += f"monitor: {error}".encode()
+    return answer.decode(errors="replace")
 
 
 def _die_with_parent():
