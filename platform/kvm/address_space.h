@@ -18,7 +18,6 @@ class VcpuPool;
 
 // What all address spaces of a VM share.
 struct SpaceParts {
-  Machine& machine;
   Tables& tables;
   GuestMemory& memory;
   VcpuPool& vcpus;

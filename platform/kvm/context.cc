@@ -1,13 +1,11 @@
 #include "platform/kvm/context.h"
 
 #include <signal.h>
-#include <sys/syscall.h>
-
-#include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "platform/kvm/exceptions.h"
-#include "platform/kvm/layout.h"
+#include "platform/processor.h"
 
 namespace platform::kvm {
 namespace {
@@ -17,22 +15,6 @@ using sentry::arch::FpState;
 using sentry::arch::Registers;
 
 constexpr uint64_t kEnosys = -uint64_t{38};
-
-constexpr uint64_t kVsyscallPage = 0xffffffffff600000;
-
-// Its calls, by their fixed entries.
-std::optional<uint64_t> VsyscallNumber(uint64_t rip) {
-  switch (rip) {
-    case 0xffffffffff600000:
-      return SYS_gettimeofday;
-    case 0xffffffffff600400:
-      return SYS_time;
-    case 0xffffffffff600800:
-      return SYS_getcpu;
-    default:
-      return std::nullopt;
-  }
-}
 
 bool IsCanonical(uint64_t addr) { return static_cast<uint64_t>(static_cast<int64_t>(addr << 16) >> 16) == addr; }
 
@@ -78,10 +60,12 @@ std::optional<Event> KvmContext::Interpret(Exit& exit, KvmAddressSpace& space, R
       return SyscallEvent{};
     case Exit::Kind::kException: {
       if (exit.vector == kPageFault) return PageFault(exit, space, regs);
-      FpState fp;
-      const bool wanted = exit.vector == kFpError || exit.vector == kSimdError;
-      const bool known = wanted && occupant_.GetFpStateOfSeat(fp);
-      return ExceptionOf(exit.vector, exit.error_code, exit.trap_bits, regs.rip, known ? &fp : nullptr);
+      std::optional<FpState> fp;
+      if (exit.vector == kFpError || exit.vector == kSimdError) {
+        fp.emplace();
+        if (!occupant_.GetFpStateOfSeat(*fp)) fp.reset();
+      }
+      return ExceptionOf(exit.vector, exit.error_code, exit.trap_bits, regs.rip, fp ? &*fp : nullptr);
     }
     case Exit::Kind::kNoPage:
       return NoPage(exit, space, regs);

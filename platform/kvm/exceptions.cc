@@ -9,7 +9,6 @@ namespace {
 
 using sentry::arch::FpState;
 
-constexpr uint32_t kFaultWrite = 2, kFaultFetch = 16;
 constexpr uint32_t kTrapBits = 0xf, kSingleStep = 1 << 14;  // of DR6
 // Of an XSAVE image: control and status words, MXCSR.
 constexpr size_t kFcw = 0, kFsw = 2, kMxcsr = 24;
@@ -67,12 +66,6 @@ ExceptionEvent Signal(uint8_t vector, uint32_t trap_bits, uint64_t rip, const Fp
 }
 
 }  // namespace
-
-MemoryProtection AccessOf(uint32_t error_code) {
-  if ((error_code & kFaultFetch) != 0) return {.execute = true};
-  if ((error_code & kFaultWrite) != 0) return {.write = true};
-  return {.read = true};
-}
 
 ExceptionEvent ExceptionOf(uint8_t vector, uint32_t error_code, uint32_t trap_bits, uint64_t rip, const FpState* fp) {
   ExceptionEvent event = Signal(vector, trap_bits, rip, fp);

@@ -12,9 +12,6 @@ inline constexpr uint8_t kDivideError = 0, kDebug = 1, kBreakpoint = 3, kOverflo
                          kNoSegment = 11, kStackFault = 12, kGeneralProtection = 13, kPageFault = 14, kFpError = 16,
                          kAlignmentCheck = 17, kSimdError = 19;
 
-// Of a page fault's error code.
-MemoryProtection AccessOf(uint32_t error_code);
-
 // Of all vectors but page faults. `trap_bits`: DR6 (debug). `fp`: the FPU state (FPU and
 // SIMD errors; otherwise it may be null).
 ExceptionEvent ExceptionOf(uint8_t vector, uint32_t error_code, uint32_t trap_bits, uint64_t rip,

@@ -5,6 +5,8 @@
 
 #include <cstring>
 
+#include "platform/processor.h"
+
 namespace platform::kvm {
 namespace {
 

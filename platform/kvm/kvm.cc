@@ -60,7 +60,7 @@ class KvmPlatform : public Platform {
     vcpus_ = std::make_unique<VcpuPool>(options.vcpus != 0 ? options.vcpus : VcpuLimit(), [this](uint32_t index) {
       return Vcpu::Create(*machine_, *tables_, shared_, index, traits_);
     });
-    parts_ = std::make_unique<SpaceParts>(SpaceParts{*machine_, *tables_, *memory_, *vcpus_, {}, {}});
+    parts_ = std::make_unique<SpaceParts>(SpaceParts{*tables_, *memory_, *vcpus_, {}, {}});
     Vcpu& first = *TRY(vcpus_->First());
     TRY(Probe(first, *parts_, traits_, why));
     if (!traits_.ring0) info_.remark = "this host's KVM plays ring 0 in software";

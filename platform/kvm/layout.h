@@ -17,7 +17,6 @@
 #define RING0_STACK (RING0_BASE + 0x3000)
 #define RING0_STACK_END (RING0_BASE + 0x4000)
 #define RING0_ANSWERS (RING0_BASE + 0x4000)
-#define RING0_PAGES 5
 
 // The frame: what iretq takes, then what is needed before it.
 #define FRAME_RIP (RING0_STACK + 0x00)

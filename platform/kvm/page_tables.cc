@@ -10,8 +10,6 @@ namespace {
 
 using sentry::kPageSize;
 
-constexpr uint64_t kPresent = 1, kWrite = 2, kUser = 4, kAccessed = 0x20, kDirty = 0x40, kLarge = 0x80;
-constexpr uint64_t kNoExecute = uint64_t{1} << 63;
 constexpr uint64_t kAddress = 0x000ffffffffff000;
 // Rights are for the last level to say.
 constexpr uint64_t kTable = kPresent | kWrite | kUser | kAccessed;

@@ -15,6 +15,10 @@
 
 namespace platform::kvm {
 
+// Bits of their entries (Intel SDM volume 3, chapter 4).
+inline constexpr uint64_t kPresent = 1, kWrite = 2, kUser = 4, kAccessed = 0x20, kDirty = 0x40, kLarge = 0x80;
+inline constexpr uint64_t kNoExecute = uint64_t{1} << 63;
+
 class Tables {
  public:
   // `limit` bytes at most, whole slots.

@@ -56,7 +56,6 @@ Vcpu::~Vcpu() {
 }
 
 Result<void> Vcpu::MakePages(const SharedPages& shared) {
-  constexpr uint64_t kPresent = 1, kWrite = 2, kAccessed = 0x20, kDirty = 0x40, kNoExecute = uint64_t{1} << 63;
   uint64_t tables[2];
   for (uint64_t* page : {&ring0_, &tables[0], &tables[1], &gdt_, &stack_, &answers_}) *page = TRY(tables_.Allocate());
   constexpr uint64_t kTable = kPresent | kWrite | kAccessed, kData = kPresent | kAccessed | kNoExecute;

@@ -91,8 +91,6 @@ class Vcpu {
   void SetAnswer(uint32_t number, uint64_t value);
   void ClearAnswer(uint32_t number);
 
-  uint32_t index() const { return index_; }
-  uint64_t exits() const { return exits_.load(std::memory_order_relaxed); }
   // Guests read the host's time stamps.
   bool host_tsc() const { return host_tsc_; }
 
@@ -161,7 +159,6 @@ class Vcpu {
   std::atomic<uint32_t> runs_ended_ = 0;  // a futex
   std::atomic<uint32_t> waiters_ = 0;
   std::atomic<int> tid_ = 0;
-  std::atomic<uint64_t> exits_ = 0;
 };
 
 }  // namespace platform::kvm

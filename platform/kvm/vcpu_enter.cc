@@ -141,7 +141,6 @@ Exit Vcpu::Enter(KvmAddressSpace& space, Registers& regs) {
   run_->immediate_exit = 0;
   if (run_->s.regs.sregs.cr3 == cr3_) root_of_.store(space.id(), std::memory_order_seq_cst);
   Leave();
-  exits_.fetch_add(1, std::memory_order_relaxed);
   Exit exit = Decode(error, regs);
   if (exit.kind == Exit::Kind::kBroken) broken_ = true;
   if (!traits_.ring0 && exit.kind == Exit::Kind::kException) AsByHardware(space, exit, regs);

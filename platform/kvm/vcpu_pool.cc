@@ -115,7 +115,6 @@ void Occupant::SetFpState(const FpState& state) {
   {
     MutexLock lock(pool_.mu_);
     fp_ = state;
-    fp_.Sanitize();
     fp_outside_ = true;
   }
   if (seat != nullptr) pool_.Free(*seat);
@@ -299,7 +298,6 @@ void VcpuPool::Evict(Seat& seat) {
 void VcpuPool::Occupy(Seat& seat, Occupant& who) {
   if (seat.owner == &who) return;
   Evict(seat);
-  moves_.fetch_add(1, std::memory_order_relaxed);
   seat.owner = &who;
   seat.turn_began.store(NowNs(), std::memory_order_relaxed);
   who.seat_.store(&seat, std::memory_order_release);

@@ -56,6 +56,7 @@ class Occupant {
   Result<void> GetFpState(sentry::arch::FpState& out);
   // The same between Claim and Park; false: the host would not say.
   bool GetFpStateOfSeat(sentry::arch::FpState& out);
+  // One that is safe to load (FpState::Sanitize).
   void SetFpState(const sentry::arch::FpState& state);
   // Gives up the virtual CPU, and the FPU state with it: the next one starts initial.
   void Leave();
@@ -97,8 +98,6 @@ class VcpuPool {
   // The one that is made first, before anybody claims any.
   Result<Vcpu*> First();
   size_t made() const { return made_.load(std::memory_order_acquire); }
-  const Vcpu& vcpu(size_t i) const { return *seats_[i].vcpu; }
-  uint64_t moves() const { return moves_.load(std::memory_order_relaxed); }
 
  private:
   friend class Occupant;
@@ -122,7 +121,6 @@ class VcpuPool {
   const std::unique_ptr<Seat[]> seats_;
   std::atomic<size_t> made_ = 0;
   std::atomic<size_t> waiting_ = 0;
-  std::atomic<uint64_t> moves_ = 0;
   // Rank kPlatformVcpus; held over ioctls that are over at once.
   base::RankedMutex<base::LockRank::kPlatformVcpus> mu_;
   size_t limit_ ABSL_GUARDED_BY(mu_);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "platform/processor.h"
 #include "platform/ptrace/fault_access.h"
 #include "platform/stub/stub_platform.h"
 
@@ -23,20 +24,6 @@ constexpr int kSyscallStop = SIGTRAP | 0x80;  // PTRACE_O_TRACESYSGOOD
 constexpr int kSysSeccomp = 1;                // si_code of SECCOMP_RET_TRAP
 constexpr uint64_t kNoSyscall = ~uint64_t{0};
 constexpr uint64_t kEnosys = -uint64_t{38};
-
-// Calls of the vsyscall page, by their fixed entries.
-std::optional<uint64_t> VsyscallNumber(uint64_t rip) {
-  switch (rip) {
-    case 0xffffffffff600000:
-      return SYS_gettimeofday;
-    case 0xffffffffff600400:
-      return SYS_time;
-    case 0xffffffffff600800:
-      return SYS_getcpu;
-    default:
-      return std::nullopt;
-  }
-}
 
 // Whether `syscall` leaves rip in rcx, as it does but on processors with FRED.
 bool SyscallSetsRcx() {

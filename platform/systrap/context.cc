@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "platform/processor.h"
 #include "platform/systrap/call_sites.h"
 
 namespace platform::systrap {
@@ -27,15 +28,11 @@ SyscallEvent Call(Registers& regs, bool slow) {
   return {slow};
 }
 
-// Of a page fault's error code.
-constexpr uint64_t kFaultWrite = 2, kFaultFetch = 16;
 constexpr uint64_t kPageFault = 14;
 
 MemoryProtection AccessOf(const Trap& trap) {
   if (trap.number != kPageFault) return {.read = true};
-  if ((trap.error_code & kFaultFetch) != 0) return {.execute = true};
-  if ((trap.error_code & kFaultWrite) != 0) return {.write = true};
-  return {.read = true};
+  return platform::AccessOf(trap.error_code);
 }
 
 }  // namespace

@@ -209,6 +209,17 @@ State PlainState() {
   return state;
 }
 
+State PointingState() {
+  State state = PlainState();
+  state.regs.rdi = kData + 0x100;
+  state.regs.rsi = kData + 0x200;
+  state.regs.rbx = kData + 0x300;
+  state.regs.rax = 0x10;
+  state.regs.rcx = 0;
+  state.regs.rdx = 0x80;
+  return state;
+}
+
 Caught EnterBySigreturn(const State& state) {
   return Enter(state, [](const State& given) {
     auto& frame = *reinterpret_cast<ucontext_t*>(kFrame);

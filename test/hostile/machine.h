@@ -82,6 +82,8 @@ bool HasYmm();
 
 // All registers but rsp, rip and eflags have values that tell where they are from.
 State PlainState();
+// The same, with pointers and a count where instructions look for them.
+State PointingState();
 
 // Through rt_sigreturn, which sets everything at once.
 Caught EnterBySigreturn(const State& state);

@@ -19,17 +19,6 @@ struct Instruction {
   std::string_view code;
 };
 
-State Prepared() {
-  State state = PlainState();
-  state.regs.rdi = kData + 0x100;
-  state.regs.rsi = kData + 0x200;
-  state.regs.rbx = kData + 0x300;
-  state.regs.rax = 0x10;
-  state.regs.rcx = 0;
-  state.regs.rdx = 0x80;
-  return state;
-}
-
 // Tables and status words: refused with UMIP on a bare processor, emulated by Linux, or
 // given. What they tell is the machine's; that they do the same each time is ours.
 void Umip(const Options&) {
@@ -40,13 +29,13 @@ void Umip(const Options&) {
       {"str m", "\x0f\x00\x0f"sv}, {"smsw m", "\x0f\x01\x27"sv},
   };
   for (const Instruction& i : kReads) {
-    const State state = Prepared();
+    const State state = PointingState();
     const Caught caught = TryCode(i.code, state);
     Say("%s: %s", i.name, Ran(caught, i.code.size()) ? "ran" : "refused");
   }
   // Into pages that can't be written, the emulation faults like the instruction.
   for (const uint64_t at : {kReadOnly, kNone, kUnmapped, uint64_t{0x8000'0000'0000'0000}}) {
-    State state = Prepared();
+    State state = PointingState();
     state.regs.rdi = at;
     const Caught caught = TryCode("\x0f\x01\x07"sv, state);
     Say("sgdt at %#lx: sig=%d", at, caught.signo);
@@ -58,7 +47,7 @@ void Interrupts(const Options&) {
   InitMachine();
   Ranges ranges("int");
   for (int n = 0; n < 256; n++) {
-    State state = Prepared();
+    State state = PointingState();
     const char code[] = {'\xcd', static_cast<char>(n)};
     if (n == 0x80) {
       // i386's entry: natively it may exist. No i386 call has this number.
@@ -75,7 +64,7 @@ void Interrupts(const Options&) {
 
 // Every opcode of a map, by a single step.
 void TryOpcode(Ranges& ranges, uint64_t number, std::string_view code) {
-  State state = Prepared();
+  State state = PointingState();
   state.regs.rax = kData + 0x400;
   state.regs.eflags |= 0x100;
   for (const uint64_t at : {kData, kData + kPage}) memset(reinterpret_cast<void*>(at), 0, 64);

@@ -207,24 +207,13 @@ constexpr Instruction kOdd[] = {
      "\x2e\x2e\x2e\x2e\x2e\x2e\x2e\x81\x84\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"sv},
 };
 
-State Prepared() {
-  State state = PlainState();
-  state.regs.rdi = kData + 0x100;
-  state.regs.rsi = kData + 0x200;
-  state.regs.rbx = kData + 0x300;
-  state.regs.rax = 0x10;
-  state.regs.rcx = 0;
-  state.regs.rdx = 0x80;
-  return state;
-}
-
 void Try(const std::string& name, std::string_view code, const State& state, unsigned hide) {
   Report(name, state, TryCode(code, state), hide);
 }
 
 void TryAll(std::span<const Instruction> list) {
   InitMachine();
-  for (const Instruction& i : list) Try(i.name, i.code, Prepared(), i.hide);
+  for (const Instruction& i : list) Try(i.name, i.code, PointingState(), i.hide);
 }
 
 void Msrs(const Options& options) {
@@ -237,7 +226,7 @@ void Msrs(const Options& options) {
   };
   Ranges read("rdmsr"), write("wrmsr");
   const auto one = [](uint32_t msr, std::string_view code) {
-    State state = Prepared();
+    State state = PointingState();
     state.regs.rcx = msr;
     return Describe(state, TryCode(code, state));
   };
@@ -253,10 +242,10 @@ void DebugRegisters(const Options&) {
   for (char dr = 0; dr < 8; dr++) {
     const char from[] = {0x0f, 0x21, static_cast<char>(0xc0 | dr << 3)};
     const char to[] = {0x0f, 0x23, static_cast<char>(0xc0 | dr << 3)};
-    Try(Format("mov rax,dr%d", dr), {from, 3}, Prepared(), kHideNothing);
-    Try(Format("mov dr%d,rax", dr), {to, 3}, Prepared(), kHideNothing);
+    Try(Format("mov rax,dr%d", dr), {from, 3}, PointingState(), kHideNothing);
+    Try(Format("mov dr%d,rax", dr), {to, 3}, PointingState(), kHideNothing);
     const char far[] = {0x44, 0x0f, 0x21, static_cast<char>(0xc0 | dr << 3)};
-    Try(Format("mov rax,dr%d", dr + 8), {far, 4}, Prepared(), kHideNothing);
+    Try(Format("mov rax,dr%d", dr + 8), {far, 4}, PointingState(), kHideNothing);
   }
 }
 
@@ -268,7 +257,7 @@ void Vmcalls(const Options& options) {
   }
   InitMachine();
   for (const Instruction& i : kVmcalls) {
-    State state = Prepared();
+    State state = PointingState();
     const Caught caught = TryCode(i.code, state);
     state.regs.rax = caught.regs.rax;
     const bool changed = memcmp(&state.regs, &caught.regs, kGprs * 8) != 0;
