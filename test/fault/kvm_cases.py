@@ -14,7 +14,7 @@ from start_cases import become_nobody
 
 KVM = "--platform=kvm"
 DEBUGFS = "/sys/kernel/debug/kvm"
-SANDBOXES = 16  # of the memory case
+SANDBOXES = 64  # of the memory case; fewer drown in what the host does besides
 MAX_RATIO = 1.3
 # Of /proc/meminfo, what the host's kernel has for itself; VmallocUsed has its stacks.
 KERNEL_FIELDS = ("SUnreclaim", "VmallocUsed", "PageTables", "SecPageTables")
@@ -141,16 +141,28 @@ def pss_kb(pid):
         return 0
 
 
+def settled_kernel_kb():
+    """Once the kernel has freed what earlier sandboxes had (RCU, work queues, lists of each CPU)."""
+    before, quiet = kernel_kb(), 0
+    for _ in range(100):
+        time.sleep(0.1)
+        now = kernel_kb()
+        quiet = quiet + 1 if abs(now - before) < 64 else 0
+        before = now
+        if quiet == 10:
+            break
+    return before
+
+
 def memory_of(context, platform):
     """(PSS, the kernel's) in KiB of one idle sandbox."""
-    sandboxes, before = [], kernel_kb()
+    sandboxes, before = [], settled_kernel_kb()
     try:
         for _ in range(SANDBOXES):
             sandboxes.append(context.run(["sh", "-c", "echo started; exec sleep 1000"], flags=[f"--platform={platform}"]))
         for sandbox in sandboxes:
             sandbox.wait_for_output(b"started\n", 60)
-        time.sleep(1)
-        kernel = (kernel_kb() - before) / SANDBOXES
+        kernel = (settled_kernel_kb() - before) / SANDBOXES
         pss = sum(pss_kb(pid) for sandbox in sandboxes for pid in sandbox.look()) / SANDBOXES
         for sandbox in sandboxes:
             os.kill(sandbox.pid, signal.SIGTERM)
@@ -162,20 +174,24 @@ def memory_of(context, platform):
             sandbox.close()
 
 
-def memory(context):
-    """Other work on the host comes into the kernel's part: the least of three counts. On a busy host even that moves by
-    more than the bound, so the ci tier leaves it out."""
-    if not context.full:
-        raise Skip("in the full tier only")
+def memory_ratio(context):
     total = {}
     for platform in ("systrap", "kvm"):
-        rounds = [memory_of(context, platform) for _ in range(3)]
-        pss, kernel = min(r[0] for r in rounds), min(r[1] for r in rounds)
+        pss, kernel = memory_of(context, platform)
         total[platform] = pss + kernel
         context.note(f"{platform}: {pss + kernel:.0f} KiB, of these {kernel:.0f} the host kernel's")
-    ratio = total["kvm"] / total["systrap"]
-    context.note(f"ratio {ratio:.2f}")
-    check(ratio <= MAX_RATIO, f"an idle sandbox on kvm takes {ratio:.2f} times what it takes on systrap")
+    return total["kvm"] / total["systrap"]
+
+
+def memory(context):
+    """Other work on the host comes into the kernel's part, so a second and a third look may mend a bad first one."""
+    memory_of(context, "systrap")  # what the kernel allots once
+    for _ in range(3):
+        ratio = memory_ratio(context)
+        context.note(f"ratio {ratio:.2f}")
+        if ratio <= MAX_RATIO:
+            return
+    check(False, f"an idle sandbox on kvm takes {ratio:.2f} times what it takes on systrap")
 
 
 # --- No KVM ---
