@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -134,6 +135,7 @@ void Kick(benchmark::State& state, Guest& guest) {
     guest.context->Release();
   });
   int turn = 0;
+  double longest = 0, late = 0;
   for (auto _ : state) {
     const uint32_t before = turns;
     while (turns == before) {
@@ -145,10 +147,15 @@ void Kick(benchmark::State& state, Guest& guest) {
     while (ended < turn) {
     }
     clock_gettime(CLOCK_MONOTONIC, &end);
-    state.SetIterationTime(static_cast<double>(end.tv_sec - start.tv_sec) +
-                           static_cast<double>(end.tv_nsec - start.tv_nsec) * 1e-9);
+    const double seconds =
+        static_cast<double>(end.tv_sec - start.tv_sec) + static_cast<double>(end.tv_nsec - start.tv_nsec) * 1e-9;
+    state.SetIterationTime(seconds);
+    longest = std::max(longest, seconds);
+    late += seconds > 1e-3;
     asked = turn;
   }
+  state.counters["longest_s"] = longest;
+  state.counters["over_1ms"] = late;
   stop = true;
   guest.context->Kick();
   runner.join();
