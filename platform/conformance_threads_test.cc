@@ -6,6 +6,7 @@
 BLOB(syscall, "1: syscall\n jmp 1b")
 BLOB(load, "mov (%rdi), %rax\n syscall")
 BLOB(store, "mov %rsi, (%rdi)\n syscall")
+BLOB(bases, "mov %fs:0, %rsi\n mov %gs:0, %rdx\n syscall")
 BLOB(spin, "1: pause\n jmp 1b")
 BLOB(burn, "1: dec %rcx\n jnz 1b\n syscall")
 // For ever: the CPU's number (what vDSOs read) to (%rdi); after rsi rounds of
@@ -173,6 +174,36 @@ TEST_P(PlatformTest, KickBeforeSwitch) {
   EXPECT_TRUE(std::holds_alternative<PreemptedEvent>(Run()));
 }
 
+// A Switch that a kick ends before it comes to the guest: the next one is whole.
+TEST_P(PlatformTest, KickBeforeSwitchLosesNothing) {
+  Load(CODE(bases));
+  MapData()[0] = 5;
+  MapData(kProtReadWrite, kData + kPageSize)[0] = 7;
+  for (int i = 0; i < 3; i++) {
+    regs_.rip = kCode;
+    regs_.fs_base = kData + i % 2 * kPageSize;
+    regs_.gs_base = kData + (1 - i % 2) * kPageSize;
+    context_->Kick();
+    EXPECT_TRUE(std::holds_alternative<PreemptedEvent>(Run()));
+    EXPECT_EQ(regs_.rip, kCode);
+    ExpectSyscall(Run());
+    EXPECT_EQ(regs_.rsi, i % 2 == 0 ? 5u : 7u);
+    EXPECT_EQ(regs_.rdx, i % 2 == 0 ? 7u : 5u);
+  }
+}
+
+TEST_P(PlatformTest, KickBeforeSwitchKeepsNoTranslation) {
+  Load(CODE(load));
+  regs_.rdi = kData;
+  MapData()[0] = 5;
+  ExpectSyscall(Run());
+  Apply(*as_, UnmapOf(kData));
+  regs_.rip = kCode;
+  context_->Kick();
+  EXPECT_TRUE(std::holds_alternative<PreemptedEvent>(Run()));
+  ExpectFault(Run(), kData, kProtRead);
+}
+
 TEST_P(PlatformTest, KickDuringSwitch) {
   Load(CODE(spin));
   for (int i = 0; i < 20; i++) {
@@ -192,15 +223,24 @@ TEST_P(PlatformTest, KickDuringSwitch) {
 TEST_P(PlatformTest, KickStormLosesNothing) {
   Load(CODE(syscall));
   std::atomic<bool> stop = false;
+  // Up to 1 ms apart: where a Switch takes long, kicks that never pause would let none come to its end.
   std::thread kicker([&] {
-    while (!stop) context_->Kick();
+    for (int pause = 0; !stop; pause = (pause + 1) % 1000) {
+      context_->Kick();
+      for (const double until = Now() + pause * 1e-6; Now() < until && !stop;) {
+      }
+    }
   });
   uint64_t syscalls = 0, last = 0;
   const double start = Now();
   for (int i = 0; i < 20000 && Now() < start + 5; i++) {
     const Event event = Run();
     ASSERT_FALSE(std::holds_alternative<DeadEvent>(event));
-    if (!std::holds_alternative<SyscallEvent>(event)) continue;
+    if (!std::holds_alternative<SyscallEvent>(event)) {
+      ASSERT_GE(regs_.rip, kCode);
+      ASSERT_LE(regs_.rip, kCode + CODE(syscall).size());
+      continue;
+    }
     if (syscalls++ > 0) {
       ASSERT_EQ(regs_.orig_rax, last);
     }

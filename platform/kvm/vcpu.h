@@ -67,7 +67,7 @@ class Vcpu {
   Exit Run(KvmAddressSpace& space, sentry::arch::Registers& regs, Cancelled cancelled) {
     if (!Prepare(space, regs)) return {.kind = Exit::Kind::kBroken, .cause = "no memory for page tables"};
     if (cancelled()) {
-      Leave();
+      Cancel();
       return {.kind = Exit::Kind::kNothing};
     }
     return Enter(space, regs);
@@ -112,6 +112,7 @@ class Vcpu {
   bool Prepare(KvmAddressSpace& space, const sentry::arch::Registers& regs);
   bool ResumeInRing0(const sentry::arch::Registers& regs, bool stale);
   Exit Enter(KvmAddressSpace& space, sentry::arch::Registers& regs);
+  void Cancel();
   void Leave();
   void AwaitEndOfRun(uint32_t ended);
 

@@ -69,9 +69,13 @@ bool Vcpu::Prepare(KvmAddressSpace& space, const Registers& regs) {
   cr3_ = tag_->root | (tag_count_ > 1 ? static_cast<uint64_t>(tag_ - tags_) + 1 : 0);
 
   kvm_sregs& s = run_->s.regs.sregs;
-  bool dirty = root_of_.load(std::memory_order_seq_cst) == 0;
-  // With a new CR3 the host drops the translations of all.
-  if (dirty) s.cr3 = cr3_;
+  // The host has not taken those of a run that was cancelled.
+  bool dirty = (run_->kvm_dirty_regs & KVM_SYNC_X86_SREGS) != 0;
+  if (root_of_.load(std::memory_order_seq_cst) == 0) {
+    // With a new CR3 the host drops the translations of all.
+    s.cr3 = cr3_;
+    dirty = true;
+  }
   const auto set = [&](kvm_segment& have, uint64_t selector, uint64_t base) {
     if (have.selector == selector && have.base == base) return;
     have = DataSegment(selector, base);
@@ -143,8 +147,14 @@ Exit Vcpu::Enter(KvmAddressSpace& space, Registers& regs) {
   Leave();
   Exit exit = Decode(error, regs);
   if (exit.kind == Exit::Kind::kBroken) broken_ = true;
-  if (!traits_.ring0 && exit.kind == Exit::Kind::kException) AsByHardware(space, exit, regs);
+  if (!traits_.ring0) AsByHardware(space, exit, regs);
   return exit;
+}
+
+// Prepared, but not entered: nothing of it has come to the processor.
+void Vcpu::Cancel() {
+  tag_->generation = 0;
+  Leave();
 }
 
 // Of the sequence above: the run is over for Expel and Forget.

@@ -148,16 +148,18 @@ Exit Vcpu::DecodeVector(uint8_t vector, Registers& regs) {
 
 // Where the host plays ring 0, some things end otherwise.
 void Vcpu::AsByHardware(const KvmAddressSpace& space, Exit& exit, Registers& regs) {
-  // A `syscall` is a fault of the instruction fetch at its entry; as is a jump there, which
-  // has no `syscall` behind it.
+  // A `syscall` is a fault of the instruction fetch at its entry, or a kick that comes before the fault; as is a jump
+  // there, which has no `syscall` behind it.
   uint8_t code[2];
   const uint64_t entry = TextAddress(ring0_text);
-  if (exit.vector == kPageFault && exit.addr == entry && regs.rip == entry) {
+  const bool fetch = exit.kind == Exit::Kind::kException && exit.vector == kPageFault && exit.addr == entry;
+  if (regs.rip == entry && (fetch || exit.kind == Exit::Kind::kNothing)) {
     if (space.Read(regs.rcx - sizeof code, code, sizeof code) && std::equal(code, code + sizeof code, kSyscallCode)) {
       exit = CallExit(regs);
     }
     return;
   }
+  if (exit.kind != Exit::Kind::kException) return;
   // `int n` without a gate is taken for an instruction that there is not; now and then int3
   // is, too.
   constexpr uint8_t kInt = 0xcd, kInt3 = 0xcc;

@@ -235,26 +235,28 @@ Seat* VcpuPool::AwaitTurn(Occupant& who, const std::function<bool()>& cancelled)
       }
     }
     const bool in_time = waiter.woken.WaitUntil(mu_, steady_clock::now() + (first ? kTurn : 20 * kTurn));
-    if (!in_time && first && waiter.seat == nullptr) AskForTurn();
+    if (!in_time && first && waiter.seat == nullptr) AskForTurns();
   }
   who.waiting_.store(false, std::memory_order_relaxed);
   waiting_.fetch_sub(1, std::memory_order_seq_cst);
   if (waiter.seat == nullptr) std::erase(waiters_, &waiter);
   if (!waiters_.empty()) waiters_.front()->woken.Signal();
+  // The turn begins when its thread has a CPU: there may be fewer of these than virtual ones.
+  if (waiter.seat != nullptr) waiter.seat->turn_began.store(NowNs(), std::memory_order_relaxed);
   return waiter.seat;
 }
 
-// Of the one whose turn has lasted longest.
-void VcpuPool::AskForTurn() {
-  Seat* longest = nullptr;
-  for (size_t i = 0; i < made_.load(std::memory_order_relaxed); i++) {
+// Of all whose turn is over, as many as wait: those asked may be long in coming to a CPU, one after the other too long.
+void VcpuPool::AskForTurns() {
+  const uint64_t now = NowNs();
+  size_t asked = 0;
+  for (size_t i = 0; i < made_.load(std::memory_order_relaxed) && asked < waiters_.size(); i++) {
     Seat& seat = seats_[i];
-    if (!seat.busy.load(std::memory_order_relaxed) || seat.wanted.load(std::memory_order_relaxed)) continue;
-    if (longest == nullptr || seat.turn_began.load() < longest->turn_began.load()) longest = &seat;
+    if (!seat.busy.load(std::memory_order_relaxed) || now - seat.turn_began.load() < kTurnNs) continue;
+    asked++;
+    if (seat.wanted.exchange(true, std::memory_order_seq_cst)) continue;
+    seat.vcpu->Interrupt();
   }
-  if (longest == nullptr) return;
-  longest->wanted.store(true, std::memory_order_seq_cst);
-  longest->vcpu->Interrupt();
 }
 
 void VcpuPool::Free(Seat& seat) {
@@ -274,7 +276,7 @@ bool VcpuPool::Grant(Seat& seat) {
   waiters_.pop_front();
   first->seat = &seat;
   // Here and not when it wakes up: until then its last owner would find it busy, with
-  // its state in it. Its turn begins now, too.
+  // its state in it.
   Occupy(seat, *first->who);
   first->woken.Signal();
   return true;

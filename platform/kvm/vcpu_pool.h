@@ -110,7 +110,7 @@ class VcpuPool {
   Result<Seat*> FindIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Seat* FindRested() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Seat* AwaitTurn(Occupant& who, const std::function<bool()>& cancelled) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void AskForTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void AskForTurns() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Free(Seat& seat);
   bool Grant(Seat& seat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The seat is busy for `who`: its last owner's state goes, `who`'s comes.
