@@ -23,8 +23,8 @@ void RunSeed(uint64_t seed, unsigned features) {
   FillPages(random);
   const State state = RandomState(random, features, noise);
   const Caught caught = (features & kWithDirect) != 0 ? EnterDirectly(state) : EnterBySigreturn(state);
-  if (caught.signo == SIGALRM) {
-    Say("%lu: from=%#lx hang", seed, state.regs.rip);
+  if (caught.signo == SIGALRM || caught.signo == kLost) {
+    Say("%lu: from=%#lx %s", seed, state.regs.rip, Describe(state, caught).c_str());
     return;
   }
   uint64_t pages = 0;

@@ -7,10 +7,12 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 #include <array>
+#include <utility>
 
 #include "test/hostile/fpu.h"
 #include "test/hostile/layout.h"
@@ -46,6 +48,7 @@ constexpr long kPatienceSeconds = 10;  // for a state that ends in no signal
 constexpr size_t kWordsOfMcontext = offsetof(mcontext_t, fpregs) / 8;
 static_assert(sizeof(Registers) == kWordsOfMcontext * 8);
 
+bool contained = false;
 uint64_t own_fs;
 Caught caught;
 std::array<Step, kMaxSteps> steps;
@@ -69,15 +72,16 @@ void* Map(uint64_t at, size_t size, int prot, int flags = MAP_PRIVATE | MAP_ANON
 
 void MapAll() {
   constexpr int kRw = PROT_READ | PROT_WRITE;
-  Map(kScratchCode, 2 * kPage, kRw | PROT_EXEC);
-  Map(kData, 2 * kPage, kRw);
+  const int written = MAP_ANONYMOUS | (contained ? MAP_SHARED : MAP_PRIVATE);
+  Map(kScratchCode, 2 * kPage, kRw | PROT_EXEC, written);
+  Map(kData, 2 * kPage, kRw, written);
   Map(kReadOnly, kPage, PROT_READ);
   Map(kNone, kPage, PROT_NONE);
   Map(kShared, kPage, kRw, MAP_SHARED | MAP_ANONYMOUS);
   const int fd = memfd_create("empty", 0);
   Map(kPastEnd, kPage, kRw, MAP_SHARED, fd);
   close(fd);
-  Map(kStack, 4 * kPage, kRw);
+  Map(kStack, 4 * kPage, kRw, written);
   Map(kSignalStack, kSignalStackSize, kRw);
   Map(kFrame, kFrameSize, kRw);
   // All present: whether a page is, shows in a fault's error code.
@@ -121,7 +125,7 @@ void SetBases(const State& state) {
   if (state.set_fs_base) Raw(SYS_arch_prctl, ARCH_SET_FS, state.fs_base);
 }
 
-Caught Enter(const State& state, void (*go)(const State&)) {
+Caught EnterHere(const State& state, void (*go)(const State&)) {
   hostile_words.selectors = state.selectors;
   hostile_words.load_selectors = state.load_selectors ? 1 : 0;
   caught = {};
@@ -131,7 +135,37 @@ Caught Enter(const State& state, void (*go)(const State&)) {
   return caught;
 }
 
+void Touch(uint64_t at) {
+  auto* const byte = reinterpret_cast<volatile uint8_t*>(at);
+  *byte = *byte;
+}
+
+// Who dies of it (of the kernel's oops: by SIGKILL) is another one.
+Caught EnterInChild(const State& state, void (*go)(const State&)) {
+  static auto* const result =
+      static_cast<Caught*>(mmap(nullptr, sizeof(Caught), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  result->signo = kLost;
+  const pid_t pid = fork();
+  if (pid < 0) Die("fork: %m");
+  if (pid == 0) {
+    // Shared pages are not there after a fork.
+    for (const auto& [at, pages] : {std::pair(kScratchCode, 2), {kData, 2}, {kStack, 4}}) {
+      for (int i = 0; i < pages; i++) Touch(at + i * kPage);
+    }
+    *result = EnterHere(state, go);
+    _exit(0);
+  }
+  waitpid(pid, nullptr, 0);
+  return *result;
+}
+
+Caught Enter(const State& state, void (*go)(const State&)) {
+  return contained ? EnterInChild(state, go) : EnterHere(state, go);
+}
+
 }  // namespace
+
+void ContainEntries() { contained = true; }
 
 // On the signal stack, with the fs_base and selectors of whoever was hit. Says whether
 // to leave the state that was entered.

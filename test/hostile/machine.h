@@ -64,8 +64,10 @@ struct Step {
 };
 inline constexpr size_t kMaxSteps = 64;
 
+inline constexpr int kLost = -1;
+
 struct Caught {
-  int signo;  // 0: nothing came
+  int signo;  // 0: nothing came; kLost: see ContainEntries
   int code;
   uint64_t addr;
   Registers regs;
@@ -75,6 +77,10 @@ struct Caught {
   uint64_t fs_base, gs_base;
   uint64_t handler_flags;  // of the handler's first instruction
 };
+
+// Before InitMachine: each entry happens in a process of its own, for kernels that don't survive all of them. Steps and
+// kicks are then not seen.
+void ContainEntries();
 
 // Maps the pages of layout.h and installs the handlers. Once, first.
 void InitMachine();

@@ -1,4 +1,4 @@
-// hostile [--full] [--vmcalls] [--first=N] [--count=N] CASE: runs one case; `hostile --list` names them.
+// hostile [--full] [--vmcalls] [--contain] [--first=N] [--count=N] CASE: runs one case; `hostile --list` names them.
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "test/hostile/cases.h"
+#include "test/hostile/machine.h"
 #include "test/hostile/output.h"
 
 namespace hostile {
@@ -35,6 +36,8 @@ int Main(int argc, char** argv) {
       options.full = true;
     } else if (argument == "--vmcalls") {
       options.vmcalls = true;
+    } else if (argument == "--contain") {
+      ContainEntries();
     } else if (argument == "--list") {
       for (const Case& c : AllCases()) Say("%s", c.name);
     } else if (TakesNumber(argument, "--first=", options.first) || TakesNumber(argument, "--count=", options.count)) {

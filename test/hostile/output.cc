@@ -74,6 +74,7 @@ std::string Format(const char* format, ...) {
 
 std::string Describe(const State& before, const Caught& caught, unsigned hide) {
   if (caught.signo == SIGALRM) return "hang";
+  if (caught.signo == kLost) return "lost";
   std::string text = Format("sig=%d code=%#x", caught.signo, caught.code);
   if (caught.addr != 0 && caught.code > 0) {
     const bool at_rip = caught.addr == caught.regs.rip;

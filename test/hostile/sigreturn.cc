@@ -65,13 +65,14 @@ void Segments(const Options& options) {
   InitMachine();
   PutCode("\x90\x90"sv);
   const int end = options.full ? 0x10000 : 0x100;
-  Ranges cs_ranges("cs"), ss_ranges("ss"), loose("ss, not strict"), both("cs and ss");
-  for (int selector = 0; selector < end; selector++) {
-    const auto value = static_cast<uint16_t>(selector);
-    const auto one = [&](Ranges& ranges, uint16_t cs, uint16_t ss, uint64_t flags) {
+  const auto sweep = [end](const char* name, bool with_cs, bool with_ss, uint64_t flags, auto skipped) {
+    Ranges ranges(name);
+    for (int selector = 0; selector < end; selector++) {
+      const auto value = static_cast<uint16_t>(selector);
+      if (skipped(value)) continue;
       State state = PlainState();
-      state.regs.cs = cs;
-      state.regs.ss = ss;
+      if (with_cs) state.regs.cs = value;
+      if (with_ss) state.regs.ss = value;
       state.edit = [](ucontext_t& frame, uint64_t set) { frame.uc_flags = set; };
       state.edit_argument = flags;
       const Caught caught = EnterBySigreturn(state);
@@ -82,16 +83,14 @@ void Segments(const Options& options) {
         if (at != std::string::npos) text.replace(at, from.size(), from.substr(0, from.find('=')) + "=it ");
       }
       ranges.Add(selector, std::move(text));
-    };
-    if (!Is32Bit(value)) {
-      one(cs_ranges, value, 0x2b, 7);
-      one(both, value, value, 7);
     }
-    one(ss_ranges, 0x33, value, 7);
-    // Without this flag a bad ss is replaced; which are bad is the host's table's affair
-    // for what is none of ours.
-    if ((value & ~3) != 0x78 && !Is32Bit(value)) one(loose, 0x33, value, 3);
-  }
+  };
+  const auto none = [](uint16_t) { return false; };
+  sweep("cs", true, false, 7, Is32Bit);
+  sweep("cs and ss", true, true, 7, Is32Bit);
+  sweep("ss", false, true, 7, none);
+  // Without this flag a bad ss is replaced; which are bad is the host's table's affair for what is none of ours.
+  sweep("ss, not strict", false, true, 3, [](uint16_t value) { return (value & ~3) == 0x78 || Is32Bit(value); });
 }
 
 void Flags(const Options&) {

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 #include <vector>
@@ -91,12 +92,14 @@ thread_local int my_number;
 // Threads that never enter the kernel by themselves get each signal in time.
 void Kicks(const Options& options) {
   Violations violations("kicks");
+  // More than there are processors, but each has to have its turn in time.
+  const int crowd = std::min(kCrowd, 6 * static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
   OnSignal(SIGUSR1, [](int) { handled[my_number]++; });
   std::atomic<pid_t> tids[kCrowd];
   std::atomic<bool> stop = false;
   std::vector<std::thread> spinners;
   for (auto& tid : tids) tid = 0;
-  for (int i = 0; i < kCrowd; i++) {
+  for (int i = 0; i < crowd; i++) {
     spinners.emplace_back([&, i] {
       my_number = i;
       tids[i] = Tid();
@@ -104,8 +107,8 @@ void Kicks(const Options& options) {
       while (!stop.load(std::memory_order_relaxed)) sum = sum + 1;
     });
   }
-  for (auto& tid : tids) {
-    while (tid == 0) sched_yield();
+  for (int i = 0; i < crowd; i++) {
+    while (tids[i] == 0) sched_yield();
   }
   const auto kick = [&](int i) {
     const uint64_t before = handled[i];
@@ -121,10 +124,10 @@ void Kicks(const Options& options) {
   };
   int next = 0;
   const uint64_t end = Until(options);
-  while (NowNs() < end) kick(next++ % kCrowd);
+  while (NowNs() < end) kick(next++ % crowd);
   // As fast as it goes: they may be merged, but the last one of each must come.
-  for (int i = 0; i < (options.full ? 20'000 : 2'000); i++) Tgkill(tids[i % kCrowd], SIGUSR1);
-  for (int i = 0; i < kCrowd; i++) kick(i);
+  for (int i = 0; i < (options.full ? 20'000 : 2'000); i++) Tgkill(tids[i % crowd], SIGUSR1);
+  for (int i = 0; i < crowd; i++) kick(i);
   stop = true;
   for (std::thread& spinner : spinners) spinner.join();
 }
