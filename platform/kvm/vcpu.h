@@ -73,6 +73,8 @@ class Vcpu {
     return Enter(space, regs);
   }
 
+  // Tells the host that this thread will run it from now on; it may have to wait before it may.
+  void TakeOver();
   // Makes a run end soon, from any thread. May cause one that ends at once later.
   void Interrupt();
   // If it runs in `space` with mappings of before now: makes it leave, and waits.

@@ -165,6 +165,14 @@ void Vcpu::Leave() {
   syscall(SYS_futex, &runs_ended_, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
 }
 
+void Vcpu::TakeOver() {
+  // Of a run that was cancelled: as the processor has them, they come back.
+  run_->kvm_dirty_regs = 0;
+  run_->immediate_exit = 1;
+  (void)ioctl(fd_.get(), KVM_RUN, 0);
+  run_->immediate_exit = 0;
+}
+
 void Vcpu::Interrupt() {
   run_->immediate_exit = 1;
   syscall(SYS_tgkill, getpid(), tid_.load(std::memory_order_relaxed), kKickSignal);

@@ -16,9 +16,12 @@ using sentry::arch::FpState;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// How long a virtual CPU is its owner's, calls and faults between, where others wait.
+// How long a virtual CPU is its owner's, calls and faults between, where others wait; at least, and at most where it
+// takes the host long to hand it over.
 constexpr milliseconds kTurn{5};
 constexpr uint64_t kTurnNs = std::chrono::nanoseconds(kTurn).count();
+constexpr uint64_t kLongestTurnNs = 100'000'000;
+constexpr uint64_t kNotBegun = ~uint64_t{0} / 2;
 // An owner that has not come back for so long is not in the middle of a call.
 constexpr uint64_t kRestedNs = 200'000;
 
@@ -60,8 +63,11 @@ Seat* Occupant::TryOwn() {
 
 Seat* Occupant::Claim(const std::function<bool()>& cancelled, Errno& error) {
   Seat* seat = TryOwn();
-  if (seat == nullptr) seat = pool_.ClaimSlowly(*this, cancelled, error);
-  if (seat == nullptr) return nullptr;
+  if (seat == nullptr) {
+    seat = pool_.ClaimSlowly(*this, cancelled, error);
+    if (seat == nullptr) return nullptr;
+    pool_.BeginTurn(*seat);
+  }
   if (fp_outside_) {
     fp_outside_ = false;
     if (const Result<void> set = seat->vcpu->SetFpState(fp_); !set.ok()) {
@@ -145,7 +151,7 @@ void Occupant::ForgetAnswers() {
 // --- VcpuPool ---------------------------------------------------------------------
 
 VcpuPool::VcpuPool(size_t limit, Maker maker)
-    : maker_(std::move(maker)), seats_(std::make_unique<Seat[]>(limit)), limit_(limit) {}
+    : maker_(std::move(maker)), seats_(std::make_unique<Seat[]>(limit)), turn_ns_(kTurnNs), limit_(limit) {}
 
 void VcpuPool::Expel(const KvmAddressSpace& space) {
   for (size_t i = 0; i < made(); i++) seats_[i].vcpu->Expel(space);
@@ -196,7 +202,7 @@ Seat* VcpuPool::FindRested() {
       if (oldest == nullptr || seat.last_used.load() < oldest->last_used.load()) oldest = &seat;
     }
     if (oldest == nullptr) return nullptr;
-    if (now - oldest->last_used.load() < kRestedNs && now - oldest->turn_began.load() < kTurnNs) return nullptr;
+    if (now < oldest->last_used.load() + kRestedNs && !IsOver(*oldest, now)) return nullptr;
     if (!oldest->busy.exchange(true, std::memory_order_seq_cst)) return oldest;
   }
 }
@@ -241,9 +247,23 @@ Seat* VcpuPool::AwaitTurn(Occupant& who, const std::function<bool()>& cancelled)
   waiting_.fetch_sub(1, std::memory_order_seq_cst);
   if (waiter.seat == nullptr) std::erase(waiters_, &waiter);
   if (!waiters_.empty()) waiters_.front()->woken.Signal();
-  // The turn begins when its thread has a CPU: there may be fewer of these than virtual ones.
-  if (waiter.seat != nullptr) waiter.seat->turn_began.store(NowNs(), std::memory_order_relaxed);
   return waiter.seat;
+}
+
+// Not before its thread has come to a CPU, of which there may be fewer than virtual ones, and not before the host lets
+// this thread run it: older ones wait for all CPUs first (RCU), and a turn must be worth that.
+void VcpuPool::BeginTurn(Seat& seat) {
+  if (waiting_.load(std::memory_order_relaxed) != 0) {
+    const uint64_t before = NowNs();
+    seat.vcpu->TakeOver();
+    turn_ns_.store(std::clamp(2 * (NowNs() - before), kTurnNs, kLongestTurnNs), std::memory_order_relaxed);
+  }
+  seat.wanted.store(false, std::memory_order_relaxed);
+  seat.turn_began.store(NowNs(), std::memory_order_relaxed);
+}
+
+bool VcpuPool::IsOver(const Seat& seat, uint64_t now) const {
+  return now >= seat.turn_began.load(std::memory_order_relaxed) + turn_ns_.load(std::memory_order_relaxed);
 }
 
 // Of all whose turn is over, as many as wait: those asked may be long in coming to a CPU, one after the other too long.
@@ -252,9 +272,9 @@ void VcpuPool::AskForTurns() {
   size_t asked = 0;
   for (size_t i = 0; i < made_.load(std::memory_order_relaxed) && asked < waiters_.size(); i++) {
     Seat& seat = seats_[i];
-    if (!seat.busy.load(std::memory_order_relaxed) || now - seat.turn_began.load() < kTurnNs) continue;
+    if (!seat.busy.load(std::memory_order_relaxed) || !IsOver(seat, now)) continue;
     asked++;
-    if (seat.wanted.exchange(true, std::memory_order_seq_cst)) continue;
+    seat.wanted.store(true, std::memory_order_seq_cst);
     seat.vcpu->Interrupt();
   }
 }
@@ -263,7 +283,7 @@ void VcpuPool::Free(Seat& seat) {
   const bool wanted = seat.wanted.exchange(false, std::memory_order_relaxed);
   // Who comes to wait just now looks again within a turn.
   if (waiting_.load(std::memory_order_seq_cst) != 0) {
-    const bool over = wanted || NowNs() - seat.turn_began.load(std::memory_order_relaxed) >= kTurnNs;
+    const bool over = wanted || IsOver(seat, NowNs());
     MutexLock lock(mu_);
     if ((over || seat.owner == nullptr) && Grant(seat)) return;
   }
@@ -278,6 +298,7 @@ bool VcpuPool::Grant(Seat& seat) {
   // Here and not when it wakes up: until then its last owner would find it busy, with
   // its state in it.
   Occupy(seat, *first->who);
+  seat.turn_began.store(kNotBegun, std::memory_order_relaxed);
   first->woken.Signal();
   return true;
 }
@@ -301,7 +322,6 @@ void VcpuPool::Occupy(Seat& seat, Occupant& who) {
   if (seat.owner == &who) return;
   Evict(seat);
   seat.owner = &who;
-  seat.turn_began.store(NowNs(), std::memory_order_relaxed);
   who.seat_.store(&seat, std::memory_order_release);
   MutexLock lock(who.answers_mu_);
   who.answers_at_ = seat.vcpu.get();

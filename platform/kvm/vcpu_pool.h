@@ -29,7 +29,7 @@ struct Seat {
   std::atomic<bool> wanted = false;  // its user should let another one have a turn
   // Of the context whose FPU state and answers it has; changes only while it is busy.
   Occupant* owner = nullptr;
-  // Nanoseconds: its owner's turn began; it was used last.
+  // Nanoseconds: its owner's turn began (in the far future: not yet); it was used last.
   std::atomic<uint64_t> turn_began = 0;
   std::atomic<uint64_t> last_used = 0;
 };
@@ -110,6 +110,8 @@ class VcpuPool {
   Result<Seat*> FindIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Seat* FindRested() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Seat* AwaitTurn(Occupant& who, const std::function<bool()>& cancelled) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void BeginTurn(Seat& seat);
+  bool IsOver(const Seat& seat, uint64_t now) const;
   void AskForTurns() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Free(Seat& seat);
   bool Grant(Seat& seat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -121,6 +123,7 @@ class VcpuPool {
   const std::unique_ptr<Seat[]> seats_;
   std::atomic<size_t> made_ = 0;
   std::atomic<size_t> waiting_ = 0;
+  std::atomic<uint64_t> turn_ns_;
   // Rank kPlatformVcpus; held over ioctls that are over at once.
   base::RankedMutex<base::LockRank::kPlatformVcpus> mu_;
   size_t limit_ ABSL_GUARDED_BY(mu_);

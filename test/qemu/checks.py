@@ -277,8 +277,7 @@ GROUPS = (boot_checks, platforms_checks, conformance_checks, hostile_checks, pro
 
 # The ci tier: that the VM boots, and that the platform answers there.
 FEW_CONFORMANCE = ("SyscallStopsBehindTheInstruction", "AllRegistersAreKept", "ReadFault", "WriteFault",
-                   "SpacesAreSeparate", "Exceptions", "SingleStep", "KickBeforeSwitchLosesNothing",
-                   "KickBeforeSwitchKeepsNoTranslation")
+                   "SpacesAreSeparate", "Exceptions", "SingleStep", "KickStormKeepsBases")
 CI_GROUPS = (boot_checks, conformance_checks)
 
 
