@@ -58,8 +58,7 @@ class VcpuTest : public MachineTest {
     Word(1) = 5, Word(2) = 7;
 
     tables_ = std::move(Tables::Create(*machine_, 1 << 24).value());
-    memory_ =
-        std::make_unique<GuestMemory>(*machine_, std::vector<MemoryView>{{fd_.get(), view_}}, uint64_t{4} << 30);
+    memory_ = std::make_unique<GuestMemory>(*machine_, std::vector<MemoryView>{{fd_.get(), view_}}, uint64_t{4} << 30);
     shared_.text = tables_->Allocate().value();
     shared_.idt = tables_->Allocate().value();
     FillSharedPages(tables_->Host(shared_.text), tables_->Host(shared_.idt));

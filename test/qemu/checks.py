@@ -18,6 +18,7 @@ import vm  # noqa: E402
 # Built by tools/dev.d/run_tests.py, for the VM's /usr/local/bin. A check whose program is not there is skipped.
 BUILT = {
     "conformance_test": "platform/conformance_test",
+    "kvm_test": "platform/kvm/kvm_test",
     "syscalls_test": "test/syscalls/syscalls_test",
     "hostile": "test/hostile/hostile",
 }
@@ -133,6 +134,15 @@ def conformance_check(test, options):
 
 
 # --- test/syscalls -----------------------------------------------------------------------
+
+
+def unit_checks(options):
+    """platform/kvm's own, of which some need a true ring 0."""
+    program = built("kvm_test")
+    if program is None or options.platform != "kvm":
+        return [skipped("unit", "not built: //platform/kvm:kvm_test" if program is None else "of kvm only")]
+    return [Check("unit.kvm_test", [vm.Command("kvm_test", "exec kvm_test", 60)],
+                  lambda results: one_verdict("unit.kvm_test", results[0]))]
 
 
 def syscalls_checks(options):
@@ -271,14 +281,14 @@ def workload_check(workload, options):
     return Check(name, [vm.Command(name, script, 600)], lambda results: one_verdict(name, results[0]), "debian")
 
 
-GROUPS = (boot_checks, platforms_checks, conformance_checks, hostile_checks, programs_checks, syscalls_checks,
+GROUPS = (boot_checks, platforms_checks, unit_checks, conformance_checks, hostile_checks, programs_checks, syscalls_checks,
           workloads_checks)
 
 
 # The ci tier: that the VM boots, and that the platform answers there.
 FEW_CONFORMANCE = ("SyscallStopsBehindTheInstruction", "AllRegistersAreKept", "ReadFault", "WriteFault",
                    "SpacesAreSeparate", "Exceptions", "SingleStep", "KickStormKeepsBases")
-CI_GROUPS = (boot_checks, conformance_checks)
+CI_GROUPS = (boot_checks, unit_checks, conformance_checks)
 
 
 def all_checks(options):

@@ -24,7 +24,7 @@ SUITE_TARGETS = {
     "syscalls": ["//test/syscalls:syscalls_test"],
     "fault": ["//test/fault/stub:stub_attacks"],
     "hostile": ["//test/hostile:hostile"],
-    "qemu": ["//platform:conformance_test", "//test/hostile:hostile", "//test/syscalls:syscalls_test"],
+    "qemu": ["//platform:conformance_test", "//platform/kvm:kvm_test", "//test/hostile:hostile", "//test/syscalls:syscalls_test"],
 }
 RESULT_LINE = re.compile(r"^(?:\S+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 SUITE_SECONDS = {"ci": 15 * 60, "full": 3 * 3600}
