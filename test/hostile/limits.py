@@ -29,6 +29,7 @@ LIMITS = (
     Limit("software-kvm", "*", "", (), "the host refuses to play what it was asked to", r" trap=6 "),
     Limit("software-kvm", "*", r" fl=0x\w*[4-7c-f]\w{3}( |$)", ("fl", "hfl", "r11"), "NT is lost on the way in"),
     Limit("software-kvm", "*", r" sel=", ("sel",), "the host loses 32-bit code's selectors in data segments"),
+    Limit("software-kvm", "entry_states*", r" trap=1 .* fl=0x1\w{4} ", ("fl", "hfl"), "UMIP and RF of the host's steps are not the processor's"),
     Limit("software-kvm", "births*", r" (fl|ds|es)=", ("ds", "es"), "the host loads no data segments on the way in"),
     Limit("software-kvm", "steps*", r"^(sgdt|first rep stosb):", (), "UMIP and RF of the host's steps are not the processor's"),
     # A KVM on an emulated processor (test/qemu), whose native run is the emulation's, too.
