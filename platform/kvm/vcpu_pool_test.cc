@@ -1,12 +1,8 @@
 // More contexts than virtual CPUs, through the whole platform.
 #include "platform/kvm/vcpu_pool.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
-#include <span>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -69,16 +65,11 @@ class VcpuPoolTest : public testing::Test {
     const base::UniqueFd device = OpenKvm();
     if (!device) GTEST_SKIP() << "/dev/kvm: " << strerror(errno);
     sentry::InstallSafeCopyHandler();
-    fd_ = base::UniqueFd(memfd_create("memory", MFD_CLOEXEC));
-    ASSERT_EQ(ftruncate(fd_.get(), kFileSize), 0);
-    void* const p = mmap(nullptr, kFileSize, PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0);
-    ASSERT_NE(p, MAP_FAILED);
-    view_ = {static_cast<std::byte*>(p), kFileSize};
-    std::memcpy(p, pool_test_code, static_cast<size_t>(pool_test_spin - pool_test_code));
-    std::memcpy(view_.data() + kPageSize, pool_test_spin, static_cast<size_t>(pool_test_end - pool_test_spin));
+    file_.Put(0, pool_test_code, pool_test_spin);
+    file_.Put(1, pool_test_spin, pool_test_end);
     std::string why;
     Result<std::unique_ptr<Platform>> platform =
-        Create({.device = device.get(), .memory = {{fd_.get(), view_}}, .vcpus = kVcpus}, why);
+        Create({.device = device.get(), .memory = {{file_.fd(), file_.view()}}, .vcpus = kVcpus}, why);
     ASSERT_TRUE(platform.ok()) << why;
     platform_ = *std::move(platform);
     space_ = NewSpace();
@@ -86,14 +77,13 @@ class VcpuPoolTest : public testing::Test {
   void TearDown() override {
     space_.reset();
     platform_.reset();
-    if (!view_.empty()) munmap(view_.data(), view_.size());
   }
   std::unique_ptr<AddressSpace> NewSpace() {
     std::unique_ptr<AddressSpace> space = std::move(platform_->NewAddressSpace().value());
     const MapOp code{.kind = MapOp::Kind::kMap,
                      .range = {UserAddr(kCode), UserAddr(kCode + 2 * kPageSize)},
                      .prot = {.read = true, .execute = true},
-                     .host_fd = fd_.get()};
+                     .host_fd = file_.fd()};
     EXPECT_TRUE(space->Apply({&code, 1}).ok());
     return space;
   }
@@ -110,8 +100,7 @@ class VcpuPoolTest : public testing::Test {
     return std::holds_alternative<SyscallEvent>(event) ? static_cast<int>(regs.orig_rax) : -1;
   }
 
-  base::UniqueFd fd_;
-  std::span<std::byte> view_;
+  MappedFile file_{kFileSize};
   std::unique_ptr<Platform> platform_;
   std::unique_ptr<AddressSpace> space_;
 };

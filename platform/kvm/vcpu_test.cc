@@ -1,12 +1,10 @@
 // One virtual CPU, run by hand.
 #include "platform/kvm/vcpu.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <chrono>
-#include <cstring>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include "platform/kvm/address_space.h"
 #include "platform/kvm/kvm.h"
@@ -46,19 +44,15 @@ class VcpuTest : public MachineTest {
  protected:
   void SetUp() override {
     MachineTest::SetUp();
-    if (IsSkipped()) return;
+    if (IsSkipped() || HasFatalFailure()) return;
     sentry::InstallSafeCopyHandler();
     InstallKickHandler();
-    fd_ = base::UniqueFd(memfd_create("memory", MFD_CLOEXEC));
-    ASSERT_EQ(ftruncate(fd_.get(), kFileSize), 0);
-    void* const p = mmap(nullptr, kFileSize, PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0);
-    ASSERT_NE(p, MAP_FAILED);
-    view_ = {static_cast<std::byte*>(p), kFileSize};
-    std::memcpy(p, vcpu_test_bases, static_cast<size_t>(vcpu_test_end - vcpu_test_bases));
+    file_.Put(0, vcpu_test_bases, vcpu_test_end);
     Word(1) = 5, Word(2) = 7;
 
     tables_ = std::move(Tables::Create(*machine_, 1 << 24).value());
-    memory_ = std::make_unique<GuestMemory>(*machine_, std::vector<MemoryView>{{fd_.get(), view_}}, uint64_t{4} << 30);
+    memory_ = std::make_unique<GuestMemory>(*machine_, std::vector<MemoryView>{{file_.fd(), file_.view()}},
+                                            uint64_t{4} << 30);
     shared_.text = tables_->Allocate().value();
     shared_.idt = tables_->Allocate().value();
     FillSharedPages(tables_->Host(shared_.text), tables_->Host(shared_.idt));
@@ -79,15 +73,14 @@ class VcpuTest : public MachineTest {
     pool_.reset();
     memory_.reset();
     tables_.reset();
-    if (!view_.empty()) munmap(view_.data(), view_.size());
   }
 
-  uint64_t& Word(size_t page) { return *reinterpret_cast<uint64_t*>(view_.data() + page * kPageSize); }
+  uint64_t& Word(size_t page) { return *reinterpret_cast<uint64_t*>(file_.view().data() + page * kPageSize); }
   void Map(uint64_t addr, uint64_t page, MemoryProtection prot) {
     const MapOp op{.kind = MapOp::Kind::kMap,
                    .range = {UserAddr(addr), UserAddr(addr + kPageSize)},
                    .prot = prot,
-                   .host_fd = fd_.get(),
+                   .host_fd = file_.fd(),
                    .offset = page * kPageSize};
     ASSERT_TRUE(space_->Apply({&op, 1}).ok());
   }
@@ -116,8 +109,7 @@ class VcpuTest : public MachineTest {
     EXPECT_EQ(regs.rip, rip);
   }
 
-  base::UniqueFd fd_;
-  std::span<std::byte> view_;
+  MappedFile file_{kFileSize};
   Traits traits_;
   SharedPages shared_;
   std::unique_ptr<Tables> tables_;

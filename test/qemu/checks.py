@@ -92,6 +92,18 @@ def platforms_checks(options):
     return [Check("platforms", [vm.Command("platforms", "runsc-cpp platforms", 60)], judge)]
 
 
+# --- platform/kvm:kvm_test ----------------------------------------------------------------
+
+
+def unit_checks(options):
+    """platform/kvm's own, of which some need a true ring 0."""
+    program = built("kvm_test")
+    if program is None or options.platform != "kvm":
+        return [skipped("unit", "not built: //platform/kvm:kvm_test" if program is None else "of kvm only")]
+    return [Check("unit.kvm_test", [vm.Command("kvm_test", "exec kvm_test", 60)],
+                  lambda results: one_verdict("unit.kvm_test", results[0]))]
+
+
 # --- platform:conformance_test -----------------------------------------------------------
 
 
@@ -134,15 +146,6 @@ def conformance_check(test, options):
 
 
 # --- test/syscalls -----------------------------------------------------------------------
-
-
-def unit_checks(options):
-    """platform/kvm's own, of which some need a true ring 0."""
-    program = built("kvm_test")
-    if program is None or options.platform != "kvm":
-        return [skipped("unit", "not built: //platform/kvm:kvm_test" if program is None else "of kvm only")]
-    return [Check("unit.kvm_test", [vm.Command("kvm_test", "exec kvm_test", 60)],
-                  lambda results: one_verdict("unit.kvm_test", results[0]))]
 
 
 def syscalls_checks(options):
@@ -241,6 +244,7 @@ def hostile_checks(options):
 
 def hostile_check(case, options):
     name = "hostile." + case
+    # Natively a vmcall is for the machine beneath, which here is QEMU.
     flags = [flag for flag, wanted in (("--full", case.startswith("entry_states")), ("--vmcalls", case == "vmcalls")) if wanted]
     script = "sh -c '" + " ".join(["hostile", *flags, case]) + "; echo alive'"
     native = script.replace("hostile", "hostile --contain", 1) if case in CONTAINED else script
@@ -254,7 +258,6 @@ def hostile_check(case, options):
         words = [f"{len(pairs)} lines differ"] + [f"native: {a}\nsandbox: {b}" for a, b in pairs[:MAX_LINES // 2]]
         return [Verdict(name, "FAIL", "\n".join(words)) if pairs else Verdict(name, "ok")]
 
-    # A vmcall natively is for the machine beneath, which here is QEMU.
     limit = SECONDS[options.tier]
     commands = [vm.Command(name + " natively", "exec " + native, limit), vm.Command(name, f"exec {options.sandbox} {script}", limit)]
     return Check(name, commands, judge, "hostile")
