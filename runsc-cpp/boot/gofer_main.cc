@@ -13,19 +13,18 @@ namespace runsc {
 
 int GoferMain() {
   SetProcessName("runsc-gofer");
-  const absl::StatusOr<SandboxConfig> config = ReadConfig(kConfigFd);
-  if (!config.ok()) return 1;
+  GoferConfig config;
+  if (!ReadConfig(kConfigFd, config).ok()) return 1;
   close(kConfigFd);
-  base::SetLogConfig({.fd = static_cast<int>(config->log_fd),
-                      .level = static_cast<base::LogLevel>(config->log_level),
+  base::SetLogConfig({.fd = static_cast<int>(config.log_fd()),
+                      .level = static_cast<base::LogLevel>(config.log_level()),
                       .process = "gofer"});
   fsgofer::ServerOptions options;
-  options.mounts.push_back({.host_path = config->root, .readonly = true});
-  for (const VolumeConfig& volume : config->volumes) {
-    options.mounts.push_back({.host_path = volume.host_path, .readonly = volume.read_only});
+  for (const GoferConfig::Export& e : config.exports()) {
+    options.mounts.push_back({.host_path = e.host_path(), .readonly = e.read_only()});
   }
-  options.connection.memory = base::UniqueFd(static_cast<int>(config->gofer_memory_fd));
-  for (const uint32_t fd : config->gofer_sockets) options.connection.sockets.emplace_back(static_cast<int>(fd));
+  options.connection.memory = base::UniqueFd(static_cast<int>(config.memory_fd()));
+  for (const uint32_t fd : config.socket_fds()) options.connection.sockets.emplace_back(static_cast<int>(fd));
   options.install_filter = [] {
     SetUpMalloc();  // not before the jail: a namespace of its own wants a process without other threads
     return InstallFilter(GoferFilter());

@@ -8,23 +8,23 @@ namespace runsc {
 namespace {
 
 struct Watch {
-  fsgofer::Client& client;
+  std::shared_ptr<fsgofer::Client> client;
   std::function<void()> died;
 };
 
 void Run(void* argument) {
   const std::unique_ptr<Watch> watch(static_cast<Watch*>(argument));
-  pollfd fd{watch->client.watch_fd(), 0, 0};
+  pollfd fd{watch->client->watch_fd(), 0, 0};
   while (poll(&fd, 1, -1) <= 0) {
   }
-  watch->client.Shutdown();
+  watch->client->Shutdown();
   watch->died();
 }
 
 }  // namespace
 
-void WatchGofer(fsgofer::Client& client, std::function<void()> died) {
-  sentry::StartHostThread(Run, new Watch{client, std::move(died)}).detach();
+void WatchGofer(std::shared_ptr<fsgofer::Client> client, std::function<void()> died) {
+  sentry::StartHostThread(Run, new Watch{std::move(client), std::move(died)}).detach();
 }
 
 }  // namespace runsc

@@ -1,7 +1,5 @@
 #include "runsc-cpp/boot/program.h"
 
-#include <cstring>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "sentry/vfs/dentry.h"
@@ -43,15 +41,6 @@ Result<std::string> FindProgram(const sentry::VfsContext& ctx, const std::string
     if (usable.Is(Errno::kEACCES)) error = Errno::kEACCES;
   }
   return error;
-}
-
-StartFailure DescribeStartFailure(const std::string& command, Errno error) {
-  const bool missing = error == Errno::kENOENT;
-  const char* hint = "";
-  if (missing && command.find('/') == std::string::npos) hint = " (looked for it in PATH, inside the sandbox)";
-  if (missing && command.find('/') != std::string::npos) hint = " (the file, or the interpreter that it names)";
-  if (error == Errno::kENOEXEC) hint = " (neither an x86-64 ELF program nor a script with a #! line)";
-  return {missing ? 127 : 126, absl::StrCat(command, ": ", strerror(static_cast<int>(error)), hint)};
 }
 
 }  // namespace runsc

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,6 +25,9 @@
 extern char** environ;
 
 namespace runsc {
+
+namespace control = sentry::control;
+
 namespace {
 
 absl::StatusOr<std::string> CheckedDirectory(const std::string& path, absl::string_view flag) {
@@ -37,8 +41,8 @@ absl::StatusOr<std::string> CheckedDirectory(const std::string& path, absl::stri
   return std::string(resolved);
 }
 
-absl::Status ResolveVolumes(std::vector<VolumeConfig>& volumes) {
-  for (VolumeConfig& volume : volumes) {
+absl::Status ResolveVolumes(std::vector<DoVolume>& volumes) {
+  for (DoVolume& volume : volumes) {
     char resolved[PATH_MAX];
     if (realpath(volume.host_path.c_str(), resolved) == nullptr) {
       return absl::ErrnoToStatus(errno, absl::StrCat("--volume ", volume.host_path));
@@ -59,65 +63,148 @@ std::vector<std::string> Environment(const std::vector<std::string>& extra) {
   return env;
 }
 
-void AddCaller(SandboxConfig& config) {
-  config.uid = getuid();
-  config.gid = getgid();
+void AddCaller(control::Container& container) {
+  control::Process& process = *container.mutable_process();
+  process.set_uid(getuid());
+  process.set_gid(getgid());
   gid_t groups[NGROUPS_MAX];
   const int count = getgroups(NGROUPS_MAX, groups);
-  for (int i = 0; i < count; ++i) config.groups.push_back(groups[i]);
-  config.umask = umask(0);
-  umask(config.umask);
-  for (int i = 0; i < RLIM_NLIMITS; ++i) {
+  for (int i = 0; i < count; ++i) process.add_additional_gids(groups[i]);
+  // Root inside has every capability, over our objects only.
+  control::Capabilities& capabilities = *process.mutable_capabilities();
+  capabilities.set_bounding(UINT64_MAX);
+  if (getuid() == 0) {
+    capabilities.set_permitted(UINT64_MAX);
+    capabilities.set_effective(UINT64_MAX);
+  }
+  const mode_t mask = umask(0);
+  umask(mask);
+  process.set_umask(mask);
+  for (uint32_t i = 0; i < RLIM_NLIMITS; ++i) {
     rlimit limit{RLIM_INFINITY, RLIM_INFINITY};
     getrlimit(static_cast<__rlimit_resource>(i), &limit);
-    config.limits.push_back(limit.rlim_cur);
-    config.limits.push_back(limit.rlim_max);
+    control::Rlimit& added = *process.add_rlimits();
+    added.set_resource(i);
+    added.set_soft(limit.rlim_cur);
+    added.set_hard(limit.rlim_max);
   }
-  config.nice = static_cast<uint32_t>(20 + getpriority(PRIO_PROCESS, 0));
-  config.closed_streams = ClosedStreams();
+  process.set_nice(getpriority(PRIO_PROCESS, 0));
   for (int signo = 1; signo <= SIGRTMAX; ++signo) {
     struct sigaction action;
     const bool ignored = sigaction(signo, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
-    if (ignored) config.ignored_signals |= uint64_t{1} << (signo - 1);
+    if (ignored) process.set_ignored_signals(process.ignored_signals() | uint64_t{1} << (signo - 1));
   }
   char name[HOST_NAME_MAX + 1] = {};
   gethostname(name, HOST_NAME_MAX);
-  config.hostname = name;
-  cpu_set_t cpus;
-  config.cpu_count = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+  container.set_hostname(name);
 }
 
-absl::StatusOr<SandboxConfig> MakeConfig(DoFlags flags) {
-  SandboxConfig config;
+// A terminal on stdin: each stream that is one becomes the guest's own terminal.
+void AddStreams(control::Process& process, RequestDescriptors& fds) {
+  const bool terminal = isatty(STDIN_FILENO);
+  for (int fd = 0; fd <= 2; ++fd) {
+    if ((ClosedStreams() >> fd & 1) != 0) continue;
+    control::Stream& stream = *process.add_streams();
+    stream.set_guest(static_cast<uint32_t>(fd));
+    stream.set_terminal(terminal && isatty(fd));
+    if (!stream.terminal()) stream.set_file_fd(fds.Add(fd));
+  }
+  if (!terminal) return;
+  control::Terminal& added = *process.mutable_terminal();
+  added.set_in_fd(fds.Add(STDIN_FILENO));
+  added.set_out_fd(fds.Add(isatty(STDOUT_FILENO) ? STDOUT_FILENO : STDIN_FILENO));
+  winsize size;
+  if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) != 0) return;
+  added.set_rows(size.ws_row);
+  added.set_columns(size.ws_col);
+}
+
+control::Mount& AddMount(control::Container& container, const char* destination, control::Mount::Kind kind,
+                         uint64_t flags) {
+  control::Mount& mount = *container.add_mounts();
+  mount.set_destination(destination);
+  mount.set_kind(kind);
+  mount.set_flags(flags);
+  return mount;
+}
+
+void AddSystemMounts(control::Container& container) {
+  AddMount(container, "/proc", control::Mount::PROC, MS_NOSUID | MS_NODEV | MS_NOEXEC);
+  control::Mount& dev = AddMount(container, "/dev", control::Mount::TMPFS, MS_NOSUID | MS_NOEXEC);
+  dev.set_options("mode=755");
+  dev.set_devices(true);
+  AddMount(container, "/dev/pts", control::Mount::DEVPTS, MS_NOSUID | MS_NOEXEC);
+  AddMount(container, "/dev/shm", control::Mount::TMPFS, MS_NOSUID | MS_NODEV);
+}
+
+// What is to run, and of which host files.
+struct Plan {
+  SentryConfig sentry;
+  control::Container container;
+  std::vector<GoferExport> exports;
+  RequestDescriptors fds;
+};
+
+absl::Status AddFiles(DoFlags& flags, Plan& plan) {
   absl::StatusOr<std::string> root = CheckedDirectory(flags.root, "--root");
   if (!root.ok()) return root.status();
-  config.root = *std::move(root);
+  plan.exports.push_back({*root, true});
+  plan.container.mutable_root()->set_overlay(true);
+  AddSystemMounts(plan.container);
   if (absl::Status s = ResolveVolumes(flags.volumes); !s.ok()) return s;
-  config.volumes = std::move(flags.volumes);
+  for (const DoVolume& volume : flags.volumes) {
+    const uint64_t flag = volume.read_only ? MS_RDONLY : 0;
+    control::Mount& mount =
+        AddMount(plan.container, volume.guest_path.c_str(), control::Mount::BIND, MS_NOSUID | MS_NODEV | flag);
+    mount.set_gofer_mount(static_cast<uint32_t>(plan.exports.size()));
+    plan.exports.push_back({volume.host_path, volume.read_only});
+  }
   if (flags.cwd.empty()) {
     char cwd[PATH_MAX];
-    const bool usable = config.root == "/" && getcwd(cwd, sizeof cwd) != nullptr && cwd[0] == '/';
+    const bool usable = *root == "/" && getcwd(cwd, sizeof cwd) != nullptr && cwd[0] == '/';
     flags.cwd = usable ? cwd : "/";
   }
-  config.cwd = std::move(flags.cwd);
-  config.envp = Environment(flags.env);
-  config.argv = std::move(flags.command);
-  config.platform = std::move(flags.platform);
-  config.memory_limit = flags.memory;
-  config.strace = flags.strace;
-  config.log_level = flags.log_level;
-  AddCaller(config);
-  if (config.platform == kAutoPlatform) {
+  plan.container.mutable_process()->set_cwd(flags.cwd);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Plan> MakePlan(DoFlags flags) {
+  Plan plan;
+  if (absl::Status s = AddFiles(flags, plan); !s.ok()) return s;
+  plan.container.set_id("do");
+  control::Process& process = *plan.container.mutable_process();
+  for (std::string& entry : Environment(flags.env)) process.add_env(std::move(entry));
+  for (std::string& word : flags.command) process.add_args(std::move(word));
+  AddCaller(plan.container);
+  AddStreams(process, plan.fds);
+  plan.sentry.set_platform(flags.platform);
+  plan.sentry.set_memory_limit(flags.memory);
+  plan.sentry.set_strace(flags.strace);
+  plan.sentry.set_log_level(flags.log_level);
+  cpu_set_t cpus;
+  plan.sentry.set_cpu_count(sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1);
+  if (flags.platform == kAutoPlatform) {
     absl::StatusOr<std::string> platform = SelectPlatform(CacheParent(), Platforms());
     if (!platform.ok()) return platform.status();
-    config.platform = *std::move(platform);
+    plan.sentry.set_platform(*platform);
   }
-  winsize size;
-  if (isatty(STDIN_FILENO) && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) {
-    config.rows = size.ws_row;
-    config.columns = size.ws_col;
+  return plan;
+}
+
+absl::StatusOr<SandboxRun> Launch(Plan plan, int device_fd) {
+  absl::StatusOr<SentryProcess> sentry = StartSentry(plan.sentry, {.log = STDERR_FILENO, .device = device_fd});
+  if (!sentry.ok()) return sentry.status();
+  absl::StatusOr<GoferProcess> gofer =
+      LaunchGofer(plan.exports, plan.sentry.log_level(), STDERR_FILENO, GoferTie::kParent);
+  if (!gofer.ok()) {
+    EndChild(sentry->pid);
+    return gofer.status();
   }
-  return config;
+  if (absl::Status s = FinishSentry(*sentry); !s.ok()) {
+    EndChild(gofer->pid);
+    return s;
+  }
+  return SandboxRun{*std::move(sentry), *std::move(gofer), std::move(plan.container), std::move(plan.fds)};
 }
 
 }  // namespace
@@ -130,17 +217,16 @@ int DoCommand(int argc, char** argv) {
     char* words[] = {name};
     return HelpCommand(1, words);
   }
-  absl::StatusOr<SandboxConfig> config = MakeConfig(*std::move(flags));
-  if (!config.ok()) return Fail("do", std::string(config.status().message()));
-  absl::StatusOr<base::UniqueFd> device = OpenDevice(*FindPlatform(config->platform));
-  if (!device.ok()) {
-    return Fail("do", absl::StrCat("--platform=", config->platform, ": ", device.status().message()));
-  }
+  absl::StatusOr<Plan> plan = MakePlan(*std::move(flags));
+  if (!plan.ok()) return Fail("do", std::string(plan.status().message()));
+  const std::string platform = plan->sentry.platform();
+  absl::StatusOr<base::UniqueFd> device = OpenDevice(*FindPlatform(platform));
+  if (!device.ok()) return Fail("do", absl::StrCat("--platform=", platform, ": ", device.status().message()));
   BlockSignals();
   const RawTerminal terminal;
-  absl::StatusOr<Sandbox> sandbox = LaunchSandbox(*std::move(config), STDERR_FILENO, device->get());
-  if (!sandbox.ok()) return Fail("do", absl::StrCat("the sandbox did not start: ", sandbox.status().message()));
-  return Supervise(*std::move(sandbox));
+  absl::StatusOr<SandboxRun> run = Launch(*std::move(plan), device->get());
+  if (!run.ok()) return Fail("do", absl::StrCat("the sandbox did not start: ", run.status().message()));
+  return Supervise(*std::move(run));
 }
 
 }  // namespace runsc

@@ -34,7 +34,7 @@ absl::Status Take(const char* flag, const char* value, DoFlags& flags) {
     if (text.empty() || text[0] == '=' || text.find('=') == text.npos) return Bad(name, text, "is not NAME=VALUE");
     flags.env.emplace_back(text);
   } else if (name == "volume") {
-    absl::StatusOr<VolumeConfig> volume = ParseVolume(text);
+    absl::StatusOr<DoVolume> volume = ParseVolume(text);
     if (!volume.ok()) return volume.status();
     flags.volumes.push_back(*std::move(volume));
   } else if (name == "memory") {
@@ -92,12 +92,12 @@ absl::StatusOr<uint64_t> ParseBytes(absl::string_view text) {
   return count * unit;
 }
 
-absl::StatusOr<VolumeConfig> ParseVolume(absl::string_view text) {
+absl::StatusOr<DoVolume> ParseVolume(absl::string_view text) {
   const std::vector<std::string> parts = absl::StrSplit(text, ':');
   const bool right = (parts.size() == 2 || (parts.size() == 3 && (parts[2] == "ro" || parts[2] == "rw"))) &&
                      !parts[0].empty() && !parts[1].empty() && parts[1][0] == '/';
   if (!right) return Bad("volume", text, "is not HOST:GUEST or HOST:GUEST:ro with an absolute GUEST");
-  return VolumeConfig{parts[0], parts[1], parts.size() == 3 && parts[2] == "ro"};
+  return DoVolume{parts[0], parts[1], parts.size() == 3 && parts[2] == "ro"};
 }
 
 absl::StatusOr<DoFlags> ParseDoFlags(int argc, char** argv) {

@@ -8,15 +8,20 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "runsc-cpp/boot/platforms.h"
-#include "runsc-cpp/sandbox/config.h"
 
 namespace runsc {
+
+struct DoVolume {
+  std::string host_path;
+  std::string guest_path;
+  bool read_only = false;
+};
 
 struct DoFlags {
   std::string root = "/";
   std::string cwd;  // empty: the caller's
   std::vector<std::string> env;
-  std::vector<VolumeConfig> volumes;
+  std::vector<DoVolume> volumes;
   std::string platform = std::string(kAutoPlatform);
   uint64_t memory = 0;
   bool strace = false;
@@ -31,7 +36,7 @@ absl::StatusOr<DoFlags> ParseDoFlags(int argc, char** argv);
 
 // "64M" and the like. Exported for its test.
 absl::StatusOr<uint64_t> ParseBytes(absl::string_view text);
-absl::StatusOr<VolumeConfig> ParseVolume(absl::string_view text);
+absl::StatusOr<DoVolume> ParseVolume(absl::string_view text);
 
 }  // namespace runsc
 

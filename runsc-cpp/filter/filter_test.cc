@@ -142,7 +142,6 @@ TEST_P(FilterTest, WhatCouldOpenAWayOutIsNotThere) {
                            __NR_bind,
                            __NR_listen,
                            __NR_accept,
-                           __NR_accept4,
                            __NR_open,
                            __NR_creat,
                            __NR_mount,

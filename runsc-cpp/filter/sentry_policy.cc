@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include <iterator>
@@ -89,6 +90,11 @@ constexpr FilterRule kPolicy[] = {
     Allow(__NR_fdatasync, "the same"),
     Allow(__NR_close, "donated files leave the cache"),
     Allow(__NR_fcntl, "flags of a standard stream", EqualsInt(1, 3 /* F_GETFL */)),
+    Allow(__NR_fcntl, "a gofer's memory that can't shrink", EqualsInt(1, 1034 /* F_GET_SEALS */)),
+    Allow(__NR_accept4,
+          "control connections, of a listening socket that was given; the peer's address is not asked for",
+          EqualsInt(1, 0), EqualsInt(3, SOCK_CLOEXEC)),
+    Allow(__NR_eventfd2, "what wakes the threads of a terminal and of a first process"),
     Allow(__NR_fcntl, "a second descriptor of a standard stream", EqualsInt(1, 1030 /* F_DUPFD_CLOEXEC */)),
     Allow(__NR_poll, "readiness of a standard stream; the control socket"),
     Allow(__NR_ppoll, "the same"),

@@ -16,7 +16,6 @@ namespace runsc {
 namespace {
 
 constexpr char kPrefix[] = "runsc-cpp/sandbox/";
-constexpr size_t kMaxWaiting = 8;
 constexpr int kTimeoutSeconds = 5;
 
 socklen_t MakeAddress(pid_t pid, sockaddr_un& address) {
@@ -41,19 +40,14 @@ DebugSocket DebugSocket::Listen() {
   return socket_;
 }
 
-void DebugSocket::Accept(const std::function<bool()>& ask) {
+void DebugSocket::Serve(const std::function<std::string()>& report) {
   base::UniqueFd peer(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   ucred credentials;
   socklen_t length = sizeof credentials;
   if (!peer.valid() || getsockopt(peer.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return;
-  const bool trusted = credentials.uid == 0 || credentials.uid == geteuid();
-  if (!trusted || waiting_.size() == kMaxWaiting || !ask()) return;
-  waiting_.push_back(std::move(peer));
-}
-
-void DebugSocket::Answer(std::string_view text) {
-  for (const base::UniqueFd& peer : waiting_) (void)send(peer.get(), text.data(), text.size(), MSG_NOSIGNAL);
-  waiting_.clear();
+  if (credentials.uid != 0 && credentials.uid != geteuid()) return;
+  const std::string text = report();
+  (void)send(peer.get(), text.data(), text.size(), MSG_NOSIGNAL);
 }
 
 std::vector<pid_t> ListSandboxes() {

@@ -20,14 +20,11 @@ class DebugSocket {
   // Without one (no network namespace allows it) a sandbox just can't be asked.
   static DebugSocket Listen();
   int fd() const { return listener_.valid() ? listener_.get() : -1; }
-  // Takes a caller of our own user (or root) and has `ask` put its question.
-  void Accept(const std::function<bool()>& ask);
-  // The answer, to all who wait.
-  void Answer(std::string_view text);
+  // Takes a caller of our own user (or root) and gives it what `report` says.
+  void Serve(const std::function<std::string()>& report);
 
  private:
   base::UniqueFd listener_;
-  std::vector<base::UniqueFd> waiting_;
 };
 
 // The supervisors that run now, of any user.

@@ -1,30 +1,65 @@
-// Starts the processes of one sandbox: the gofer and the sentry, each a
-// re-execution of this binary with nothing but the descriptors it needs.
+// Starts the processes of a sandbox, the sentry and its gofers: each a re-execution of this binary with nothing but the
+// descriptors it needs. The caller has one thread. Descriptors that are given are borrowed.
 #ifndef RUNSC_CPP_SANDBOX_LAUNCH_H_
 #define RUNSC_CPP_SANDBOX_LAUNCH_H_
 
 #include <sys/types.h>
 
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
+#include "fsgofer/protocol/transport.h"
 #include "runsc-cpp/sandbox/config.h"
 
 namespace runsc {
 
-struct Sandbox {
-  pid_t sentry = -1;
-  pid_t gofer = -1;
-  base::UniqueFd control;  // control.h
+struct SentryProcess {
+  pid_t pid = -1;
+  base::UniqueFd startup;  // link.h: what went wrong before it serves; an end of file once it does
+  base::UniqueFd control;  // sentry/control: the first connection
 };
 
-// The caller has one thread. `log_fd` is where both processes log; `device_fd` what the
-// platform opens, -1: nothing. Both are borrowed. On an error nothing is left running.
-absl::StatusOr<Sandbox> LaunchSandbox(SandboxConfig config, int log_fd, int device_fd);
+struct SentryDescriptors {
+  int log = -1;
+  int device = -1;  // what the platform opens; -1: nothing
+  int listen = -1;  // a listening socket for further control connections; -1: none
+};
 
-// argv[1] of the two re-executions.
+// The clone alone: what goes on here meanwhile is won. FinishSentry must follow.
+absl::StatusOr<SentryProcess> StartSentry(SentryConfig config, const SentryDescriptors& descriptors);
+// Gives it the ids of its user namespace. On an error nothing of it is left.
+absl::Status FinishSentry(SentryProcess& sentry);
+// Why it never served: its own words, or the way it ended, which reaps it.
+std::string WhySentryFailed(SentryProcess& sentry);
+
+struct GoferExport {
+  std::string host_path;
+  bool read_only = true;
+};
+
+struct GoferProcess {
+  pid_t pid = -1;
+  fsgofer::ConnectionHalf client;
+};
+
+enum class GoferTie {
+  kParent,   // it ends with the calling thread, at the latest
+  kSandbox,  // it ends with the sentry's end of the connection
+};
+
+absl::StatusOr<GoferProcess> LaunchGofer(const std::vector<GoferExport>& exports, uint32_t log_level, int log_fd,
+                                         GoferTie tie);
+
+// Kills and reaps a child.
+void EndChild(pid_t pid);
+
+// argv[1] of the re-executions.
 inline constexpr char kSentryVerb[] = "internal-sentry";
 inline constexpr char kGoferVerb[] = "internal-gofer";
-// Where both find their configuration.
+// Where they find their configuration.
 inline constexpr int kConfigFd = 3;
 
 }  // namespace runsc

@@ -6,18 +6,23 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "runsc-cpp/sandbox/control.h"
 #include "runsc-cpp/sandbox/debug_socket.h"
+#include "runsc-cpp/sandbox/link.h"
 
 namespace runsc {
+
+namespace control = sentry::control;
+
 namespace {
 
 constexpr int kRuntimeFailure = 125;
@@ -41,54 +46,104 @@ std::string StatusWords(int status) {
   return absl::StrCat("exited with status ", WEXITSTATUS(status));
 }
 
+// As env(1) and sh(1) say it: 127 not found, 126 not executable.
+int ComplainOfProgram(const std::string& command, int error) {
+  const bool missing = error == ENOENT;
+  const char* hint = "";
+  if (missing && command.find('/') == std::string::npos) hint = " (looked for it in PATH, inside the sandbox)";
+  if (missing && command.find('/') != std::string::npos) hint = " (the file, or the interpreter that it names)";
+  if (error == ENOEXEC) hint = " (neither an x86-64 ELF program nor a script with a #! line)";
+  Complain(absl::StrCat(command, ": ", strerror(error), hint));
+  return missing ? 127 : 126;
+}
+
 class Supervisor {
  public:
-  explicit Supervisor(Sandbox sandbox) : sandbox_(std::move(sandbox)), debug_(DebugSocket::Listen()) {
+  explicit Supervisor(SandboxRun run)
+      : run_(std::move(run)), client_(std::move(run_.sentry.control)), debug_(DebugSocket::Listen()) {
     sigset_t set;
     sigfillset(&set);
     signals_ = base::UniqueFd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   }
 
   int Run() {
+    Start();
     while (!code_) Step();
     Finish();
     return *code_;
   }
 
  private:
-  void Step() {
-    pollfd fds[3] = {{sandbox_.control.get(), POLLIN, 0}, {signals_.get(), POLLIN, 0}, {debug_.fd(), POLLIN, 0}};
-    if (poll(fds, 3, -1) < 0) return;
-    // The sentry's last words come before the news of its death.
-    if (fds[0].revents != 0) OnControl();
-    if (fds[1].revents != 0) OnSignals();
-    if (fds[2].revents != 0) debug_.Accept([this] { return Send(ControlType::kUnimplemented, 0); });
+  void Start() {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return EndBecause("no socketpair");
+    link_ = base::UniqueFd(pair[0]);
+    base::UniqueFd theirs(pair[1]);
+    control::Request create, start;
+    control::Container& container = *create.mutable_create()->mutable_container();
+    container.Swap(&run_.container);
+    container.set_gofer_memory_fd(run_.fds.Add(run_.gofer.client.memory.get()));
+    for (const base::UniqueFd& fd : run_.gofer.client.sockets) {
+      container.add_gofer_socket_fds(run_.fds.Add(fd.get()));
+    }
+    container.mutable_process()->set_link_fd(run_.fds.Add(theirs.get()));
+    start.mutable_start()->set_id(container.id());
+    const std::string command = container.process().args(0), cwd = container.process().cwd();
+    if (!Ask(create, command, cwd)) return;
+    // What the sentry has now must end with it.
+    theirs.reset();
+    run_.gofer.client = {};
+    run_.fds = {};
+    Ask(start, command, cwd);
   }
 
-  bool Send(ControlType type, uint32_t value) { return SendControl(sandbox_.control.get(), {type, value, ""}); }
+  // False: it was refused, which was told.
+  bool Ask(const control::Request& request, const std::string& command, const std::string& cwd) {
+    const absl::StatusOr<control::Response> response = client_.Call(request, run_.fds);
+    if (!response.ok()) {
+      const std::string why = WhySentryFailed(run_.sentry);
+      if (!code_) Complain(absl::StrCat("the sandbox did not start: ", why));
+      code_ = kRuntimeFailure;
+      return false;
+    }
+    if (response->error() == 0) return true;
+    code_ = kRuntimeFailure;
+    if (response->stage() == control::Response::PROGRAM) {
+      code_ = ComplainOfProgram(command, response->error());
+    } else if (response->stage() == control::Response::CWD) {
+      Complain(absl::StrCat("--cwd ", cwd, ": ", strerror(response->error()), " inside the sandbox"));
+    } else {
+      Complain(response->message());
+    }
+    return false;
+  }
 
-  void OnControl() {
-    const std::optional<ControlMessage> message = ReceiveControl(sandbox_.control.get());
+  void Step() {
+    pollfd fds[3] = {{link_.get(), POLLIN, 0}, {signals_.get(), POLLIN, 0}, {debug_.fd(), POLLIN, 0}};
+    if (poll(fds, 3, -1) < 0) return;
+    // The sentry's last words come before the news of its death.
+    if (fds[0].revents != 0) OnLink();
+    if (fds[1].revents != 0) OnSignals();
+    if (fds[2].revents != 0) debug_.Serve([this] { return Unimplemented(); });
+  }
+
+  std::string Unimplemented() {
+    control::Request request;
+    request.mutable_unimplemented();
+    const absl::StatusOr<control::Response> response = client_.Call(request);
+    return response.ok() ? response->text() : "";
+  }
+
+  bool Send(LinkMessageType type, uint32_t value) { return SendLink(link_.get(), {type, value, ""}); }
+
+  void OnLink() {
+    const std::optional<LinkMessage> message = ReceiveLink(link_.get());
     if (!message) {
       if (!code_) EndBecause(SentryEnd());
-      return;
-    }
-    switch (message->type) {
-      case ControlType::kStartFailed:
-        Complain(message->text);
-        code_ = static_cast<int>(message->value);
-        return;
-      case ControlType::kExited:
-        code_ = static_cast<int>(message->value);
-        return;
-      case ControlType::kDied:
-        EndBecause(message->text);
-        return;
-      case ControlType::kReport:
-        debug_.Answer(message->text);
-        return;
-      default:
-        return;
+    } else if (message->type == LinkMessageType::kExited) {
+      code_ = static_cast<int>(message->value);
+    } else if (message->type == LinkMessageType::kDied) {
+      EndBecause(message->text);
     }
   }
 
@@ -102,7 +157,7 @@ class Supervisor {
         SendWindowSize();
       } else {
         for (const int forwarded : kForwarded) {
-          if (signo == forwarded && !IsIgnored(signo)) Send(ControlType::kSignal, static_cast<uint32_t>(signo));
+          if (signo == forwarded && !IsIgnored(signo)) Send(LinkMessageType::kSignal, static_cast<uint32_t>(signo));
         }
       }
     }
@@ -110,21 +165,21 @@ class Supervisor {
 
   void OnChild() {
     int status;
-    if (!gofer_status_ && waitpid(sandbox_.gofer, &status, WNOHANG) == sandbox_.gofer) {
+    if (!gofer_status_ && waitpid(run_.gofer.pid, &status, WNOHANG) == run_.gofer.pid) {
       gofer_status_ = status;
       // With status 0 it ends because the sentry has, which is the cause to tell. Of its death the sentry
       // speaks too; this is for when it can't.
       if (status != 0) EndBecause(absl::StrCat("the gofer ", StatusWords(status)));
     }
-    if (!sentry_status_ && waitpid(sandbox_.sentry, &status, WNOHANG) == sandbox_.sentry) {
+    if (!sentry_status_ && waitpid(run_.sentry.pid, &status, WNOHANG) == run_.sentry.pid) {
       sentry_status_ = status;
-      while (!code_) OnControl();
+      while (!code_) OnLink();
     }
   }
 
   std::string SentryEnd() {
     int status = 0;
-    if (!sentry_status_ && waitpid(sandbox_.sentry, &status, 0) == sandbox_.sentry) sentry_status_ = status;
+    if (!sentry_status_ && waitpid(run_.sentry.pid, &status, 0) == run_.sentry.pid) sentry_status_ = status;
     return absl::StrCat("the sentry ", StatusWords(sentry_status_.value_or(0)));
   }
 
@@ -137,20 +192,22 @@ class Supervisor {
   void SendWindowSize() {
     winsize size;
     if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) != 0) return;
-    Send(ControlType::kWindowSize, uint32_t{size.ws_row} << 16 | size.ws_col);
+    Send(LinkMessageType::kWindowSize, uint32_t{size.ws_row} << 16 | size.ws_col);
   }
 
   // Both processes end by themselves; one that does not is killed. The kernel
   // ends the sentry's stubs with it, which are in its pid namespace.
   void Finish() {
-    sandbox_.control.reset();
-    Reap(sandbox_.sentry, sentry_status_);
-    Reap(sandbox_.gofer, gofer_status_);
+    link_.reset();
+    client_ = ControlClient(base::UniqueFd());
+    run_.gofer.client = {};
+    Reap(run_.sentry.pid, sentry_status_);
+    Reap(run_.gofer.pid, gofer_status_);
   }
 
   void Reap(pid_t pid, std::optional<int>& status) {
     int value = 0;
-    for (int waited = 0; !status && waited < kGraceMs; waited += 1) {
+    for (int waited = 0; pid > 0 && !status && waited < kGraceMs; waited += 1) {
       if (waitpid(pid, &value, WNOHANG) == pid) {
         status = value;
         return;
@@ -158,12 +215,14 @@ class Supervisor {
       const timespec pause{0, 1'000'000};
       nanosleep(&pause, nullptr);
     }
-    if (status) return;
+    if (status || pid <= 0) return;
     kill(pid, SIGKILL);
     if (waitpid(pid, &value, 0) == pid) status = value;
   }
 
-  Sandbox sandbox_;
+  SandboxRun run_;
+  ControlClient client_;
+  base::UniqueFd link_;
   base::UniqueFd signals_;
   DebugSocket debug_;
   std::optional<int> code_, sentry_status_, gofer_status_;
@@ -181,6 +240,6 @@ void BlockSignals() {
   sigprocmask(SIG_SETMASK, &set, nullptr);
 }
 
-int Supervise(Sandbox sandbox) { return Supervisor(std::move(sandbox)).Run(); }
+int Supervise(SandboxRun run) { return Supervisor(std::move(run)).Run(); }
 
 }  // namespace runsc

@@ -1,4 +1,4 @@
-#include "runsc-cpp/sandbox/control.h"
+#include "runsc-cpp/sandbox/link.h"
 
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -15,9 +15,9 @@ struct Header {
 };
 }  // namespace
 
-bool SendControl(int fd, const ControlMessage& message) {
+bool SendLink(int fd, const LinkMessage& message) {
   Header header{static_cast<uint32_t>(message.type), message.value};
-  const size_t text = std::min(message.text.size(), kMaxControlText);
+  const size_t text = std::min(message.text.size(), kMaxLinkText);
   iovec iov[2] = {{&header, sizeof header}, {const_cast<char*>(message.text.data()), text}};
   msghdr msg{};
   msg.msg_iov = iov;
@@ -29,9 +29,9 @@ bool SendControl(int fd, const ControlMessage& message) {
   return n == static_cast<ssize_t>(sizeof header + text);
 }
 
-std::optional<ControlMessage> ReceiveControl(int fd) {
+std::optional<LinkMessage> ReceiveLink(int fd) {
   Header header;
-  std::vector<char> text(kMaxControlText);
+  std::vector<char> text(kMaxLinkText);
   iovec iov[2] = {{&header, sizeof header}, {text.data(), text.size()}};
   msghdr msg{};
   msg.msg_iov = iov;
@@ -40,11 +40,11 @@ std::optional<ControlMessage> ReceiveControl(int fd) {
   do {
     n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
   } while (n < 0 && errno == EINTR);
-  if (n < static_cast<ssize_t>(sizeof header) || header.type > static_cast<uint32_t>(ControlType::kReport)) {
+  if (n < static_cast<ssize_t>(sizeof header) || header.type > static_cast<uint32_t>(kLastLinkMessageType)) {
     return std::nullopt;
   }
-  return ControlMessage{static_cast<ControlType>(header.type), header.value,
-                        std::string(text.data(), n - sizeof header)};
+  return LinkMessage{static_cast<LinkMessageType>(header.type), header.value,
+                     std::string(text.data(), n - sizeof header)};
 }
 
 }  // namespace runsc

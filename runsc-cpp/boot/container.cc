@@ -1,0 +1,186 @@
+#include "runsc-cpp/boot/container.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "runsc-cpp/boot/errno_status.h"
+#include "runsc-cpp/boot/gofer_watch.h"
+#include "runsc-cpp/boot/process_start.h"
+
+namespace runsc {
+namespace {
+
+using namespace sentry;  // NOLINT: all names of this file are the kernel's
+using base::MutexLock;
+
+}  // namespace
+
+Container::Container(const SandboxParts& parts, std::string id, std::function<void()> gone)
+    : parts_(parts), id_(std::move(id)), gone_(std::move(gone)) {}
+
+Container::~Container() {
+  closing_ = true;
+  if (gofer_) gofer_->Shutdown();
+}
+
+bool Container::Advance(State from, State to, control::Response& response) {
+  MutexLock lock(mu_);
+  if (state_ == from) {
+    state_ = to;
+    return true;
+  }
+  response.set_error(static_cast<int>(Errno::kEBUSY));
+  response.set_message(state_ == State::kRunning ? "container is already running" : "container is not ready");
+  if (state_ == State::kEnded) response.set_message("container not running");
+  return false;
+}
+
+absl::Status Container::Mount(const control::Container& description, RequestFds& fds) {
+  fsgofer::ConnectionHalf half;
+  half.memory = fds.Take(description.gofer_memory_fd());
+  for (const uint32_t fd : description.gofer_socket_fds()) half.sockets.push_back(fds.Take(fd));
+  Result<std::unique_ptr<fsgofer::Client>> client = fsgofer::Client::Create(std::move(half));
+  if (!client.ok()) return Failed("map the gofer's connection", client.error());
+  gofer_ = *std::move(client);
+  absl::StatusOr<ContainerMounts> mounts = MountContainer(description, gofer_, *parts_.memory, *parts_.view);
+  if (!mounts.ok()) return mounts.status();
+  mounts_ = *std::move(mounts);
+  WatchGofer(gofer_, [weak = weak_from_this()] {
+    const std::shared_ptr<Container> self = weak.lock();
+    if (self && !self->closing_) self->Kill("the gofer died");
+  });
+  parts_.kernel->SetUts({.hostname = description.hostname(), .domainname = description.domainname()});
+  return absl::OkStatus();
+}
+
+void Container::Create(const control::Container& description, RequestFds& fds, control::Response& response) {
+  if (absl::Status s = Mount(description, fds); !s.ok()) return Refuse(response, s);
+  const control::Process& process = description.process();
+  absl::StatusOr<StandardStreams> streams =
+      OpenStandardStreams(process, fds, *parts_.poller, KernelContext(mounts_.mounts), mounts_.devpts);
+  if (!streams.ok()) return Refuse(response, streams.status());
+  if (description.console() && streams->pty.slave) {
+    if (absl::Status s = MountConsole(mounts_, *streams->pty.slave); !s.ok()) return Refuse(response, s);
+  }
+  if (!DescribeProcess(process, mounts_, *streams, init_, response)) return;
+  absl::StatusOr<std::shared_ptr<HostedProcess>> first =
+      HostedProcess::Create(*parts_.kernel, fds.Take(process.link_fd()), *std::move(streams),
+                            {.ended = [self = shared_from_this()] { self->OnInitEnded(); },
+                             .told = [self = shared_from_this()] { self->gone_(); }});
+  if (!first.ok()) return Refuse(response, first.status());
+  first_ = *std::move(first);
+  MutexLock lock(mu_);
+  hosted_.push_back(first_);
+  if (state_ == State::kCreating) state_ = State::kCreated;  // else its anchor is gone already
+}
+
+void Container::Start(control::Response& response) {
+  if (!Advance(State::kCreated, State::kRunning, response)) return;
+  const Result<RefPtr<ThreadGroup>> group = parts_.kernel->StartProcess(std::move(init_));
+  if (group.ok()) return first_->Started(*group);
+  RefuseProgram(response, group.error());
+  first_->Discard();
+}
+
+void Container::Exec(const control::Process& process, RequestFds& fds, control::Response& response) {
+  {
+    MutexLock lock(mu_);
+    if (state_ != State::kRunning && state_ != State::kCreated) {
+      response.set_error(static_cast<int>(Errno::kESRCH));
+      response.set_message("container not running");
+      return;
+    }
+  }
+  absl::StatusOr<StandardStreams> streams =
+      OpenStandardStreams(process, fds, *parts_.poller, KernelContext(mounts_.mounts), mounts_.devpts);
+  if (!streams.ok()) return Refuse(response, streams.status());
+  Kernel::InitProcess init;
+  if (!DescribeProcess(process, mounts_, *streams, init, response)) return;
+  // The callbacks learn which process is theirs when it is there; it has not started before.
+  auto own = std::make_shared<HostedProcess*>(nullptr);
+  absl::StatusOr<std::shared_ptr<HostedProcess>> hosted =
+      HostedProcess::Create(*parts_.kernel, fds.Take(process.link_fd()), *std::move(streams),
+                            {.ended = [self = shared_from_this(), own] { self->Forget(*own); }, .told = [] {}});
+  if (!hosted.ok()) return Refuse(response, hosted.status());
+  {
+    MutexLock lock(mu_);
+    *own = hosted->get();
+    hosted_.push_back(*hosted);
+  }
+  Result<RefPtr<ThreadGroup>> group = parts_.kernel->StartProcess(std::move(init));
+  if (!group.ok()) {
+    RefuseProgram(response, group.error());
+    (*hosted)->Discard();
+    return;
+  }
+  response.set_pid((*group)->tgid());
+  (*hosted)->Started(*std::move(group));
+}
+
+void Container::Signal(const control::SignalRequest& request, control::Response& response) {
+  Result<void> sent = Errno::kESRCH;
+  if (request.signal() < 1 || request.signal() > abi::kSigMax) {
+    sent = Errno::kEINVAL;
+  } else if (request.all()) {
+    for (const RefPtr<ThreadGroup>& group : parts_.kernel->Groups()) {
+      if (parts_.kernel->SignalFromRuntime(*group, request.signal()).ok()) sent = Ok();
+    }
+  } else if (request.pid() != 0) {
+    const RefPtr<ThreadGroup> group = parts_.kernel->FindGroup(request.pid());
+    if (group) sent = parts_.kernel->SignalFromRuntime(*group, request.signal());
+  } else if (first_) {
+    first_->Signal(request.signal());
+    sent = Ok();
+  }
+  if (!sent.ok()) response.set_error(static_cast<int>(sent.error()));
+}
+
+void Container::Processes(control::Response& response) const {
+  for (const RefPtr<ThreadGroup>& group : parts_.kernel->Groups()) {
+    const RefPtr<Task> leader = group->leader();
+    if (!leader) continue;
+    control::ProcessInfo& info = *response.add_processes();
+    info.set_pid(group->tgid());
+    info.set_parent(group->ppid());
+    info.set_command(leader->name());
+    if (const RefPtr<Credentials> creds = leader->SharedCreds()) info.set_uid(creds->uid);
+    const ThreadGroup::CpuTimes times = group->cpu_times();
+    info.set_cpu_ns(static_cast<uint64_t>(times.user_ns + times.system_ns));
+  }
+}
+
+std::vector<std::shared_ptr<HostedProcess>> Container::Hosted() const {
+  MutexLock lock(mu_);
+  return hosted_;
+}
+
+void Container::Forget(const HostedProcess* process) {
+  MutexLock lock(mu_);
+  std::erase_if(hosted_, [process](const std::shared_ptr<HostedProcess>& p) { return p.get() == process; });
+}
+
+void Container::TellDeath(const std::string& cause) {
+  for (const std::shared_ptr<HostedProcess>& process : Hosted()) process->TellDeath(cause);
+}
+
+void Container::Kill(const std::string& cause) {
+  LOG(kError, "container %s ends: %s", id_, cause);
+  TellDeath(cause);
+  for (const std::shared_ptr<HostedProcess>& process : Hosted()) process->Signal(abi::kSigKill);
+}
+
+// The first process is gone, and with it every other. What they held of the host goes, too.
+void Container::OnInitEnded() {
+  {
+    MutexLock lock(mu_);
+    state_ = State::kEnded;
+    hosted_.clear();
+  }
+  closing_ = true;
+  init_ = {};
+  mounts_ = {};
+  if (gofer_) gofer_->Shutdown();
+}
+
+}  // namespace runsc

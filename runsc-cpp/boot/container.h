@@ -1,0 +1,75 @@
+// A container of this sandbox: its gofer, mounts, and first process, from `create` to that process's end.
+#ifndef RUNSC_CPP_BOOT_CONTAINER_H_
+#define RUNSC_CPP_BOOT_CONTAINER_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/mutex.h"
+#include "fsgofer/protocol/client.h"
+#include "runsc-cpp/boot/container_mounts.h"
+#include "runsc-cpp/boot/hosted_process.h"
+#include "sentry/control/control.pb.h"
+#include "sentry/fs/host/host_poller.h"
+#include "sentry/kernel/kernel.h"
+
+namespace runsc {
+
+// What all containers share.
+struct SandboxParts {
+  sentry::Kernel* kernel = nullptr;
+  sentry::MemoryFile* memory = nullptr;
+  sentry::ProcessView* view = nullptr;
+  sentry::HostPoller* poller = nullptr;
+};
+
+class Container : public std::enable_shared_from_this<Container> {
+ public:
+  // `gone`: on another thread, once, after its end was told; never if Create failed.
+  Container(const SandboxParts& parts, std::string id, std::function<void()> gone);
+  ~Container();
+
+  const std::string& id() const { return id_; }
+
+  // Each fills `response` if it can't be done.
+  void Create(const sentry::control::Container& description, RequestFds& fds, sentry::control::Response& response);
+  void Start(sentry::control::Response& response);
+  void Exec(const sentry::control::Process& process, RequestFds& fds, sentry::control::Response& response);
+  void Signal(const sentry::control::SignalRequest& request, sentry::control::Response& response);
+  void Processes(sentry::control::Response& response) const;
+
+  // Ends it for this reason.
+  void Kill(const std::string& cause);
+  void TellDeath(const std::string& cause);
+
+ private:
+  enum class State : uint8_t { kCreating, kCreated, kRunning, kEnded };
+  bool Advance(State from, State to, sentry::control::Response& response);
+  absl::Status Mount(const sentry::control::Container& description, RequestFds& fds);
+  void OnInitEnded();
+  bool Adopt(std::shared_ptr<HostedProcess> process);
+  void Forget(const HostedProcess* process);
+  std::vector<std::shared_ptr<HostedProcess>> Hosted() const;
+
+  const SandboxParts parts_;
+  const std::string id_;
+  const std::function<void()> gone_;
+  std::atomic<bool> closing_{false};  // the gofer's end is ours from here on
+
+  // Rank kControl. Never held over a message to the gofer.
+  mutable base::RankedMutex<base::LockRank::kControl> mu_;
+  State state_ ABSL_GUARDED_BY(mu_) = State::kCreating;
+  std::vector<std::shared_ptr<HostedProcess>> hosted_ ABSL_GUARDED_BY(mu_);
+
+  // Set by Create, then left alone until the first process has ended.
+  std::shared_ptr<fsgofer::Client> gofer_;
+  ContainerMounts mounts_;
+  sentry::Kernel::InitProcess init_;
+  std::shared_ptr<HostedProcess> first_;
+};
+
+}  // namespace runsc
+
+#endif  // RUNSC_CPP_BOOT_CONTAINER_H_

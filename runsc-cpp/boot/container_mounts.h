@@ -1,0 +1,41 @@
+// A container's mount tree, from its description: the root (the gofer's, or an overlay over it), and its mounts in
+// turn.
+#ifndef RUNSC_CPP_BOOT_CONTAINER_MOUNTS_H_
+#define RUNSC_CPP_BOOT_CONTAINER_MOUNTS_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "fsgofer/protocol/client.h"
+#include "sentry/control/control.pb.h"
+#include "sentry/fs/proc/process_view.h"
+#include "sentry/memfile/memory_file.h"
+#include "sentry/vfs/mount.h"
+
+namespace runsc {
+
+struct ContainerMounts {
+  sentry::RefPtr<sentry::MountNamespace> mounts;
+  sentry::RefPtr<sentry::Mount> devpts;  // null: it has none
+};
+
+// Once: devices, and what mount(2) can make. Both outlive all containers.
+void RegisterFileSystems(sentry::MemoryFile& memory, sentry::ProcessView& view);
+
+// Asks the gofer, so it must be there. Mountpoints that are missing are made.
+absl::StatusOr<ContainerMounts> MountContainer(const sentry::control::Container& container,
+                                               std::shared_ptr<fsgofer::Client> gofer, sentry::MemoryFile& memory,
+                                               sentry::ProcessView& view);
+
+// Puts `terminal`, of the container's devpts, on /dev/console.
+absl::Status MountConsole(const ContainerMounts& mounts, const sentry::FileDescription& terminal);
+
+// The kernel's own view of the tree: all capabilities, no umask.
+sentry::VfsContext KernelContext(const sentry::RefPtr<sentry::MountNamespace>& mounts);
+
+// A directory at `path`, and those above it, where they are missing.
+absl::Status MakeDirectories(const sentry::VfsContext& ctx, const std::string& path);
+
+}  // namespace runsc
+
+#endif  // RUNSC_CPP_BOOT_CONTAINER_MOUNTS_H_

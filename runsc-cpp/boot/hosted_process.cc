@@ -1,0 +1,158 @@
+#include "runsc-cpp/boot/hosted_process.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "runsc-cpp/sandbox/link.h"
+#include "sentry/fs/devpts/devpts.h"
+
+namespace runsc {
+namespace {
+
+using namespace sentry;  // NOLINT: all names of this file are the kernel's
+using base::MutexLock;
+
+constexpr int kDrainMs = 2000;
+
+// What ends a process that has not started: it has no handlers yet.
+bool EndsUnstarted(int signo) { return signo == abi::kSigKill || signo == abi::kSigTerm || signo == abi::kSigInt; }
+
+}  // namespace
+
+class HostedProcess::EndWaiter final : public base::Waiter {
+ public:
+  explicit EndWaiter(HostedProcess& process) : Waiter(ThreadGroup::kOwnEnd), process_(process) {}
+  void Notify(base::EventMask) override { process_.Wake(); }
+
+ private:
+  HostedProcess& process_;
+};
+
+HostedProcess::HostedProcess(Kernel& kernel, base::UniqueFd link, base::UniqueFd wake, StandardStreams streams,
+                             Callbacks callbacks)
+    : kernel_(kernel),
+      link_(std::move(link)),
+      wake_(std::move(wake)),
+      streams_(std::move(streams)),
+      callbacks_(std::move(callbacks)),
+      end_waiter_(std::make_unique<EndWaiter>(*this)) {}
+
+HostedProcess::~HostedProcess() = default;
+
+absl::StatusOr<std::shared_ptr<HostedProcess>> HostedProcess::Create(Kernel& kernel, base::UniqueFd link,
+                                                                     StandardStreams streams, Callbacks callbacks) {
+  if (!link.valid()) return absl::InvalidArgumentError("the request lacks the process's link");
+  base::UniqueFd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake.valid()) return absl::ErrnoToStatus(errno, "eventfd for a process");
+  std::shared_ptr<HostedProcess> process(
+      new HostedProcess(kernel, std::move(link), std::move(wake), std::move(streams), std::move(callbacks)));
+  StartHostThread(
+      [](void* argument) {
+        const std::unique_ptr<std::shared_ptr<HostedProcess>> self(
+            static_cast<std::shared_ptr<HostedProcess>*>(argument));
+        (*self)->Run();
+      },
+      new std::shared_ptr<HostedProcess>(process))
+      .detach();
+  return process;
+}
+
+void HostedProcess::Started(RefPtr<ThreadGroup> group) {
+  group->child_events().Add(*end_waiter_);
+  MutexLock lock(mu_);
+  group_ = std::move(group);
+  streams_.fds.reset();
+  for (int signo = 1; signo <= abi::kSigMax; ++signo) {
+    if ((waiting_signals_ >> (signo - 1) & 1) != 0) (void)kernel_.SignalFromRuntime(*group_, signo);
+  }
+  if (killed_by_ != 0) (void)kernel_.SignalFromRuntime(*group_, killed_by_);
+  Wake();  // it may have ended before the waiter stood
+}
+
+void HostedProcess::Discard() {
+  MutexLock lock(mu_);
+  discarded_ = true;
+  Wake();
+}
+
+void HostedProcess::Signal(int signo) {
+  if (signo < 1 || signo > abi::kSigMax) return;
+  MutexLock lock(mu_);
+  if (group_) {
+    (void)kernel_.SignalFromRuntime(*group_, signo);  // it may be gone by now
+  } else if (EndsUnstarted(signo)) {
+    killed_by_ = signo;
+    Wake();
+  } else {
+    waiting_signals_ |= uint64_t{1} << (signo - 1);
+  }
+}
+
+void HostedProcess::TellDeath(const std::string& cause) {
+  MutexLock lock(mu_);
+  if (!std::exchange(death_told_, true)) SendLink(link_.get(), {LinkMessageType::kDied, 0, cause});
+}
+
+RefPtr<ThreadGroup> HostedProcess::group() const {
+  MutexLock lock(mu_);
+  return group_;
+}
+
+void HostedProcess::Wake() {
+  const uint64_t one = 1;
+  (void)!write(wake_.get(), &one, sizeof one);
+}
+
+bool HostedProcess::over() const {
+  MutexLock lock(mu_);
+  return group_ ? group_->ended() : discarded_ || killed_by_ != 0;
+}
+
+void HostedProcess::Run() {
+  while (!over()) {
+    pollfd fds[2] = {{link_open_ ? link_.get() : -1, POLLIN, 0}, {wake_.get(), POLLIN, 0}};
+    if (poll(fds, 2, -1) < 0) continue;
+    if (fds[0].revents != 0) OnLink();
+    uint64_t count;
+    if (fds[1].revents != 0) (void)!read(wake_.get(), &count, sizeof count);
+  }
+  Finish();
+}
+
+void HostedProcess::OnLink() {
+  const std::optional<LinkMessage> message = ReceiveLink(link_.get());
+  if (!message) {
+    link_open_ = false;
+    Signal(abi::kSigKill);
+    return;
+  }
+  if (message->type == LinkMessageType::kSignal) {
+    Signal(static_cast<int>(message->value));
+  } else if (message->type == LinkMessageType::kWindowSize && streams_.pty.master) {
+    const abi::Winsize size{static_cast<uint16_t>(message->value >> 16), static_cast<uint16_t>(message->value), 0, 0};
+    (void)SetWindowSize(streams_.pty.master, size);
+  }
+}
+
+void HostedProcess::Finish() {
+  int code;
+  bool told;
+  {
+    MutexLock lock(mu_);
+    const ExitStatus status = group_ ? group_->exit_status() : ExitStatus{.signo = killed_by_};
+    code = status.signo != 0 ? 128 + status.signo : status.code;
+    told = death_told_ || discarded_;
+  }
+  if (const RefPtr<ThreadGroup> ended = group()) ended->child_events().Remove(*end_waiter_);
+  if (streams_.bridge && link_open_) streams_.bridge->Drain(kDrainMs);
+  streams_ = {};
+  callbacks_.ended();
+  if (!told) SendLink(link_.get(), {LinkMessageType::kExited, static_cast<uint32_t>(code), ""});
+  callbacks_.told();
+  callbacks_ = {};
+}
+
+}  // namespace runsc

@@ -1,0 +1,95 @@
+#include "runsc-cpp/boot/process_start.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "runsc-cpp/boot/program.h"
+#include "sentry/vfs/operations.h"
+
+namespace runsc {
+namespace {
+
+using namespace sentry;  // NOLINT: all names of this file are the kernel's
+
+std::vector<std::string> Strings(const google::protobuf::RepeatedPtrField<std::string>& field) {
+  return {field.begin(), field.end()};
+}
+
+RefPtr<Credentials> MakeCredentials(const control::Process& process) {
+  RefPtr<Credentials> creds = MakeRef<Credentials>();
+  creds->uid = creds->euid = creds->suid = creds->fsuid = process.uid();
+  creds->gid = creds->egid = creds->sgid = creds->fsgid = process.gid();
+  creds->groups.assign(process.additional_gids().begin(), process.additional_gids().end());
+  std::sort(creds->groups.begin(), creds->groups.end());
+  const uint64_t known = CapabilitySet::All().bits;
+  creds->bounding.bits = process.capabilities().bounding() & known;
+  creds->effective.bits = process.capabilities().effective() & known;
+  creds->permitted.bits = process.capabilities().permitted() & known;
+  creds->inheritable.bits = process.capabilities().inheritable() & known;
+  creds->ambient.bits = process.capabilities().ambient() & known;
+  creds->no_new_privs = process.no_new_privileges();
+  return creds;
+}
+
+void PrepareTask(const control::Process& process, const RefPtr<FileDescription>& terminal, Task& task) {
+  task.nice = std::clamp(process.nice(), -20, 19);
+  task.group().oom_score_adj = std::clamp(process.oom_score_adj(), -1000, 1000);
+  abi::SigAction ignore;
+  ignore.handler = abi::kSigIgn;
+  for (int signo = 1; signo <= abi::kSigMax; ++signo) {
+    if ((process.ignored_signals() >> (signo - 1) & 1) != 0) task.group().ExchangeAction(signo, ignore);
+  }
+  if (terminal) (void)MakeControlling(task.vfs_context(), terminal);
+}
+
+}  // namespace
+
+void Refuse(control::Response& response, const absl::Status& status) {
+  response.set_error(static_cast<int>(Errno::kEIO));
+  response.set_message(std::string(status.message()));
+}
+
+void RefuseProgram(control::Response& response, Errno error) {
+  response.set_error(static_cast<int>(error));
+  response.set_stage(control::Response::PROGRAM);
+}
+
+bool DescribeProcess(const control::Process& process, const ContainerMounts& mounts, const StandardStreams& streams,
+                     Kernel::InitProcess& init, control::Response& response) {
+  init.mounts = mounts.mounts;
+  init.root = mounts.mounts->root();
+  init.creds = MakeCredentials(process);
+  init.fds = streams.fds;
+  init.argv = Strings(process.args());
+  init.envp = Strings(process.env());
+  init.umask = process.umask() & 0777;
+  for (const control::Rlimit& limit : process.rlimits()) {
+    if (limit.resource() >= static_cast<uint32_t>(RlimitKind::kCount)) continue;
+    init.limits.push_back({static_cast<RlimitKind>(limit.resource()), {limit.soft(), limit.hard()}});
+  }
+  VfsContext ctx = KernelContext(mounts.mounts);
+  ctx.creds = init.creds;
+  Result<Path> cwd = ResolvePath(ctx, ctx.root, process.cwd(), {.directory = true});
+  if (cwd.Is(Errno::kENOENT) && process.make_cwd()) {
+    const VfsContext kernel = KernelContext(mounts.mounts);
+    (void)MakeDirectories(kernel, process.cwd());
+    cwd = ResolvePath(ctx, ctx.root, process.cwd(), {.directory = true});
+  }
+  if (!cwd.ok()) {
+    response.set_error(static_cast<int>(cwd.error()));
+    response.set_stage(control::Response::CWD);
+    return false;
+  }
+  init.cwd = ctx.cwd = *cwd;
+  const Result<std::string> program = FindProgram(ctx, init.argv.empty() ? "" : init.argv[0], init.envp);
+  if (!program.ok()) {
+    RefuseProgram(response, program.error());
+    return false;
+  }
+  init.path = *program;
+  init.before_start = [process, terminal = streams.pty.slave](Task& task) { PrepareTask(process, terminal, task); };
+  return true;
+}
+
+}  // namespace runsc

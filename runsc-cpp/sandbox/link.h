@@ -1,0 +1,41 @@
+// Messages over a SEQPACKET socket. A *link* joins the sentry to whoever stands for one of its processes on the host:
+// an anchor, or the runsc-cpp of `do`. Its end of file there ends that process, its end of file here means that the
+// sentry is gone. The *startup* socket carries the first words of a new sentry.
+#ifndef RUNSC_CPP_SANDBOX_LINK_H_
+#define RUNSC_CPP_SANDBOX_LINK_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace runsc {
+
+enum class LinkMessageType : uint32_t {
+  // --- Link: to the sentry ---
+  kSignal,      // value: signal number
+  kWindowSize,  // value: rows << 16 | columns
+  // --- Link: from the sentry ---
+  kExited,  // value: exit code (128 + signal). Of the process's files nothing is open any more
+  kDied,    // text: what ended the sandbox
+  // --- Startup socket ---
+  kNamespaceReady,  // the child waits for its id maps
+  kMapsWritten,     // (the answer)
+  kStartFailed,     // text: one line
+};
+inline constexpr LinkMessageType kLastLinkMessageType = LinkMessageType::kStartFailed;
+
+struct LinkMessage {
+  LinkMessageType type = LinkMessageType::kSignal;
+  uint32_t value = 0;
+  std::string text;  // at most kMaxLinkText
+};
+inline constexpr size_t kMaxLinkText = 4 << 10;
+
+// One packet. False: the peer is gone.
+bool SendLink(int fd, const LinkMessage& message);
+// Waits for the next; nothing at the end of file or for a malformed one.
+std::optional<LinkMessage> ReceiveLink(int fd);
+
+}  // namespace runsc
+
+#endif  // RUNSC_CPP_SANDBOX_LINK_H_
