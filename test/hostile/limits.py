@@ -27,6 +27,7 @@ LIMITS = (
     Limit("software-kvm", "opcodes", "", (), "single steps over instructions that the host plays"),
     Limit("software-kvm", "*", r" trap=(6|12|13) ", (), "the host plays what faults, and ends it in its own way"),
     Limit("software-kvm", "*", "", (), "the host refuses to play what it was asked to", r" trap=6 "),
+    Limit("software-kvm", "deaths", r": signal 11$", (), "the host refuses to play what it was asked to", r": signal 4$"),
     Limit("software-kvm", "*", r" fl=0x\w*[4-7c-f]\w{3}( |$)", ("fl", "hfl", "r11"), "NT is lost on the way in"),
     Limit("software-kvm", "*", r" sel=", ("sel",), "the host loses 32-bit code's selectors in data segments"),
     Limit("software-kvm", "entry_states*", r" trap=1 .* fl=0x1\w{4} ", ("fl", "hfl"), "UMIP and RF of the host's steps are not the processor's"),

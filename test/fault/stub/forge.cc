@@ -125,6 +125,8 @@ void Hostile(uint64_t seed) {
         },
         nullptr);
   StartThread(CallForever, nullptr);
+  // A thread's region may be mapped when it first runs, which a loaded host puts off.
+  for (int i = 0; i < 1000 && !Readable(RegionAddress(1)); i++) usleep(100);
   if (!Readable(RegionAddress(1))) shared->breach = kNoAttack;
   Forge(nullptr);
 }
