@@ -165,7 +165,7 @@ void Container::TellDeath(const std::string& cause) {
 }
 
 void Container::Kill(const std::string& cause) {
-  LOG(kError, "container %s ends: %s", id_, cause);
+  LOG(kInfo, "container %s ends: %s", id_, cause);
   TellDeath(cause);
   for (const std::shared_ptr<HostedProcess>& process : Hosted()) process->Signal(abi::kSigKill);
 }

@@ -121,7 +121,7 @@ class Sentry {
 
   // A part that the sandbox can't live without is gone.
   [[noreturn]] void Die(const std::string& cause) {
-    LOG(kError, "the sandbox ends: %s", cause);
+    LOG(kInfo, "the sandbox ends: %s", cause);
     if (containers_) containers_->TellDeath(cause);
     _exit(125);
   }
