@@ -1,7 +1,7 @@
 // The OCI runtime specification 1.2 as plain data: one struct an object of
 // config.json, members in the order of the specification. A member is optional
 // where its absence means something else than zero, false or empty.
-// Properties that are always refused (solaris, windows, vm, zos ...) have no
+// Properties that are always refused (windows, linux.intelRdt ...) have no
 // member: fields.h names them.
 #ifndef RUNSC_CPP_OCI_SPEC_H_
 #define RUNSC_CPP_OCI_SPEC_H_
@@ -140,10 +140,6 @@ struct LinuxDevice {
   std::optional<uint32_t> gid;
 };
 
-struct LinuxNetDevice {
-  std::string name;
-};
-
 struct LinuxSeccompArg {
   uint32_t index = 0;
   uint64_t value = 0;
@@ -163,27 +159,11 @@ struct LinuxSeccomp {
   std::optional<uint32_t> default_errno_ret;
   std::vector<std::string> architectures;  // "SCMP_ARCH_X86_64"
   std::vector<std::string> flags;          // "SECCOMP_FILTER_FLAG_LOG"
-  std::string listener_path;
-  std::string listener_metadata;
   std::vector<LinuxSyscall> syscalls;
-};
-
-struct LinuxIntelRdt {
-  std::string clos_id;
-  std::string l3_cache_schema;
-  std::string mem_bw_schema;
-  bool enable_cmt = false;
-  bool enable_mbm = false;
 };
 
 struct LinuxPersonality {
   std::string domain;  // "LINUX", "LINUX32"
-  std::vector<std::string> flags;
-};
-
-struct LinuxTimeOffset {
-  int64_t secs = 0;
-  uint32_t nanosecs = 0;
 };
 
 struct Linux {
@@ -194,15 +174,12 @@ struct Linux {
   std::string cgroups_path;
   std::vector<LinuxNamespace> namespaces;
   std::vector<LinuxDevice> devices;
-  std::map<std::string, LinuxNetDevice> net_devices;
   std::optional<LinuxSeccomp> seccomp;
   std::string rootfs_propagation;
   std::vector<std::string> masked_paths;
   std::vector<std::string> readonly_paths;
   std::string mount_label;
-  std::optional<LinuxIntelRdt> intel_rdt;
   std::optional<LinuxPersonality> personality;
-  std::map<std::string, LinuxTimeOffset> time_offsets;  // "monotonic", "boottime"
 };
 
 // --- The whole ---
