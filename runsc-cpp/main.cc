@@ -21,6 +21,8 @@ constexpr Command kCommands[] = {{"do", DoCommand},
                                  {"debug", DebugCommand},
                                  {"platforms", PlatformsCommand},
                                  {"syscalls", SyscallsCommand},
+                                 {"spec", SpecCommand},
+                                 {"features", FeaturesCommand},
                                  {"help", HelpCommand},
                                  {"--help", HelpCommand},
                                  {"-h", HelpCommand}};

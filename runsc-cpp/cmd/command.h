@@ -14,6 +14,8 @@ int DoCommand(int argc, char** argv);
 int DebugCommand(int argc, char** argv);
 int PlatformsCommand(int argc, char** argv);
 int SyscallsCommand(int argc, char** argv);
+int SpecCommand(int argc, char** argv);
+int FeaturesCommand(int argc, char** argv);
 int HelpCommand(int argc, char** argv);
 
 inline constexpr char kVersion[] = "0.1.0";

@@ -10,6 +10,8 @@ constexpr std::string_view kGeneral = R"(runsc-cpp runs programs in a sandbox wi
   runsc-cpp debug --unimplemented [PID]      system calls that running sandboxes missed
   runsc-cpp platforms                        ways to run guest code here, measured
   runsc-cpp syscalls [--json]                every system call and how far it is supported
+  runsc-cpp spec [--bundle DIR] [--rootless] write a config.json to start from
+  runsc-cpp features                         what of the OCI specification is there, as JSON
   runsc-cpp help [COMMAND]                   this, or a command's flags
   runsc-cpp --version
 

@@ -3,7 +3,7 @@
 packages_build=(
   bazel-bootstrap g++ python3
   libabsl-dev libgtest-dev libgmock-dev libbenchmark-dev
-  libprotobuf-dev protobuf-compiler zlib1g-dev libre2-dev
+  libprotobuf-dev protobuf-compiler zlib1g-dev libre2-dev rapidjson-dev
   libunwind-dev liblzma-dev
   libseccomp-dev # assembles the host filters when the project is built
 )
