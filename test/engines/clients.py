@@ -3,10 +3,10 @@ import json
 import os
 import time
 
-import cri as cri_client
 import daemons
 import images
 
+POD, CONTAINER, NODE = 0, 1, 2  # CRI's NamespaceMode
 IMAGE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -128,6 +128,7 @@ class Pods(Client):
     """A containerd with CRI, and short ways to pods and containers of its default namespace."""
 
     def __init__(self, house, handlers=None, handler=""):
+        import cri  # pylint: disable=import-outside-toplevel
         super().__init__(house)
         self.words = ("ctr", "-a", house.base + "/ctd.sock", "-n", "k8s.io")
         pause = "docker.io/library/pause:1"
@@ -137,14 +138,14 @@ class Pods(Client):
         self("image", "import", self.archive())
         self("image", "import", images.docker_archive(self.root_tar(), pause, house.base + "/pause.tar",
                                                       ["/bin/sleep", "1000000"]))
-        self.cri = cri_client.Cri(house.base + "/ctd.sock")
+        self.cri = cri.Cri(house.base + "/ctd.sock")
         self._configs = {}
 
-    def pod(self, name, network=cri_client.POD, pid=cri_client.CONTAINER, ipc=cri_client.POD, **more):
+    def pod(self, name, network=POD, pid=CONTAINER, ipc=POD, **more):
         config = {"metadata": {"name": name, "uid": name, "namespace": "default"}, "log_directory": self.house.base + "/logs",
                   "linux": {"cgroup_parent": f"/{self.house.cgroup}/pod{name}", "security_context": {
                       "namespace_options": {"network": network, "pid": pid, "ipc": ipc}}}, **more}
-        if network != cri_client.NODE:
+        if network != NODE:
             config["hostname"] = name
         pod = self.cri.RunPodSandbox(config=config, runtime_handler=self.handler).pod_sandbox_id
         self._configs[pod] = config
@@ -164,14 +165,14 @@ class Pods(Client):
         container = self.create(pod, name, command, **more)
         try:
             self.cri.StartContainer(container_id=container)
-        except cri_client.Error as error:
+        except RuntimeError as error:
             self.last = error
         return container
 
     def exec_sync(self, container, command, timeout=0):
         try:
             return self.cri.ExecSync(container_id=container, cmd=command, timeout=timeout)
-        except cri_client.Error as error:
+        except RuntimeError as error:
             self.last = error
             return None
 

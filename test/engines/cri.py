@@ -23,7 +23,7 @@ def _messages():
             for message in files.file[0].message_type}
 
 
-class Error(Exception):
+class Error(RuntimeError):
     """What the service answered instead."""
 
 

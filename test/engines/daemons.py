@@ -65,7 +65,7 @@ class Daemon:
 
     def stop(self, number=signal.SIGTERM):
         # nsenter --pid forks: the daemon is its child.
-        for pid in _children(self.process.pid) or [self.process.pid]:
+        for pid in self.house.children(self.process.pid) or [self.process.pid]:
             os.kill(pid, number)
         try:
             self.process.wait(30)
@@ -107,10 +107,3 @@ def _answers(address):
         except OSError:
             return False
 
-
-def _children(pid):
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-            return [int(word) for word in file.read().split()]
-    except OSError:
-        return []

@@ -19,6 +19,7 @@ import time
 HIDDEN = ("/run", "/var/lib/cni", "/var/lib/containers", "/var/lib/containerd", "/var/lib/docker", "/etc/cni/net.d",
           "/etc/containers", "/var/log/containers")
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"  # not /usr/local: Debian's engines
+BETWEEN = ("buildkit",)  # cgroups that runtimes make as parents and nobody removes
 NEEDED = ("unshare", "nsenter", "ip", "docker-init")
 SET_UP = """
 set -e
@@ -47,7 +48,6 @@ class House:
         self.base = tempfile.mkdtemp(prefix=f"{name}-", dir="/tmp")
         self.cgroup = os.path.basename(self.base)
         self.path = PATH
-        self._netns_known = set()
         command = ["unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc",
                    "--propagation", "private", "sh", "-c", SET_UP.format(hidden=" ".join(HIDDEN))]
         self._holder = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
@@ -138,19 +138,32 @@ class House:
         return {int(row[0]): row[2] for row in rows
                 if row[0] != "1" and row[2] != "sleep infinity" and not row[2].startswith("ps -e -o")}
 
+    @staticmethod
+    def children(pid):
+        """Of a process that popen started: nsenter's child is the program, as it enters a pid namespace."""
+        try:
+            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+                return [int(word) for word in file.read().split()]
+        except OSError:
+            return []
+
+    def know_mounts(self):
+        """What is mounted now is no leftover: to be called once daemons are up."""
+        self._mounts_at_start = self.mounts()
+
     def mounts(self):
         with open(f"/proc/{self.init}/mountinfo", encoding="utf-8") as file:
             return sorted(line.split()[4] for line in file)
 
     def cgroups(self):
-        """Cgroups of this house, which engines are told to use as a parent."""
+        """Cgroups of this house, which engines are told to use as a parent. Those between are the engines' own."""
         found = []
         for top in sorted(os.listdir("/sys/fs/cgroup")):
             for folder, names, _ in os.walk(os.path.join("/sys/fs/cgroup", top, self.cgroup)):
                 found += [os.path.join(folder, name) for name in names]
         return found
 
-    def leftovers(self, expected_processes=()):
+    def leftovers(self, expected_processes=(), kinds=("process", "mount", "cgroup")):
         """What should not be there once all containers are gone. Waits a little for what is on its way out."""
         end = time.monotonic() + 5
         while True:
@@ -160,9 +173,10 @@ class House:
             for mount in self._mounts_at_start:
                 if mount in mounts:
                     mounts.remove(mount)
-            found += [f"mount {mount}" for mount in mounts if mount != "/run/docker/netns/default"
-                      and not mount.endswith("/netns/default")]
-            found += [f"cgroup {cgroup}" for cgroup in self.cgroups()]
+            # dockerd keeps the host's network namespace from the first --network host on.
+            found += [f"mount {mount}" for mount in mounts if not mount.endswith("/netns/default")]
+            found += [f"cgroup {cgroup}" for cgroup in self.cgroups() if os.path.basename(cgroup) not in BETWEEN]
+            found = [words for words in found if words.startswith(kinds)]
             if not found or time.monotonic() > end:
                 return found
             time.sleep(0.2)
