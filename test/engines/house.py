@@ -6,6 +6,7 @@ before that is what an engine or a runtime forgot, and `leftovers` tells it.
 """
 import ctypes
 import fcntl
+import glob
 import os
 import select
 import shutil
@@ -19,6 +20,8 @@ import time
 HIDDEN = ("/run", "/var/lib/cni", "/var/lib/containers", "/var/lib/containerd", "/var/lib/docker", "/etc/cni/net.d",
           "/etc/containers", "/var/log/containers")
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"  # not /usr/local: Debian's engines
+STATE = ("{base}/dk-run/runtime-*/moby/*", "/run/containerd/runc/*/*", "/run/runc/*", "/run/runsc-cpp/*", "/run/netns/*",
+         "{base}/ctd-run/io.containerd.runtime.v2.task/*/*")
 BETWEEN = ("buildkit",)  # cgroups that runtimes make as parents and nobody removes
 NEEDED = ("unshare", "nsenter", "ip", "docker-init")
 SET_UP = """
@@ -163,7 +166,12 @@ class House:
                 found += [os.path.join(folder, name) for name in names]
         return found
 
-    def leftovers(self, expected_processes=(), kinds=("process", "mount", "cgroup")):
+    def files(self):
+        """State of containers in the places where runtimes and shims keep it; names with a dot first are locks."""
+        root = f"/proc/{self.init}/root"
+        return [path.removeprefix(root) for pattern in STATE for path in glob.glob(root + pattern.format(base=self.base))]
+
+    def leftovers(self, expected_processes=(), kinds=("process", "mount", "cgroup", "file")):
         """What should not be there once all containers are gone. Waits a little for what is on its way out."""
         end = time.monotonic() + 5
         while True:
@@ -176,6 +184,7 @@ class House:
             # dockerd keeps the host's network namespace from the first --network host on.
             found += [f"mount {mount}" for mount in mounts if not mount.endswith("/netns/default")]
             found += [f"cgroup {cgroup}" for cgroup in self.cgroups() if os.path.basename(cgroup) not in BETWEEN]
+            found += [f"file {path}" for path in self.files()]
             found = [words for words in found if words.startswith(kinds)]
             if not found or time.monotonic() > end:
                 return found
