@@ -90,9 +90,14 @@ class Root:
         archive = Cpio()
         archive.add("init", stat.S_IFREG | 0o755, init)
         archive.add("root", stat.S_IFDIR | 0o755)
-        for name, (mode, data, mtime) in sorted(self._entries.items()):
+        for name, mode, data, mtime in self.items():
             archive.add("root/" + name, mode, data, mtime)
         archive.write(path)
+
+    def items(self):
+        """(name, mode, contents or a link's target, time of change), parents first."""
+        for name, (mode, data, mtime) in sorted(self._entries.items()):
+            yield name, mode, data, mtime
 
     def _parents(self, name):
         parent = os.path.dirname(name)

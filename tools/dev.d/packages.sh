@@ -15,6 +15,11 @@ packages_test=(
 )
 # A VM with a true KVM (test/qemu), which is skipped without them.
 packages_vm=(qemu-system-x86 busybox-static linux-image-cloud-amd64)
+# Container engines (test/oci, test/docker, test/cri), which are skipped without them.
+packages_engines=(
+  docker.io containerd runc podman buildah conmon containernetworking-plugins
+  iproute2 iptables busybox-static python3-grpcio python3-protobuf protobuf-compiler
+)
 packages_lint=(clang clang-format clang-tidy git python3)
 packages_bench=(runsc) # the peer; skipped where the archive lacks it
 
