@@ -3,11 +3,15 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "runsc-cpp/boot/boot.h"
 #include "runsc-cpp/cmd/command.h"
+#include "runsc-cpp/cmd/oci_command.h"
+#include "runsc-cpp/container/anchor.h"
+#include "runsc-cpp/oci/state.h"
 #include "runsc-cpp/sandbox/launch.h"
 
 namespace runsc {
@@ -38,11 +42,13 @@ void FillStandardStreams() {
 
 int Main(int argc, char** argv) {
   const std::string_view verb = argc > 1 ? argv[1] : "";
+  if (getenv(kAnchorVariable) != nullptr) return AnchorMain();
   if (verb == kSentryVerb) return SentryMain();
   if (verb == kGoferVerb) return GoferMain();
   FillStandardStreams();
   if (verb == "--version" || verb == "version") {
-    Print(std::string("runsc-cpp version ") + kVersion + "\n");
+    // As runc: engines want these three lines.
+    Print(std::string("runsc-cpp version ") + kVersion + "\ncommit: " + kVersion + "\nspec: " + oci::kSpecVersion + "\n");
     return 0;
   }
   if (verb.empty()) {
@@ -52,6 +58,8 @@ int Main(int argc, char** argv) {
   for (const Command& command : kCommands) {
     if (command.name == verb) return command.run(argc - 2, argv + 2);
   }
+  int code;
+  if (RunOciRuntime({argv + 1, argv + argc}, &code)) return code;
   return Fail("", std::string("unknown command \"") + std::string(verb) + "\"; `runsc-cpp help` lists them");
 }
 

@@ -1,5 +1,7 @@
 #include "runsc-cpp/boot/container.h"
 
+#include <poll.h>
+
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +15,8 @@ namespace {
 
 using namespace sentry;  // NOLINT: all names of this file are the kernel's
 using base::MutexLock;
+
+constexpr int kGoferEndMs = 2000;
 
 }  // namespace
 
@@ -40,6 +44,7 @@ absl::Status Container::Mount(const control::Container& description, RequestFds&
   fsgofer::ConnectionHalf half;
   half.memory = fds.Take(description.gofer_memory_fd());
   for (const uint32_t fd : description.gofer_socket_fds()) half.sockets.push_back(fds.Take(fd));
+  if (description.has_gofer_process_fd()) gofer_process_ = fds.Take(description.gofer_process_fd());
   Result<std::unique_ptr<fsgofer::Client>> client = fsgofer::Client::Create(std::move(half));
   if (!client.ok()) return Failed("map the gofer's connection", client.error());
   gofer_ = *std::move(client);
@@ -71,7 +76,7 @@ void Container::Create(const control::Container& description, RequestFds& fds, c
   if (!first.ok()) return Refuse(response, first.status());
   first_ = *std::move(first);
   MutexLock lock(mu_);
-  hosted_.push_back(first_);
+  hosted_.push_back({first_, process.host_pid()});
   if (state_ == State::kCreating) state_ = State::kCreated;  // else its anchor is gone already
 }
 
@@ -106,7 +111,7 @@ void Container::Exec(const control::Process& process, RequestFds& fds, control::
   {
     MutexLock lock(mu_);
     *own = hosted->get();
-    hosted_.push_back(*hosted);
+    hosted_.push_back({*hosted, process.host_pid()});
   }
   Result<RefPtr<ThreadGroup>> group = parts_.kernel->StartProcess(std::move(init));
   if (!group.ok()) {
@@ -142,6 +147,7 @@ void Container::Processes(control::Response& response) const {
     if (!leader) continue;
     control::ProcessInfo& info = *response.add_processes();
     info.set_pid(group->tgid());
+    info.set_host_pid(HostPidOf(*group));
     info.set_parent(group->ppid());
     info.set_command(leader->name());
     if (const RefPtr<Credentials> creds = leader->SharedCreds()) info.set_uid(creds->uid);
@@ -151,13 +157,23 @@ void Container::Processes(control::Response& response) const {
 }
 
 std::vector<std::shared_ptr<HostedProcess>> Container::Hosted() const {
+  std::vector<std::shared_ptr<HostedProcess>> all;
   MutexLock lock(mu_);
-  return hosted_;
+  for (const Hosting& hosting : hosted_) all.push_back(hosting.process);
+  return all;
+}
+
+int32_t Container::HostPidOf(const ThreadGroup& group) const {
+  MutexLock lock(mu_);
+  for (const Hosting& hosting : hosted_) {
+    if (hosting.process->group().get() == &group) return hosting.host_pid;
+  }
+  return 0;
 }
 
 void Container::Forget(const HostedProcess* process) {
   MutexLock lock(mu_);
-  std::erase_if(hosted_, [process](const std::shared_ptr<HostedProcess>& p) { return p.get() == process; });
+  std::erase_if(hosted_, [process](const Hosting& hosting) { return hosting.process.get() == process; });
 }
 
 void Container::TellDeath(const std::string& cause) {
@@ -180,7 +196,11 @@ void Container::OnInitEnded() {
   closing_ = true;
   init_ = {};
   mounts_ = {};
-  if (gofer_) gofer_->Shutdown();
+  if (!gofer_) return;
+  gofer_->Shutdown();
+  // The root file system is free when the container's end is told.
+  pollfd gofer{gofer_process_.get(), POLLIN, 0};
+  if (gofer_process_.valid()) (void)poll(&gofer, 1, kGoferEndMs);
 }
 
 }  // namespace runsc

@@ -49,9 +49,9 @@ class Container : public std::enable_shared_from_this<Container> {
   bool Advance(State from, State to, sentry::control::Response& response);
   absl::Status Mount(const sentry::control::Container& description, RequestFds& fds);
   void OnInitEnded();
-  bool Adopt(std::shared_ptr<HostedProcess> process);
   void Forget(const HostedProcess* process);
   std::vector<std::shared_ptr<HostedProcess>> Hosted() const;
+  int32_t HostPidOf(const sentry::ThreadGroup& group) const;
 
   const SandboxParts parts_;
   const std::string id_;
@@ -61,10 +61,15 @@ class Container : public std::enable_shared_from_this<Container> {
   // Rank kControl. Never held over a message to the gofer.
   mutable base::RankedMutex<base::LockRank::kControl> mu_;
   State state_ ABSL_GUARDED_BY(mu_) = State::kCreating;
-  std::vector<std::shared_ptr<HostedProcess>> hosted_ ABSL_GUARDED_BY(mu_);
+  struct Hosting {
+    std::shared_ptr<HostedProcess> process;
+    int32_t host_pid;
+  };
+  std::vector<Hosting> hosted_ ABSL_GUARDED_BY(mu_);
 
   // Set by Create, then left alone until the first process has ended.
   std::shared_ptr<fsgofer::Client> gofer_;
+  base::UniqueFd gofer_process_;  // a pidfd, or nothing
   ContainerMounts mounts_;
   sentry::Kernel::InitProcess init_;
   std::shared_ptr<HostedProcess> first_;

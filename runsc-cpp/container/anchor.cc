@@ -1,0 +1,100 @@
+#include "runsc-cpp/container/anchor.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "runsc-cpp/container/anchor_fds.h"
+#include "runsc-cpp/sandbox/launch.h"
+#include "runsc-cpp/sandbox/reexec.h"
+
+namespace runsc {
+namespace {
+
+[[noreturn]] void Fail(int report, const char* step) {
+  const std::string text = absl::StrCat(step, ": ", strerror(errno));
+  (void)!write(report, text.data(), text.size());
+  _exit(125);
+}
+
+void EnterPlaces(const AnchorOptions& options, int report) {
+  setsid();
+  if (options.controlling_terminal && ioctl(options.terminal, TIOCSCTTY, 0) != 0) Fail(report, "take the controlling terminal");
+  if (options.new_network && unshare(CLONE_NEWNET) != 0) Fail(report, "make a network namespace");
+  if (!options.new_network && options.network >= 0 && setns(options.network, CLONE_NEWNET) != 0) {
+    Fail(report, "join the network namespace");
+  }
+  if (chdir("/") != 0) Fail(report, "chdir /");
+}
+
+// 0 to 2 are /dev/null: a copy of the container's streams would keep them open for whoever reads them.
+void ArrangeDescriptors(const AnchorOptions& options, int link, int report) {
+  const base::UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null.valid()) Fail(report, "open /dev/null");
+  const int terminal = options.terminal;
+  constexpr int kBase = 16;  // out of the way of the places below
+  const int sources[] = {fcntl(null.get(), F_DUPFD_CLOEXEC, kBase), fcntl(link, F_DUPFD_CLOEXEC, kBase),
+                         terminal >= 0 ? fcntl(terminal, F_DUPFD_CLOEXEC, kBase) : -1};
+  for (int fd = 0; fd <= 2; ++fd) dup2(sources[0], fd);
+  dup2(sources[1], kAnchorLinkFd);
+  if (sources[2] >= 0) dup2(sources[2], kAnchorTerminalFd);
+}
+
+[[noreturn]] void AnchorChild(const AnchorOptions& options, int self, int link, int report) {
+  EnterPlaces(options, report);
+  ResetSignals();
+  // From here on they stay blocked until AnchorMain reads them: none is lost, none kills.
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, nullptr);
+  constexpr int kHigh = 64;
+  self = fcntl(self, F_DUPFD_CLOEXEC, kHigh);
+  report = fcntl(report, F_DUPFD_CLOEXEC, kHigh);
+  ArrangeDescriptors(options, link, report);
+  const unsigned first = options.terminal >= 0 ? kAnchorTerminalFd + 1 : kAnchorLinkFd + 1;
+  syscall(SYS_close_range, first, ~0u, CLOSE_RANGE_CLOEXEC);
+  std::vector<const char*> argv;
+  for (const std::string& word : options.title) argv.push_back(word.c_str());
+  if (argv.empty()) argv.push_back("runsc-anchor");
+  argv.push_back(nullptr);
+  const std::string variable = absl::StrCat(kAnchorVariable, "=1");
+  const char* envp[] = {variable.c_str(), nullptr};
+  syscall(SYS_execveat, self, "", argv.data(), envp, AT_EMPTY_PATH);
+  Fail(report, "execute the anchor");
+}
+
+}  // namespace
+
+absl::StatusOr<AnchorProcess> LaunchAnchor(const AnchorOptions& options) {
+  const base::UniqueFd self = OpenSelf();
+  int pair[2], report[2];
+  if (!self.valid()) return absl::ErrnoToStatus(errno, "open /proc/self/exe (is /proc mounted?)");
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return absl::ErrnoToStatus(errno, "socketpair");
+  AnchorProcess anchor;
+  anchor.link.reset(pair[0]);
+  base::UniqueFd theirs(pair[1]);
+  if (pipe2(report, O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "pipe");
+  const base::UniqueFd words(report[0]);
+  base::UniqueFd tell(report[1]);
+  anchor.pid = ForkWith(0);
+  if (anchor.pid < 0) return absl::ErrnoToStatus(errno, "clone the anchor");
+  if (anchor.pid == 0) AnchorChild(options, self.get(), theirs.get(), tell.get());
+  tell.reset();
+  char text[256];
+  const ssize_t n = read(words.get(), text, sizeof text);
+  if (n == 0) return anchor;
+  EndChild(anchor.pid);
+  return absl::InternalError(absl::StrCat("the container's process on the host: ",
+                                          absl::string_view(text, n > 0 ? static_cast<size_t>(n) : 0)));
+}
+
+}  // namespace runsc

@@ -1,0 +1,261 @@
+#include "runsc-cpp/container/create.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "runsc-cpp/container/anchor.h"
+#include "runsc-cpp/container/bundle.h"
+#include "runsc-cpp/container/cgroup_record.h"
+#include "runsc-cpp/container/console.h"
+#include "runsc-cpp/container/describe.h"
+#include "runsc-cpp/container/process_ref.h"
+#include "runsc-cpp/container/sandbox_of.h"
+#include "runsc-cpp/container/state.h"
+#include "runsc-cpp/container/streams.h"
+#include "runsc-cpp/hooks/hooks.h"
+#include "runsc-cpp/sandbox/control_client.h"
+#include "runsc-cpp/sandbox/launch.h"
+
+namespace runsc {
+namespace {
+
+namespace control = sentry::control;
+
+int64_t NowNs() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+// One container on its way. What was made is taken away by the destructor, unless Keep was called.
+class Creation {
+ public:
+  Creation(const RuntimeOptions& runtime, const CreateOptions& options) : runtime_(runtime), options_(options) {}
+  ~Creation() {
+    if (!kept_) Undo();
+  }
+
+  absl::StatusOr<ContainerRecord> Run() {
+    for (const auto step : {&Creation::Read, &Creation::AddDirectory, &Creation::FindSandbox, &Creation::MakeConsole,
+                            &Creation::LaunchAnchorProcess, &Creation::MakeCgroup, &Creation::RunHostHooks,
+                            &Creation::LaunchSandboxProcesses, &Creation::AskSentry, &Creation::WriteFiles}) {
+      if (absl::Status s = (this->*step)(); !s.ok()) return s;
+    }
+    kept_ = true;
+    return record_;
+  }
+
+ private:
+  absl::Status Read() {
+    if (absl::Status s = CheckId(options_.id); !s.ok()) return s;
+    absl::StatusOr<Bundle> bundle = ReadBundle(options_.bundle, runtime_);
+    if (!bundle.ok()) return bundle.status();
+    bundle_ = *std::move(bundle);
+    const oci::AnnotatedSettings annotated = oci::ApplyAnnotations(runtime_.settings, bundle_.spec.annotations);
+    for (const std::string& line : annotated.refusals) runtime_.warn(line);
+    settings_ = annotated.settings;
+    if (!bundle_.plan.process) return absl::InvalidArgumentError("config.json: process: must be there to create");
+    absl::StatusOr<ContainerDescription> description =
+        DescribeContainer(options_.id, bundle_.plan, settings_.overlay);
+    if (!description.ok()) return description.status();
+    description_ = *std::move(description);
+    return absl::OkStatus();
+  }
+
+  absl::Status AddDirectory() {
+    if (absl::Status s = runtime_.root.Add(options_.id); !s.ok()) return s;
+    added_ = true;
+    absl::StatusOr<base::UniqueFd> lock = runtime_.root.Lock(options_.id);
+    if (!lock.ok()) return lock.status();
+    lock_ = *std::move(lock);
+    record_.set_id(options_.id);
+    record_.set_bundle(options_.bundle);
+    record_.set_rootfs(bundle_.plan.root);
+    record_.set_created_ns(NowNs());
+    record_.set_owner(geteuid());
+    record_.set_boot_id(BootId());
+    for (const auto& [name, value] : bundle_.spec.annotations) (*record_.mutable_annotations())[name] = value;
+    if (absl::Status s = runtime_.root.WriteFile(options_.id, "config.json", bundle_.text); !s.ok()) return s;
+    return runtime_.root.Save(record_);
+  }
+
+  absl::Status FindSandbox() {
+    absl::StatusOr<SandboxChoice> choice = ChooseSandbox(runtime_.root, options_.id, bundle_);
+    if (!choice.ok()) return choice.status();
+    sandbox_ = *std::move(choice);
+    record_.set_sandbox(sandbox_.id);
+    for (const std::string& line : sandbox_.warnings) runtime_.warn(line);
+    absl::StatusOr<base::UniqueFd> log = runtime_.root.OpenLog(options_.id);
+    if (!log.ok()) return log.status();
+    log_ = *std::move(log);
+    return absl::OkStatus();
+  }
+
+  absl::Status MakeConsole() {
+    const oci::ProcessPlan& process = *bundle_.plan.process;
+    absl::StatusOr<ProcessStreams> streams = ProcessStreams::Open({.terminal = process.terminal,
+                                                                   .console_socket = options_.console_socket,
+                                                                   .foreground = options_.foreground,
+                                                                   .rows = process.rows,
+                                                                   .columns = process.columns,
+                                                                   .preserve_fds = options_.preserve_fds});
+    if (!streams.ok()) return streams.status();
+    streams_ = *std::move(streams);
+    return absl::OkStatus();
+  }
+
+  absl::Status LaunchAnchorProcess() {
+    AnchorOptions anchor;
+    anchor.title = bundle_.plan.process->argv;
+    anchor.terminal = streams_->terminal();
+    anchor.controlling_terminal = streams_->owns_terminal();
+    base::UniqueFd network;
+    const oci::NamespacePlan& plan = bundle_.plan.Namespace(oci::NamespaceKind::kNetwork);
+    anchor.new_network = plan.wanted && plan.path.empty();
+    if (!plan.path.empty()) {
+      network.reset(open(plan.path.c_str(), O_RDONLY | O_CLOEXEC));
+      if (!network.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("network namespace ", plan.path));
+      anchor.network = network.get();
+    }
+    absl::StatusOr<AnchorProcess> launched = LaunchAnchor(anchor);
+    if (!launched.ok()) return launched.status();
+    anchor_ = *std::move(launched);
+    *record_.mutable_anchor() = RefTo(anchor_.pid);
+    return runtime_.root.Save(record_);
+  }
+
+  absl::Status MakeCgroup() {
+    const auto driver = runtime_.systemd_cgroup ? cgroup::Driver::kSystemd : cgroup::Driver::kCgroupfs;
+    absl::StatusOr<cgroup::Host> host =
+        cgroup::Host::Detect(runtime_.rootless ? cgroup::Rootless::kYes : cgroup::Rootless::kNo);
+    if (!host.ok()) return host.status();
+    absl::StatusOr<cgroup::Location> location =
+        cgroup::ParseCgroupsPath(driver, bundle_.plan.cgroups_path, options_.id);
+    if (!location.ok()) return location.status();
+    absl::StatusOr<cgroup::Cgroup> made = cgroup::Cgroup::At(*host, *location);
+    if (!made.ok()) return made.status();
+    if (absl::Status s = made->CheckUnused(); !s.ok()) return s;
+    if (absl::Status s = made->Create(bundle_.plan.resources, anchor_.pid, bundle_.spec.annotations); !s.ok()) return s;
+    cgroup_ = *std::move(made);
+    *record_.mutable_cgroup() = ToRecord(cgroup_->state());
+    if (absl::Status s = runtime_.root.Save(record_); !s.ok()) return s;
+    return cgroup_->Apply(bundle_.plan.resources);
+  }
+
+  absl::Status RunHostHooks() {
+    const std::string state = HookState(record_, "creating");
+    if (absl::Status s = RunHooks("prestart", bundle_.plan.hooks.prestart, state); !s.ok()) return s;
+    return RunHooks("createRuntime", bundle_.plan.hooks.create_runtime, state);
+  }
+
+  absl::Status LaunchSandboxProcesses() {
+    if (sandbox_.is_new) {
+      if (absl::Status s = LaunchSentry(); !s.ok()) return s;
+    } else {
+      absl::StatusOr<base::UniqueFd> connection = runtime_.root.ConnectTo(sandbox_.id);
+      if (!connection.ok()) return connection.status();
+      sentry_.control = *std::move(connection);
+      *record_.mutable_sentry() = sandbox_.sentry;
+    }
+    absl::StatusOr<GoferProcess> gofer =
+        LaunchGofer(description_.exports, runtime_.log_level, log_.get(), GoferTie::kSandbox);
+    if (!gofer.ok()) return gofer.status();
+    gofer_ = *std::move(gofer);
+    *record_.mutable_gofer() = RefTo(gofer_.pid);
+    if (absl::Status s = cgroup_->Join(gofer_.pid); !s.ok()) return s;
+    return runtime_.root.Save(record_);
+  }
+
+  absl::Status LaunchSentry() {
+    absl::StatusOr<PlatformChosen> platform = runtime_.choose_platform(settings_.platform);
+    if (!platform.ok()) return platform.status();
+    absl::StatusOr<base::UniqueFd> listener = runtime_.root.ListenAs(sandbox_.id);
+    if (!listener.ok()) return listener.status();
+    SentryConfig config;
+    config.set_platform(platform->name);
+    config.set_log_level(settings_.debug ? 0 : runtime_.log_level);
+    config.set_strace(settings_.strace);
+    config.set_memory_limit(settings_.memory_limit);
+    cpu_set_t cpus;
+    config.set_cpu_count(sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1);
+    absl::StatusOr<SentryProcess> sentry = StartSentry(
+        config, {.log = log_.get(), .device = platform->device.get(), .listen = listener->get()});
+    if (!sentry.ok()) return sentry.status();
+    sentry_ = *std::move(sentry);
+    *record_.mutable_sentry() = RefTo(sentry_.pid);
+    // Before it makes processes of its own.
+    if (absl::Status s = cgroup_->Join(sentry_.pid); !s.ok()) return s;
+    return FinishSentry(sentry_);
+  }
+
+  absl::Status AskSentry() {
+    control::Request request;
+    control::Container& container = *request.mutable_create()->mutable_container();
+    container.Swap(&description_.container);
+    RequestDescriptors fds;
+    container.set_gofer_memory_fd(fds.Add(gofer_.client.memory.get()));
+    for (const base::UniqueFd& fd : gofer_.client.sockets) container.add_gofer_socket_fds(fds.Add(fd.get()));
+    const base::UniqueFd gofer(static_cast<int>(syscall(SYS_pidfd_open, gofer_.pid, 0)));
+    if (gofer.valid()) container.set_gofer_process_fd(fds.Add(gofer.get()));
+    container.mutable_process()->set_link_fd(fds.Add(anchor_.link.get()));
+    container.mutable_process()->set_host_pid(anchor_.pid);
+    streams_->Describe(*container.mutable_process(), fds);
+    ControlClient client(std::move(sentry_.control));
+    const absl::StatusOr<control::Response> response = client.Call(request, fds);
+    if (!response.ok()) {
+      if (!sandbox_.is_new) return response.status();
+      return absl::InternalError(absl::StrCat("the sandbox did not start: ", WhySentryFailed(sentry_)));
+    }
+    return ToStatus(*response, *bundle_.plan.process);
+  }
+
+  absl::Status WriteFiles() {
+    record_.set_phase(ContainerRecord::CREATED);
+    if (absl::Status s = runtime_.root.Save(record_); !s.ok()) return s;
+    return options_.pid_file.empty() ? absl::OkStatus() : WritePidFile(options_.pid_file, anchor_.pid);
+  }
+
+  // In the reverse order. The sentry ends with its last container, the gofer with it.
+  void Undo() {
+    sentry_.control.reset();
+    anchor_.link.reset();
+    gofer_.client = {};
+    if (anchor_.pid > 0) EndChild(anchor_.pid);
+    if (sandbox_.is_new && sentry_.pid > 0) EndChild(sentry_.pid);
+    if (gofer_.pid > 0) EndChild(gofer_.pid);
+    if (cgroup_) (void)cgroup_->Delete();
+    if (sandbox_.is_new) runtime_.root.RemoveSocket(sandbox_.id);
+    if (added_) runtime_.root.Remove(options_.id);
+  }
+
+  const RuntimeOptions& runtime_;
+  const CreateOptions& options_;
+  Bundle bundle_;
+  oci::SandboxSettings settings_;
+  ContainerDescription description_;
+  ContainerRecord record_;
+  SandboxChoice sandbox_;
+  std::optional<ProcessStreams> streams_;
+  std::optional<cgroup::Cgroup> cgroup_;
+  base::UniqueFd lock_, log_;
+  AnchorProcess anchor_;
+  SentryProcess sentry_;
+  GoferProcess gofer_;
+  bool added_ = false, kept_ = false;
+};
+
+}  // namespace
+
+absl::StatusOr<ContainerRecord> CreateContainer(const RuntimeOptions& runtime, const CreateOptions& options) {
+  return Creation(runtime, options).Run();
+}
+
+}  // namespace runsc

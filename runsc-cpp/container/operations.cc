@@ -1,0 +1,199 @@
+#include "runsc-cpp/container/operations.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include <cstring>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "runsc-cpp/container/ask.h"
+#include "runsc-cpp/container/bundle.h"
+#include "runsc-cpp/container/cgroup_record.h"
+#include "runsc-cpp/container/process_ref.h"
+#include "runsc-cpp/container/sandbox_of.h"
+#include "runsc-cpp/container/state.h"
+#include "runsc-cpp/hooks/hooks.h"
+
+namespace runsc {
+namespace {
+
+namespace control = sentry::control;
+
+constexpr int kEndMs = 10'000;
+
+// A container and the right to change it.
+struct Held {
+  base::UniqueFd lock;
+  ContainerRecord record;
+};
+
+absl::StatusOr<Held> Hold(const RuntimeOptions& runtime, const std::string& id) {
+  if (!runtime.root.Exists(id)) return absl::NotFoundError("container does not exist");
+  absl::StatusOr<base::UniqueFd> lock = runtime.root.Lock(id);
+  if (!lock.ok()) return lock.status();
+  absl::StatusOr<ContainerRecord> record = runtime.root.Load(id);
+  if (!record.ok()) return record.status();
+  return Held{*std::move(lock), *std::move(record)};
+}
+
+absl::Status Refused(const control::Response& response) {
+  if (response.error() == 0) return absl::OkStatus();
+  if (!response.message().empty()) return absl::FailedPreconditionError(response.message());
+  std::string words = strerror(response.error());
+  words[0] = static_cast<char>(tolower(words[0]));
+  return absl::FailedPreconditionError(words);
+}
+
+absl::Status SetPaused(const RuntimeOptions& runtime, Held& held, bool paused) {
+  control::Request request;
+  request.mutable_pause()->set_id(held.record.id());
+  request.mutable_pause()->set_resume(!paused);
+  const absl::StatusOr<control::Response> response = AskSandbox(runtime, held.record, request);
+  if (!response.ok()) return response.status();
+  if (absl::Status s = Refused(*response); !s.ok()) return s;
+  held.record.set_paused(paused);
+  return runtime.root.Save(held.record);
+}
+
+// Nothing of it runs any more when this returns.
+void End(const RuntimeOptions& runtime, const ContainerRecord& record) {
+  KillProcess(record.anchor());  // the sentry sees it, and ends the container
+  AwaitEnd(record.anchor(), kEndMs);
+  if (!AwaitEnd(record.gofer(), kEndMs)) KillProcess(record.gofer());
+  const std::vector<ContainerRecord> members = MembersOf(runtime.root, record.sandbox());
+  for (const ContainerRecord& member : members) {
+    if (member.id() != record.id() && IsAlive(member.anchor())) return;  // the sandbox lives on
+  }
+  if (!AwaitEnd(record.sentry(), kEndMs)) KillProcess(record.sentry());
+  AwaitEnd(record.sentry(), kEndMs);
+}
+
+// What is left in the host of a container that has ended.
+absl::Status CleanUp(const RuntimeOptions& runtime, const ContainerRecord& record) {
+  absl::StatusOr<std::optional<cgroup::Cgroup>> cgroup = CgroupOf(runtime, record);
+  absl::Status status = cgroup.status();
+  if (cgroup.ok() && cgroup->has_value()) status = (*cgroup)->Delete();
+  const absl::StatusOr<Bundle> bundle = ReadStoredBundle(runtime, record);
+  if (bundle.ok()) {
+    const std::string state = HookState(record, "stopped");
+    for (const absl::Status& s : RunEveryHook("poststop", bundle->plan.hooks.poststop, state)) {
+      if (!s.ok()) runtime.warn(std::string(s.message()));
+    }
+  }
+  if (MembersOf(runtime.root, record.sandbox()).size() <= 1) runtime.root.RemoveSocket(record.sandbox());
+  runtime.root.Remove(record.id());
+  return status;
+}
+
+}  // namespace
+
+absl::Status StartContainer(const RuntimeOptions& runtime, const std::string& id) {
+  absl::StatusOr<Held> held = Hold(runtime, id);
+  if (!held.ok()) return held.status();
+  ContainerRecord& record = held->record;
+  const ContainerStatus status = StatusOf(record);
+  if (status == ContainerStatus::kStopped) return absl::FailedPreconditionError("cannot start a container that has stopped");
+  if (status == ContainerStatus::kRunning || status == ContainerStatus::kPaused) {
+    return absl::FailedPreconditionError("cannot start an already running container");
+  }
+  const absl::StatusOr<Bundle> bundle = ReadStoredBundle(runtime, record);
+  if (!bundle.ok()) return bundle.status();
+  // What runs must be known as running, even if the starter is killed.
+  record.set_phase(ContainerRecord::STARTED);
+  if (absl::Status s = runtime.root.Save(record); !s.ok()) return s;
+  control::Request request;
+  request.mutable_start()->set_id(id);
+  const absl::StatusOr<control::Response> response = AskSandbox(runtime, record, request);
+  if (!response.ok()) return response.status();
+  if (absl::Status s = ToStatus(*response, *bundle->plan.process); !s.ok()) return s;
+  return RunHooks("poststart", bundle->plan.hooks.poststart, HookState(record, "running"));
+}
+
+absl::Status KillContainer(const RuntimeOptions& runtime, const std::string& id, int signo, KillReach reach) {
+  const absl::StatusOr<ContainerRecord> record = runtime.root.Load(id);
+  if (!record.ok()) return record.status();
+  if (StatusOf(*record) == ContainerStatus::kStopped) {
+    // Its processes went with it, also those that runc would have to look for.
+    if (reach == KillReach::kAll) return absl::OkStatus();
+    return absl::FailedPreconditionError("container not running");
+  }
+  control::Request request;
+  control::SignalRequest& to = *request.mutable_signal();
+  to.set_id(id);
+  to.set_signal(signo);
+  to.set_all(reach == KillReach::kAll);
+  const absl::StatusOr<control::Response> response = AskSandbox(runtime, *record, request);
+  if (!response.ok() && signo == SIGKILL) {  // a sentry that does not answer
+    KillProcess(record->anchor());
+    return absl::OkStatus();
+  }
+  if (!response.ok()) return response.status();
+  if (response->error() == ESRCH) return absl::FailedPreconditionError("container not running");
+  return Refused(*response);
+}
+
+absl::Status DeleteContainer(const RuntimeOptions& runtime, const std::string& id, DeleteMode mode) {
+  const bool force = mode == DeleteMode::kForce;
+  absl::StatusOr<Held> held = Hold(runtime, id);
+  if (absl::IsNotFound(held.status()) && force) return absl::OkStatus();
+  if (absl::IsDataLoss(held.status()) && force) {
+    runtime.warn(std::string(held.status().message()));
+    runtime.root.Remove(id);
+    return absl::OkStatus();
+  }
+  if (!held.ok()) return held.status();
+  const ContainerStatus status = StatusOf(held->record);
+  if (status == ContainerStatus::kCreated || force) {
+    End(runtime, held->record);  // as runc: one that has not started may be deleted
+  } else if (status != ContainerStatus::kStopped) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot delete container ", id, " that is not stopped: ", StatusWord(status)));
+  } else {
+    End(runtime, held->record);  // its sentry may be on its way out
+  }
+  const absl::Status cleaned = CleanUp(runtime, held->record);
+  if (!cleaned.ok() && force) runtime.warn(std::string(cleaned.message()));
+  return force ? absl::OkStatus() : cleaned;
+}
+
+absl::Status PauseContainer(const RuntimeOptions& runtime, const std::string& id) {
+  absl::StatusOr<Held> held = Hold(runtime, id);
+  if (!held.ok()) return held.status();
+  const ContainerStatus status = StatusOf(held->record);
+  if (status != ContainerStatus::kRunning && status != ContainerStatus::kCreated) {
+    return absl::FailedPreconditionError(absl::StrCat("container not running"));
+  }
+  return SetPaused(runtime, *held, true);
+}
+
+absl::Status ResumeContainer(const RuntimeOptions& runtime, const std::string& id) {
+  absl::StatusOr<Held> held = Hold(runtime, id);
+  if (!held.ok()) return held.status();
+  if (StatusOf(held->record) != ContainerStatus::kPaused) return absl::FailedPreconditionError("container not paused");
+  return SetPaused(runtime, *held, false);
+}
+
+absl::StatusOr<std::vector<control::ProcessInfo>> ListProcesses(const RuntimeOptions& runtime, const std::string& id) {
+  const absl::StatusOr<ContainerRecord> record = runtime.root.Load(id);
+  if (!record.ok()) return record.status();
+  if (StatusOf(*record) == ContainerStatus::kStopped) return absl::FailedPreconditionError("container not running");
+  control::Request request;
+  request.mutable_processes()->set_id(id);
+  const absl::StatusOr<control::Response> response = AskSandbox(runtime, *record, request);
+  if (!response.ok()) return response.status();
+  if (absl::Status s = Refused(*response); !s.ok()) return s;
+  return std::vector<control::ProcessInfo>(response->processes().begin(), response->processes().end());
+}
+
+absl::Status UpdateContainer(const RuntimeOptions& runtime, const std::string& id,
+                             const oci::LinuxResources& resources) {
+  absl::StatusOr<Held> held = Hold(runtime, id);
+  if (!held.ok()) return held.status();
+  if (StatusOf(held->record) == ContainerStatus::kStopped) return absl::FailedPreconditionError("container not running");
+  absl::StatusOr<std::optional<cgroup::Cgroup>> cgroup = CgroupOf(runtime, held->record);
+  if (!cgroup.ok()) return cgroup.status();
+  return cgroup->has_value() ? (*cgroup)->Apply(resources) : absl::OkStatus();
+}
+
+}  // namespace runsc
