@@ -48,7 +48,7 @@ absl::Status Container::Mount(const control::Container& description, RequestFds&
   Result<std::unique_ptr<fsgofer::Client>> client = fsgofer::Client::Create(std::move(half));
   if (!client.ok()) return Failed("map the gofer's connection", client.error());
   gofer_ = *std::move(client);
-  absl::StatusOr<ContainerMounts> mounts = MountContainer(description, gofer_, *parts_.memory, *parts_.view);
+  absl::StatusOr<ContainerMounts> mounts = MountContainer(description, gofer_, parts_.files);
   if (!mounts.ok()) return mounts.status();
   mounts_ = *std::move(mounts);
   WatchGofer(gofer_, [weak = weak_from_this()] {

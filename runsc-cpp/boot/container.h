@@ -20,8 +20,7 @@ namespace runsc {
 // What all containers share.
 struct SandboxParts {
   sentry::Kernel* kernel = nullptr;
-  sentry::MemoryFile* memory = nullptr;
-  sentry::ProcessView* view = nullptr;
+  FileSystemParts files;
   sentry::HostPoller* poller = nullptr;
 };
 

@@ -13,6 +13,7 @@
 #include "sentry/fs/overlay/overlay.h"
 #include "sentry/fs/pipe/fifo.h"
 #include "sentry/fs/proc/proc_fs.h"
+#include "sentry/fs/sys/sys_fs.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/vfs/fs_types.h"
 #include "sentry/vfs/operations.h"
@@ -46,9 +47,8 @@ size_t DescriptorBudget() {
 
 class Builder {
  public:
-  Builder(const control::Container& container, std::shared_ptr<fsgofer::Client> gofer, MemoryFile& memory,
-          ProcessView& view)
-      : container_(container), gofer_(std::move(gofer)), memory_(memory), view_(view) {}
+  Builder(const control::Container& container, std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts)
+      : container_(container), gofer_(std::move(gofer)), parts_(parts), memory_(*parts.memory) {}
 
   absl::StatusOr<ContainerMounts> Build() {
     if (absl::Status s = MountRoot(); !s.ok()) return s;
@@ -105,8 +105,12 @@ class Builder {
         return NewTmpfs(memory_, *std::move(options));
       }
       case control::Mount::PROC: {
-        auto proc = NewProcFs(view_);
+        auto proc = NewProcFs(*parts_.processes);
         return NewMount{std::move(proc.fs), std::move(proc.root)};
+      }
+      case control::Mount::SYSFS: {
+        auto sys = NewSysFs(*parts_.system, parts_.net);
+        return NewMount{std::move(sys.fs), std::move(sys.root)};
       }
       case control::Mount::DEVPTS: {
         auto pts = NewDevpts();
@@ -198,22 +202,27 @@ class Builder {
 
   const control::Container& container_;
   const std::shared_ptr<fsgofer::Client> gofer_;
+  const FileSystemParts& parts_;
   MemoryFile& memory_;
-  ProcessView& view_;
   VfsContext ctx_;
   RefPtr<Mount> root_, last_;
   ContainerMounts out_;
 };
 
 // What mount(2) can make, by name.
-void RegisterMountableTypes(MemoryFile& memory, ProcessView& view) {
+void RegisterMountableTypes(const FileSystemParts& parts) {
   FsTypes::Register("tmpfs",
-                    [&memory](const VfsContext&, std::string_view, std::string_view options) -> Result<NewFileSystem> {
+                    [&memory = *parts.memory](const VfsContext&, std::string_view,
+                                              std::string_view options) -> Result<NewFileSystem> {
                       NewMount mount = NewTmpfs(memory, TRY(TmpfsFileSystem::ParseOptions(options)));
                       return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
                     });
-  FsTypes::Register("proc", [&view](const VfsContext&, std::string_view, std::string_view) -> Result<NewFileSystem> {
-    auto mount = NewProcFs(view);
+  FsTypes::Register("proc", [parts](const VfsContext&, std::string_view, std::string_view) -> Result<NewFileSystem> {
+    auto mount = NewProcFs(*parts.processes);
+    return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
+  });
+  FsTypes::Register("sysfs", [parts](const VfsContext&, std::string_view, std::string_view) -> Result<NewFileSystem> {
+    auto mount = NewSysFs(*parts.system, parts.net);
     return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
   });
   FsTypes::Register("devpts", [](const VfsContext&, std::string_view, std::string_view) -> Result<NewFileSystem> {
@@ -245,18 +254,17 @@ VfsContext KernelContext(const RefPtr<MountNamespace>& mounts) {
   return ctx;
 }
 
-void RegisterFileSystems(MemoryFile& memory, ProcessView& view) {
+void RegisterFileSystems(const FileSystemParts& parts) {
   RegisterMemoryDevices();
   RegisterTtyDevices();
   SpecialFiles::SetFifo(OpenFifo);
-  RegisterMountableTypes(memory, view);
+  RegisterMountableTypes(parts);
   (void)DescriptorBudget();
 }
 
 absl::StatusOr<ContainerMounts> MountContainer(const control::Container& container,
-                                               std::shared_ptr<fsgofer::Client> gofer, MemoryFile& memory,
-                                               ProcessView& view) {
-  return Builder(container, std::move(gofer), memory, view).Build();
+                                               std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts) {
+  return Builder(container, std::move(gofer), parts).Build();
 }
 
 absl::Status MountConsole(const ContainerMounts& mounts, const FileDescription& terminal) {

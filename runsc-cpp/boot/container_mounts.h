@@ -9,6 +9,7 @@
 #include "fsgofer/protocol/client.h"
 #include "sentry/control/control.pb.h"
 #include "sentry/fs/proc/process_view.h"
+#include "sentry/fs/sys/sys_view.h"
 #include "sentry/memfile/memory_file.h"
 #include "sentry/vfs/mount.h"
 
@@ -19,13 +20,20 @@ struct ContainerMounts {
   sentry::RefPtr<sentry::Mount> devpts;  // null: it has none
 };
 
-// Once: devices, and what mount(2) can make. Both outlive all containers.
-void RegisterFileSystems(sentry::MemoryFile& memory, sentry::ProcessView& view);
+// What file systems are made of. All of it outlives all containers.
+struct FileSystemParts {
+  sentry::MemoryFile* memory = nullptr;
+  sentry::ProcessView* processes = nullptr;
+  sentry::SysView* system = nullptr;
+  std::shared_ptr<sentry::NetDevices> net;
+};
+
+// Once: devices, and what mount(2) can make.
+void RegisterFileSystems(const FileSystemParts& parts);
 
 // Asks the gofer, so it must be there. Mountpoints that are missing are made.
 absl::StatusOr<ContainerMounts> MountContainer(const sentry::control::Container& container,
-                                               std::shared_ptr<fsgofer::Client> gofer, sentry::MemoryFile& memory,
-                                               sentry::ProcessView& view);
+                                               std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts);
 
 // Puts `terminal`, of the container's devpts, on /dev/console.
 absl::Status MountConsole(const ContainerMounts& mounts, const sentry::FileDescription& terminal);

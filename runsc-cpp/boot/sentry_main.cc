@@ -17,6 +17,7 @@
 #include "runsc-cpp/boot/platforms.h"
 #include "runsc-cpp/boot/process_view.h"
 #include "runsc-cpp/boot/rights.h"
+#include "runsc-cpp/boot/sys_view.h"
 #include "runsc-cpp/boot/tty_kernel.h"
 #include "runsc-cpp/filter/filter.h"
 #include "runsc-cpp/sandbox/launch.h"
@@ -109,12 +110,16 @@ class Sentry {
     kernel_->on_fatal = [this](std::string cause) { Die(cause); };
     view_ = std::make_unique<KernelProcessView>(*kernel_);
     tty_kernel_ = std::make_unique<TtyKernel>(*kernel_);
-    RegisterFileSystems(*memory_, *view_);
+    sys_view_ = std::make_unique<KernelSysView>(*kernel_);
+    const FileSystemParts files{.memory = memory_.get(),
+                                .processes = view_.get(),
+                                .system = sys_view_.get(),
+                                .net = std::make_shared<LoopbackOnly>()};
+    RegisterFileSystems(files);
     Result<std::unique_ptr<HostPoller>> poller = HostPoller::Create();
     if (!poller.ok()) return Failed("start the poller of standard streams", poller.error());
     poller_ = *std::move(poller);
-    const SandboxParts parts{
-        .kernel = kernel_.get(), .memory = memory_.get(), .view = view_.get(), .poller = poller_.get()};
+    const SandboxParts parts{.kernel = kernel_.get(), .files = files, .poller = poller_.get()};
     containers_ = std::make_unique<Containers>(parts, [this] { return UnimplementedReport(); });
     return absl::OkStatus();
   }
@@ -142,6 +147,7 @@ class Sentry {
   std::unique_ptr<Kernel> kernel_;
   std::atomic<Kernel*> running_kernel_{nullptr};  // for the platform's thread, which is older
   std::unique_ptr<KernelProcessView> view_;
+  std::unique_ptr<KernelSysView> sys_view_;
   std::unique_ptr<TtyKernel> tty_kernel_;
   std::unique_ptr<HostPoller> poller_;
   std::unique_ptr<Containers> containers_;

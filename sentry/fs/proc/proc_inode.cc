@@ -3,82 +3,34 @@
 #include <algorithm>
 #include <charconv>
 #include <functional>
-#include <memory>
 #include <utility>
 
 #include "sentry/fs/proc/proc_fs.h"
 #include "sentry/vfs/directory_description.h"
 #include "sentry/vfs/file_description.h"
+#include "sentry/vfs/text_file.h"
 
 namespace sentry {
 namespace {
 
-constexpr size_t kMaxWrite = 4096;
-
-// The text of one open: made at the first read, stable from then on, made anew
-// when a reader goes back to the start (Linux's seq_file).
-class ProcTextFile final : public FileDescription {
+class ProcTextFile final : public TextFile {
  public:
   using Generator = std::function<Result<std::string>(const ProcRequest&)>;
   ProcTextFile(Path path, uint32_t flags, RefPtr<ProcInode> inode, Generator generate,
                Result<void> (*write)(const ProcRequest&, std::string_view))
-      : FileDescription(std::move(path), flags),
-        inode_(std::move(inode)),
-        generate_(std::move(generate)),
-        write_(write) {}
-
-  Result<size_t> Read(const VfsContext& ctx, IoSink& dst) override {
-    int64_t at;
-    {
-      base::MutexLock lock(position_mu_);
-      at = position();
-    }
-    // Not under the position's lock: text about other open files takes theirs.
-    const std::shared_ptr<const std::string> text = TRY(Text(ctx, at == 0));
-    base::MutexLock lock(position_mu_);
-    const size_t n = TRY(CopyFrom(*text, dst, static_cast<uint64_t>(position())));
-    set_position(position() + static_cast<int64_t>(n));
-    return n;
-  }
-  Result<size_t> ReadAt(const VfsContext& ctx, IoSink& dst, uint64_t offset) override {
-    const std::shared_ptr<const std::string> text = TRY(Text(ctx, offset == 0));
-    return CopyFrom(*text, dst, offset);
-  }
-  Result<size_t> WriteAt(const VfsContext& ctx, IoSource& src, uint64_t) override {
-    if (write_ == nullptr) return Errno::kEIO;
-    std::string text(std::min(src.remaining(), kMaxWrite), '\0');
-    const size_t n = TRY(src.Read(std::as_writable_bytes(std::span(text))));
-    text.resize(n);
-    if (!inode_->Alive()) return Errno::kESRCH;
-    TRY(write_(inode_->Request(ctx), text));
-    return n;
-  }
-  bool seekable() const override { return true; }
-  Result<uint64_t> SeekDataHole(const VfsContext&, uint64_t, int) override { return Errno::kEINVAL; }
-  Result<void> Sync(const VfsContext&) override { return Errno::kEINVAL; }
+      : TextFile(std::move(path), flags), inode_(std::move(inode)), generate_(std::move(generate)), write_(write) {}
 
  private:
-  static Result<size_t> CopyFrom(const std::string& text, IoSink& dst, uint64_t offset) {
-    if (offset >= text.size()) return size_t{0};
-    const std::span<const std::byte> rest = std::as_bytes(std::span(text)).subspan(offset);
-    return dst.Write(rest.first(std::min(rest.size(), dst.remaining())));
-  }
-  Result<std::shared_ptr<const std::string>> Text(const VfsContext& ctx, bool fresh) {
-    if (!fresh) {
-      base::MutexLock lock(text_mu_);
-      if (text_) return text_;
-    }
-    auto text = std::make_shared<const std::string>(TRY(generate_(inode_->Request(ctx))));
-    base::MutexLock lock(text_mu_);
-    text_ = text;
-    return text;
+  Result<std::string> Generate(const VfsContext& ctx) override { return generate_(inode_->Request(ctx)); }
+  Result<void> Store(const VfsContext& ctx, std::string_view text) override {
+    if (write_ == nullptr) return Errno::kEIO;
+    if (!inode_->Alive()) return Errno::kESRCH;
+    return write_(inode_->Request(ctx), text);
   }
 
   const RefPtr<ProcInode> inode_;
   const Generator generate_;
   Result<void> (*const write_)(const ProcRequest&, std::string_view);
-  base::RankedMutex<base::LockRank::kLeaf> text_mu_;
-  std::shared_ptr<const std::string> text_ ABSL_GUARDED_BY(text_mu_);
 };
 
 class ProcMemFile final : public FileDescription {

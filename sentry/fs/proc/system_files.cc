@@ -66,7 +66,8 @@ Result<std::string> LoadAvg(const ProcRequest& r) {
 Result<std::string> Version(const ProcRequest& r) { return r.view.Names().proc_version + "\n"; }
 Result<std::string> CommandLine(const ProcRequest& r) { return r.view.Names().command_line + "\n"; }
 Result<std::string> FileSystems(const ProcRequest&) {
-  return std::string("nodev\tproc\nnodev\ttmpfs\nnodev\tdevpts\nnodev\toverlay\nnodev\tpipefs\nnodev\tsockfs\n");
+  return std::string(
+      "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevpts\nnodev\toverlay\nnodev\tpipefs\nnodev\tsockfs\n");
 }
 Result<std::string> Devices(const ProcRequest&) {
   return std::string("Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n");

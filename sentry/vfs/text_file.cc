@@ -1,0 +1,57 @@
+#include "sentry/vfs/text_file.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sentry {
+namespace {
+
+Result<size_t> CopyFrom(const std::string& text, IoSink& dst, uint64_t offset) {
+  if (offset >= text.size()) return size_t{0};
+  const std::span<const std::byte> rest = std::as_bytes(std::span(text)).subspan(offset);
+  return dst.Write(rest.first(std::min(rest.size(), dst.remaining())));
+}
+
+}  // namespace
+
+Result<size_t> TextFile::Read(const VfsContext& ctx, IoSink& dst) {
+  int64_t at;
+  {
+    base::MutexLock lock(position_mu_);
+    at = position();
+  }
+  // Not under the position's lock: text about other open files takes theirs.
+  const std::shared_ptr<const std::string> text = TRY(Text(ctx, at == 0));
+  base::MutexLock lock(position_mu_);
+  const size_t n = TRY(CopyFrom(*text, dst, static_cast<uint64_t>(position())));
+  set_position(position() + static_cast<int64_t>(n));
+  return n;
+}
+
+Result<size_t> TextFile::ReadAt(const VfsContext& ctx, IoSink& dst, uint64_t offset) {
+  const std::shared_ptr<const std::string> text = TRY(Text(ctx, offset == 0));
+  return CopyFrom(*text, dst, offset);
+}
+
+Result<size_t> TextFile::WriteAt(const VfsContext& ctx, IoSource& src, uint64_t) {
+  std::string text(std::min(src.remaining(), kMaxWrite), '\0');
+  const size_t n = TRY(src.Read(std::as_writable_bytes(std::span(text))));
+  text.resize(n);
+  TRY(Store(ctx, text));
+  return n;
+}
+
+Result<void> TextFile::Store(const VfsContext&, std::string_view) { return Errno::kEIO; }
+
+Result<std::shared_ptr<const std::string>> TextFile::Text(const VfsContext& ctx, bool fresh) {
+  if (!fresh) {
+    base::MutexLock lock(text_mu_);
+    if (text_) return text_;
+  }
+  auto text = std::make_shared<const std::string>(TRY(Generate(ctx)));
+  base::MutexLock lock(text_mu_);
+  text_ = text;
+  return text;
+}
+
+}  // namespace sentry
