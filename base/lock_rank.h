@@ -31,6 +31,7 @@ enum class LockRank : uint8_t {
   kPidTable,         // kernel: pid numbers, parents, children, sessions, groups
   kThreadGroup,      // kernel: thread list, exit and stop state, children waits
   kSignal,           // kernel: pending signals, handlers
+  kSeccomp,          // kernel: calls that wait for a seccomp supervisor
   kFsContext,        // kernel: root, cwd, umask
   kFdTable,          // kernel: descriptors
   kFutexBucket,      // kernel: futex hash bucket

@@ -125,6 +125,8 @@ std::optional<TaskSnapshot> KernelProcessView::Snapshot(int32_t tgid, int32_t ti
   for (int cpu = 0; cpu < kernel_.cpu_count(); ++cpu) {
     if ((task->cpu_affinity >> cpu) & 1) s.cpus.push_back(static_cast<uint32_t>(cpu));
   }
+  const Task::SeccompStatus seccomp = task->seccomp_status();
+  s.seccomp_mode = static_cast<int32_t>(seccomp.mode), s.seccomp_filters = seccomp.filters;
   s.wchan.assign(1, '0');
   if (RefPtr<MemoryManager> mm = task->SharedMm()) {
     s.dumpable = mm->dumpable;

@@ -326,6 +326,7 @@ SyscallResult SysSethostname(Task& task, UserAddr name, int32_t length);
 SyscallResult SysSetdomainname(Task& task, UserAddr name, int32_t length);
 SyscallResult SysSysinfo(Task& task, UserOut<abi::Sysinfo> info);
 SyscallResult SysGetrandom(Task& task, UserAddr buf, Size count, uint32_t flags);
+SyscallResult SysSeccomp(Task& task, uint32_t operation, uint32_t flags, UserAddr arg);  // seccomp.cc
 SyscallResult SysPrctl(Task& task, int32_t option, uint64_t arg2, uint64_t arg3, uint64_t arg4, uint64_t arg5);
 SyscallResult SysArchPrctl(Task& task, int32_t code, UserAddr addr);
 SyscallResult SysPersonality(Task& task, uint32_t persona);

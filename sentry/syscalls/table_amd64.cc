@@ -341,7 +341,7 @@ constexpr SyscallRow kTable[] = {
     Missing(314, "sched_setattr"),
     Missing(315, "sched_getattr"),
     Full<&SysRenameat2>(316, "renameat2"),
-    Missing(317, "seccomp", Errno::kEINVAL),
+    Partial<&SysSeccomp>(317, "seccomp", "strict mode leaves rdtsc alone; RET_TRACE has no tracer"),
     Full<&SysGetrandom>(318, "getrandom"),
     Full<&SysMemfdCreate>(319, "memfd_create"),
     Missing(320, "kexec_file_load", Errno::kEPERM),
