@@ -45,6 +45,9 @@ enum class LockRank : uint8_t {
   kMappable,         // mm: list of the address spaces that map a file
   kPipe,             // fs/pipe
   kEventFd,          // fs: eventfd, timerfd, signalfd counters
+  kInotifyUsers,     // vfs: how many instances and watches each user has
+  kInodeWatches,     // vfs: inotify watches of an inode
+  kInotify,          // vfs: an inotify instance's events and watches
   kHostFile,         // fs/host: pollers and state of passed-through descriptors
   kGoferClient,      // fs/gofer: one request channel
   kPlatformSites,    // platform: an address space's rewritten call sites

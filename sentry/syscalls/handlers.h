@@ -159,6 +159,10 @@ SyscallResult SysEpollPwait2(Task& task, Fd epoll, UserAddr events, int32_t max,
 
 // --- event_fds.cc: eventfd, timerfd, signalfd ---
 SyscallResult SysEventfd(Task& task, uint32_t initial);
+SyscallResult SysInotifyInit(Task& task);  // inotify.cc
+SyscallResult SysInotifyInit1(Task& task, uint32_t flags);
+SyscallResult SysInotifyAddWatch(Task& task, Fd fd, UserPath path, HexFlags mask);
+SyscallResult SysInotifyRmWatch(Task& task, Fd fd, int32_t wd);
 SyscallResult SysEventfd2(Task& task, uint32_t initial, uint32_t flags);
 SyscallResult SysTimerfdCreate(Task& task, int32_t clock, uint32_t flags);
 SyscallResult SysTimerfdSettime(Task& task, Fd fd, uint32_t flags, UserIn<abi::Itimerspec> value,

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "sentry/fs/proc/proc_rows.h"
+#include "sentry/fs/proc/sysctl.h"
 
 namespace sentry {
 namespace {
@@ -164,7 +165,8 @@ constexpr ProcFileRow kVmRows[] = {
 };
 
 constexpr ProcDirRow kKernelDirs[] = {{"random", kRandomRows, {}}, {"seccomp", kSeccompRows, {}}};
-constexpr ProcDirRow kSysDirs[] = {{"fs", kFsRows, {}}, {"kernel", kKernelRows, kKernelDirs}, {"vm", kVmRows, {}}};
+constexpr ProcDirRow kFsDirs[] = {{"inotify", kInotifyRows, {}}};
+constexpr ProcDirRow kSysDirs[] = {{"fs", kFsRows, kFsDirs}, {"kernel", kKernelRows, kKernelDirs}, {"vm", kVmRows, {}}};
 constexpr ProcDirRow kSys = {"sys", {}, kSysDirs};
 
 }  // namespace
