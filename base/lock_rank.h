@@ -48,6 +48,7 @@ enum class LockRank : uint8_t {
   kInotifyUsers,     // vfs: how many instances and watches each user has
   kInodeWatches,     // vfs: inotify watches of an inode
   kInotify,          // vfs: an inotify instance's events and watches
+  kMqueue,           // kernel: a POSIX message queue
   kHostFile,         // fs/host: pollers and state of passed-through descriptors
   kGoferClient,      // fs/gofer: one request channel
   kPlatformSites,    // platform: an address space's rewritten call sites

@@ -26,6 +26,7 @@
 #include "runsc-cpp/sandbox/launch.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/syscalls/dispatcher.h"
+#include "sentry/syscalls/rooms.h"
 #include "sentry/usermem/safe_copy.h"
 #include "sentry/vfs/operations.h"
 
@@ -128,6 +129,7 @@ class Sentry {
     kernel_->on_fatal = [this](std::string cause) { Die(std::move(cause)); };
     view_ = std::make_unique<KernelProcessView>(*kernel_);
     tty_kernel_ = std::make_unique<TtyKernel>(*kernel_);
+    RegisterMqueueFileSystem(*kernel_);
   }
 
   absl::Status MountAll() {

@@ -159,6 +159,14 @@ SyscallResult SysEpollPwait2(Task& task, Fd epoll, UserAddr events, int32_t max,
 
 // --- event_fds.cc: eventfd, timerfd, signalfd ---
 SyscallResult SysEventfd(Task& task, uint32_t initial);
+// mqueue.cc
+SyscallResult SysMqOpen(Task& task, UserPath name, OpenFlags flags, FileMode mode, UserAddr attr);
+SyscallResult SysMqUnlink(Task& task, UserPath name);
+SyscallResult SysMqTimedsend(Task& task, Fd fd, UserAddr message, Size size, uint32_t priority, UserAddr timeout);
+SyscallResult SysMqTimedreceive(Task& task, Fd fd, UserAddr message, Size size, UserOut<uint32_t> priority,
+                                UserAddr timeout);
+SyscallResult SysMqNotify(Task& task, Fd fd, UserAddr event);
+SyscallResult SysMqGetsetattr(Task& task, Fd fd, UserAddr fresh, UserAddr old);
 SyscallResult SysInotifyInit(Task& task);  // inotify.cc
 SyscallResult SysInotifyInit1(Task& task, uint32_t flags);
 SyscallResult SysInotifyAddWatch(Task& task, Fd fd, UserPath path, HexFlags mask);

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "absl/strings/str_cat.h"
+#include "sentry/abi/mqueue.h"
 #include "sentry/vfs/inotify.h"
 
 namespace sentry {
@@ -32,7 +33,25 @@ constexpr ProcFileRow InotifyRow(const char* name) {
           }};
 }
 
+template <MqueueLimit kLimit, uint32_t kLeast, uint32_t kMost>
+constexpr ProcFileRow MqueueRow(const char* name) {
+  return {name, 0644, [](const ProcRequest& r) { return SysctlText(r.view.Mqueue(r.ctx, kLimit)); },
+          [](const ProcRequest& r, std::string_view text) {
+            return SetSysctl(r.view.Mqueue(r.ctx, kLimit), text, kLeast, kMost);
+          }};
+}
+
+constexpr uint32_t kMsgMost = abi::kHardMsgMax, kMsgsizeMost = abi::kHardMsgsizeMax;
+
 }  // namespace
+
+const ProcFileRow kMqueueRows[5] = {
+    MqueueRow<MqueueLimit::kMsgDefault, 1, kMsgMost>("msg_default"),
+    MqueueRow<MqueueLimit::kMsgMax, 1, kMsgMost>("msg_max"),
+    MqueueRow<MqueueLimit::kMsgsizeDefault, 128, kMsgsizeMost>("msgsize_default"),
+    MqueueRow<MqueueLimit::kMsgsizeMax, 128, kMsgsizeMost>("msgsize_max"),
+    MqueueRow<MqueueLimit::kQueuesMax, 0, INT32_MAX>("queues_max"),
+};
 
 const ProcFileRow kInotifyRows[3] = {
     InotifyRow<&InotifyLimits::max_queued_events>("max_queued_events"),

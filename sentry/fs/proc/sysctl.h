@@ -15,6 +15,7 @@ Result<std::string> SysctlText(const std::atomic<uint32_t>& value);
 // EINVAL: no number, or not in [least, most].
 Result<void> SetSysctl(std::atomic<uint32_t>& value, std::string_view text, uint32_t least, uint32_t most);
 
+extern const ProcFileRow kMqueueRows[5];   // /proc/sys/fs/mqueue
 extern const ProcFileRow kInotifyRows[3];  // /proc/sys/fs/inotify
 
 }  // namespace sentry

@@ -68,7 +68,7 @@ Result<std::string> Version(const ProcRequest& r) { return r.view.Names().proc_v
 Result<std::string> CommandLine(const ProcRequest& r) { return r.view.Names().command_line + "\n"; }
 Result<std::string> FileSystems(const ProcRequest&) {
   return std::string(
-      "nodev\tproc\nnodev\ttmpfs\nnodev\tdevpts\nnodev\toverlay\nnodev\tpipefs\nnodev\tsockfs\n");
+      "nodev\tproc\nnodev\ttmpfs\nnodev\tdevpts\nnodev\toverlay\nnodev\tmqueue\nnodev\tpipefs\nnodev\tsockfs\n");
 }
 Result<std::string> Devices(const ProcRequest&) {
   return std::string("Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n");
@@ -165,7 +165,7 @@ constexpr ProcFileRow kVmRows[] = {
 };
 
 constexpr ProcDirRow kKernelDirs[] = {{"random", kRandomRows, {}}, {"seccomp", kSeccompRows, {}}};
-constexpr ProcDirRow kFsDirs[] = {{"inotify", kInotifyRows, {}}};
+constexpr ProcDirRow kFsDirs[] = {{"inotify", kInotifyRows, {}}, {"mqueue", kMqueueRows, {}}};
 constexpr ProcDirRow kSysDirs[] = {{"fs", kFsRows, kFsDirs}, {"kernel", kKernelRows, kKernelDirs}, {"vm", kVmRows, {}}};
 constexpr ProcDirRow kSys = {"sys", {}, kSysDirs};
 
