@@ -48,7 +48,8 @@ int Main(int argc, char** argv) {
   FillStandardStreams();
   if (verb == "--version" || verb == "version") {
     // As runc: engines want these three lines.
-    Print(std::string("runsc-cpp version ") + kVersion + "\ncommit: " + kVersion + "\nspec: " + oci::kSpecVersion + "\n");
+    Print(std::string("runsc-cpp version ") + kVersion + "\ncommit: " + kVersion + "\nspec: " + oci::kSpecVersion +
+          "\n");
     return 0;
   }
   if (verb.empty()) {

@@ -164,8 +164,12 @@ std::vector<std::shared_ptr<HostedProcess>> Container::Hosted() const {
 }
 
 int32_t Container::HostPidOf(const ThreadGroup& group) const {
-  MutexLock lock(mu_);
-  for (const Hosting& hosting : hosted_) {
+  std::vector<Hosting> all;
+  {
+    MutexLock lock(mu_);
+    all = hosted_;
+  }
+  for (const Hosting& hosting : all) {
     if (hosting.process->group().get() == &group) return hosting.host_pid;
   }
   return 0;

@@ -116,6 +116,14 @@ class Builder {
         auto pts = NewDevpts();
         return NewMount{std::move(pts.fs), std::move(pts.root)};
       }
+      case control::Mount::MQUEUE: {
+        Result<NewFileSystem> made = FsTypes::Make(ctx_, "mqueue", "mqueue", mount.options());
+        if (!made.ok()) return Failed("make an mqueue file system", made.error());
+        return NewMount{std::move(made->fs), std::move(made->root)};
+      }
+      case control::Mount::CGROUP:
+        // The guest has no cgroup hierarchy yet: its place is there, and empty.
+        return NewTmpfs(memory_, {.root_mode = 0555});
       default:
         return absl::UnimplementedError(absl::StrCat("no file system of kind ", mount.kind()));
     }

@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "runsc-cpp/boot/program.h"
+#include "sentry/kernel/seccomp/bpf.h"
+#include "sentry/kernel/seccomp/task_seccomp.h"
 #include "sentry/vfs/operations.h"
 
 namespace runsc {
@@ -32,6 +34,15 @@ RefPtr<Credentials> MakeCredentials(const control::Process& process) {
   return creds;
 }
 
+// struct sock_filter after struct sock_filter, as the request has them. EINVAL.
+Result<std::vector<abi::SockFilter>> ReadSeccomp(const std::string& bytes) {
+  std::vector<abi::SockFilter> program(bytes.size() / sizeof(abi::SockFilter));
+  if (bytes.size() % sizeof(abi::SockFilter) != 0) return Errno::kEINVAL;
+  std::memcpy(program.data(), bytes.data(), bytes.size());
+  if (!program.empty()) TRY(BpfProgram::Create(program));
+  return program;
+}
+
 void PrepareTask(const control::Process& process, const RefPtr<FileDescription>& terminal, Task& task) {
   task.nice = std::clamp(process.nice(), -20, 19);
   task.group().oom_score_adj = std::clamp(process.oom_score_adj(), -1000, 1000);
@@ -41,6 +52,11 @@ void PrepareTask(const control::Process& process, const RefPtr<FileDescription>&
     if ((process.ignored_signals() >> (signo - 1) & 1) != 0) task.group().ExchangeAction(signo, ignore);
   }
   if (terminal) (void)MakeControlling(task.vfs_context(), terminal);
+  const Result<std::vector<abi::SockFilter>> filter = ReadSeccomp(process.seccomp());
+  if (!filter.ok() || filter->empty()) return;  // it was checked before
+  const uint64_t flags = process.seccomp_log() ? abi::kSeccompFilterLog : 0;
+  // Never without it: a process that can't be filtered does not run.
+  if (!InstallSeccompProgram(task, *filter, flags).ok()) task.group().Exit({.signo = abi::kSigSys});
 }
 
 }  // namespace
@@ -67,6 +83,10 @@ bool DescribeProcess(const control::Process& process, const ContainerMounts& mou
   for (const control::Rlimit& limit : process.rlimits()) {
     if (limit.resource() >= static_cast<uint32_t>(RlimitKind::kCount)) continue;
     init.limits.push_back({static_cast<RlimitKind>(limit.resource()), {limit.soft(), limit.hard()}});
+  }
+  if (!ReadSeccomp(process.seccomp()).ok()) {
+    Refuse(response, absl::InvalidArgumentError("the seccomp program is not one that a kernel takes"));
+    return false;
   }
   VfsContext ctx = KernelContext(mounts.mounts);
   ctx.creds = init.creds;

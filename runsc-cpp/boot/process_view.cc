@@ -9,6 +9,7 @@
 #include "sentry/fs/proc/mm_memory.h"
 #include "sentry/kernel/pid_table.h"
 #include "sentry/kernel/version.h"
+#include "sentry/syscalls/rooms.h"
 #include "sentry/vfs/controlling_terminal.h"
 
 namespace runsc {
@@ -125,6 +126,8 @@ std::optional<TaskSnapshot> KernelProcessView::Snapshot(int32_t tgid, int32_t ti
   for (int cpu = 0; cpu < kernel_.cpu_count(); ++cpu) {
     if ((task->cpu_affinity >> cpu) & 1) s.cpus.push_back(static_cast<uint32_t>(cpu));
   }
+  const Task::SeccompStatus seccomp = task->seccomp_status();
+  s.seccomp_mode = static_cast<int32_t>(seccomp.mode), s.seccomp_filters = seccomp.filters;
   s.wchan.assign(1, '0');
   if (RefPtr<MemoryManager> mm = task->SharedMm()) {
     s.dumpable = mm->dumpable;
@@ -278,6 +281,23 @@ uint64_t KernelProcessView::ThreadsMax() { return kernel_.max_tasks(); }
 uint64_t KernelProcessView::FileMax() { return kernel_.max_tasks() * kMaxOpenFiles; }
 uint64_t KernelProcessView::NrOpen() { return kMaxOpenFiles; }
 uint64_t KernelProcessView::PipeMaxSize() { return 1 << 20; }
+
+std::atomic<uint32_t>& KernelProcessView::Mqueue(const VfsContext&, MqueueLimit which) {
+  MqueueLimits& limits = SyscallRooms::Of(kernel_).mqueues().limits();
+  switch (which) {
+    case MqueueLimit::kQueuesMax:
+      return limits.queues_max;
+    case MqueueLimit::kMsgMax:
+      return limits.msg_max;
+    case MqueueLimit::kMsgsizeMax:
+      return limits.msgsize_max;
+    case MqueueLimit::kMsgDefault:
+      return limits.msg_default;
+    case MqueueLimit::kMsgsizeDefault:
+      break;
+  }
+  return limits.msgsize_default;
+}
 uint64_t KernelProcessView::MaxMapCount() { return kMaxMappings; }
 
 Result<void> KernelProcessView::SetHostname(const VfsContext& ctx, std::string_view name, bool domain) {

@@ -33,6 +33,7 @@ class KernelProcessView final : public sentry::ProcessView {
   uint64_t FileMax() override;
   uint64_t NrOpen() override;
   uint64_t PipeMaxSize() override;
+  std::atomic<uint32_t>& Mqueue(const sentry::VfsContext& ctx, sentry::MqueueLimit which) override;
   uint64_t MaxMapCount() override;
   int OvercommitMemory() override { return 0; }
   std::string BootId() override { return boot_id_; }

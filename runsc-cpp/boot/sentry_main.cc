@@ -24,6 +24,7 @@
 #include "runsc-cpp/sandbox/link.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/syscalls/dispatcher.h"
+#include "sentry/syscalls/rooms.h"
 #include "sentry/usermem/safe_copy.h"
 
 namespace runsc {
@@ -116,6 +117,7 @@ class Sentry {
                                 .system = sys_view_.get(),
                                 .net = std::make_shared<LoopbackOnly>()};
     RegisterFileSystems(files);
+    RegisterMqueueFileSystem(*kernel_);
     Result<std::unique_ptr<HostPoller>> poller = HostPoller::Create();
     if (!poller.ok()) return Failed("start the poller of standard streams", poller.error());
     poller_ = *std::move(poller);

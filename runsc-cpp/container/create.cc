@@ -63,8 +63,7 @@ class Creation {
     for (const std::string& line : annotated.refusals) runtime_.warn(line);
     settings_ = annotated.settings;
     if (!bundle_.plan.process) return absl::InvalidArgumentError("config.json: process: must be there to create");
-    absl::StatusOr<ContainerDescription> description =
-        DescribeContainer(options_.id, bundle_.plan, settings_.overlay);
+    absl::StatusOr<ContainerDescription> description = DescribeContainer(options_.id, bundle_.plan, settings_.overlay);
     if (!description.ok()) return description.status();
     description_ = *std::move(description);
     return absl::OkStatus();
@@ -186,8 +185,8 @@ class Creation {
     config.set_memory_limit(settings_.memory_limit);
     cpu_set_t cpus;
     config.set_cpu_count(sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1);
-    absl::StatusOr<SentryProcess> sentry = StartSentry(
-        config, {.log = log_.get(), .device = platform->device.get(), .listen = listener->get()});
+    absl::StatusOr<SentryProcess> sentry =
+        StartSentry(config, {.log = log_.get(), .device = platform->device.get(), .listen = listener->get()});
     if (!sentry.ok()) return sentry.status();
     sentry_ = *std::move(sentry);
     *record_.mutable_sentry() = RefTo(sentry_.pid);

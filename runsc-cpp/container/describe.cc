@@ -95,6 +95,11 @@ void DescribeProcess(const oci::ProcessPlan& plan, control::Process& process) {
   if (plan.scheduler) process.set_nice(plan.scheduler->nice);
 }
 
+void DescribeSeccomp(const oci::SeccompProgram& program, control::Process& process) {
+  process.set_seccomp(program.instructions.data(), program.instructions.size() * sizeof(sock_filter));
+  process.set_seccomp_log(program.log);
+}
+
 absl::StatusOr<ContainerDescription> DescribeContainer(const std::string& id, const oci::ContainerPlan& plan,
                                                        bool overlay) {
   ContainerDescription out;
@@ -118,10 +123,7 @@ absl::StatusOr<ContainerDescription> DescribeContainer(const std::string& id, co
     DescribeProcess(*plan.process, *container.mutable_process());
     container.set_console(plan.process->terminal);
   }
-  if (!plan.seccomp.instructions.empty()) {
-    container.mutable_process()->set_seccomp(plan.seccomp.instructions.data(),
-                                             plan.seccomp.instructions.size() * sizeof(sock_filter));
-  }
+  DescribeSeccomp(plan.seccomp, *container.mutable_process());
   return out;
 }
 

@@ -63,8 +63,8 @@ absl::StatusOr<SandboxChoice> ChooseSandbox(const StateRoot& root, const std::st
   if (const std::optional<std::string> pod = PodOf(bundle.spec)) {
     const absl::StatusOr<ContainerRecord> record = root.Load(*pod);
     if (!record.ok()) {
-      return absl::Status(record.status().code(), absl::StrCat("the pod's sandbox ", *pod, ": ",
-                                                               record.status().message()));
+      return absl::Status(record.status().code(),
+                          absl::StrCat("the pod's sandbox ", *pod, ": ", record.status().message()));
     }
     return Join(*record);
   }

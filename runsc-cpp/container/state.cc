@@ -16,8 +16,7 @@ namespace runsc {
 
 ContainerStatus StatusOf(const ContainerRecord& record) {
   const bool alive = record.boot_id() == BootId() && IsAlive(record.anchor());
-  if (!alive && record.phase() == ContainerRecord::CREATING && !record.has_anchor() &&
-      record.boot_id() == BootId()) {
+  if (!alive && record.phase() == ContainerRecord::CREATING && !record.has_anchor() && record.boot_id() == BootId()) {
     return ContainerStatus::kCreating;
   }
   if (!alive) return ContainerStatus::kStopped;
@@ -68,8 +67,7 @@ absl::Status ToStatus(const sentry::control::Response& response, const oci::Proc
     lower = absl::StrCat("stat ", program, ": ", lower);
     if (response.error() != ENOENT) lower = lower.substr(strlen("stat ") + program.size() + 2);
   }
-  return absl::InternalError(
-      absl::StrCat("unable to start container process: exec: \"", program, "\": ", lower));
+  return absl::InternalError(absl::StrCat("unable to start container process: exec: \"", program, "\": ", lower));
 }
 
 absl::Status WritePidFile(const std::string& path, int pid) {

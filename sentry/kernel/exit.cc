@@ -14,7 +14,7 @@ namespace sentry {
 using base::MutexLock;
 
 SyscallResult Task::Exit(int32_t code) {
-  impl_->exit_code = code & 0xff;
+  impl_->exit_status = {.code = code & 0xff};
   SetNextState(RunExit{});
   return NoReturn{};
 }
@@ -51,7 +51,7 @@ bool Task::StartExit() {
     impl_->exiting = true;
     last = --exit.live == 0;
     // exit(2) of the leader makes the status, unless the group's end had one.
-    if (is_leader() && !group.exiting_.load(std::memory_order_relaxed)) exit.status = {.code = impl_->exit_code};
+    if (is_leader() && !group.exiting_.load(std::memory_order_relaxed)) exit.status = impl_->exit_status;
     // All have left one by one: from here on nothing changes the status.
     if (last) group.exiting_.store(true, std::memory_order_seq_cst);
     if (impl_->stop_pending) {
@@ -87,6 +87,7 @@ void Task::ReleaseResources() {
   group_->NoteMaxRss(mm_->usage().peak_resident);
   ReleaseMm();
   context_->Release();
+  ReleaseSeccomp();
   // Flush and locks of the files still need the rest.
   SetFds(nullptr);
   SetFs(nullptr);

@@ -98,6 +98,7 @@ class FakeGuest final : public platform::Platform, public SyscallDispatcher {
     init.fds = MakeRef<FdTable>();
     init.path = "/program";
     init.argv = {"program"};
+    init.before_start = before_start;
     auto started = kernel->StartProcess(std::move(init));
     CHECK(started.ok());
     return *started;
@@ -108,6 +109,7 @@ class FakeGuest final : public platform::Platform, public SyscallDispatcher {
 
   std::unique_ptr<Kernel> kernel;
   std::vector<FakeStep> steps;
+  std::function<void(Task&)> before_start;  // as InitProcess's; may be empty
 
  private:
   // An ELF file that loads, though nothing of it is ever run.

@@ -85,6 +85,7 @@ Result<void> PidTable::AddProcess(NewProcess process, Task* cloner) {
     // Linux restarts a clone that a signal overtook, so that the signal goes to
     // the process as it was: a Ctrl-C hits parent and child, or the parent alone.
     if (cloner->RecalculateInterruptedLocked()) return Errno::kEINTR;
+    process.leader->InheritSeccompLocked(*cloner);
   }
   process.leader->tid_.store(id, std::memory_order_relaxed);
   group.tgid_ = id;
@@ -122,6 +123,7 @@ Result<void> PidTable::AddThread(RefPtr<Task> task, Task& cloner) {
   {
     MutexLock signal_lock(cloner.group_->signal_mu_);
     if (cloner.RecalculateInterruptedLocked()) return Errno::kEINTR;
+    task->InheritSeccompLocked(cloner);
     cloner.group_->AddTask(task);
   }
   entries_[id].task = std::move(task);

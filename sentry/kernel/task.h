@@ -21,6 +21,7 @@
 #include "sentry/kernel/fd_table.h"
 #include "sentry/kernel/fs_context.h"
 #include "sentry/kernel/run_state.h"
+#include "sentry/kernel/seccomp/task_seccomp.h"
 #include "sentry/kernel/signals/signal_state.h"
 #include "sentry/kernel/syscall_result.h"
 #include "sentry/kernel/thread_group.h"
@@ -127,6 +128,21 @@ class Task final : public base::RefCounted, public JobControl {
   };
   Interruptible<WaitOutcome> Wait(const WaitArgs& args);
 
+  // --- Seccomp (seccomp/) ---
+  const TaskSeccomp& seccomp_state() const { return seccomp_; }
+  struct SeccompStatus {
+    TaskSeccomp::Mode mode;
+    int32_t filters;
+  };
+  SeccompStatus seccomp_status() const;  // from any thread
+  // man 2 seccomp, own thread. EINVAL: it has filters.
+  Result<void> SetSeccompStrict();
+  // `filter` goes before those that are there, for this thread or for all of the group.
+  // EINVAL (strict mode), EBUSY (a second listener), ENOMEM (too long a way). The value:
+  // 0, or the thread that can't follow, and nothing was done.
+  enum class SeccompSync : uint8_t { kThisThread, kAllThreads };
+  Result<int32_t> AttachSeccompFilter(RefPtr<SeccompFilter> filter, SeccompSync sync);
+
   // --- Own thread's loose ends ---
   RestartBlock restart_block;
   UserAddr clear_child_tid;
@@ -231,6 +247,19 @@ class Task final : public base::RefCounted, public JobControl {
   bool BecomeOnlyThread();
   void SwitchProgram(RefPtr<MemoryManager> mm, LoadedProgram& program);
 
+  // --- Seccomp (seccomp/check.cc, attach.cc) ---
+  // What is next if the call in the registers is not to be made.
+  std::optional<RunState> CheckSeccomp();
+  std::optional<RunState> Obey(const SeccompFilter::Verdict& verdict, const abi::SeccompData& data);
+  RunState AskSupervisor(const SeccompFilter& filter, const abi::SeccompData& data);
+  RunState TrapSyscall(uint32_t answer, const abi::SeccompData& data);
+  RunState DieOfSyscall(uint32_t answer, const abi::SeccompData& data);
+  void TakeOverNoNewPrivs();
+  // The thread that has filters of its own, 0 if there is none.
+  int32_t WhoCannotFollowLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(group_->signal_mu_);
+  void InheritSeccompLocked(const Task& parent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(parent.group_->signal_mu_);
+  void ReleaseSeccomp();
+
   // --- Exit (exit.cc) ---
   // Linux's mm_release: robust list, clear_child_tid, the vfork parent.
   void ReleaseMm();
@@ -247,6 +276,7 @@ class Task final : public base::RefCounted, public JobControl {
   RunState Step(RunInterrupted);
   RunState Step(RunStopped);
   RunState Step(RunVforkWait);
+  RunState Step(RunSeccompWait);
   RunState Step(RunExit);
 
   const RefPtr<ThreadGroup> group_;
@@ -277,6 +307,7 @@ class Task final : public base::RefCounted, public JobControl {
   std::optional<SignalSet> saved_mask_;  // own thread
   abi::SigAltStack altstack_;            // own thread
   base::WaitQueue signal_events_;
+  TaskSeccomp seccomp_;
   std::unique_ptr<Impl> impl_;
 };
 

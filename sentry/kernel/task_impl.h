@@ -25,8 +25,8 @@ struct Task::Impl {
 
   // Own thread: how the last call wants to be restarted.
   std::optional<Restart> restart;
-  // Own thread: exit(2)'s code.
-  int32_t exit_code = 0;
+  // Own thread: what it ends with if it ends alone.
+  ExitStatus exit_status;
 
   // The last fault, for the signal frame (Linux's thread_struct).
   uint64_t fault_address = 0;

@@ -12,6 +12,7 @@ SyscallRooms& SyscallRooms::Of(Kernel& kernel) {
 SyscallRooms::SyscallRooms(Kernel& kernel)
     : memfds_(TmpfsFileSystem::Create(kernel.memory_file())),
       unix_names_(MakeRef<UnixNamespace>()),
+      mqueues_(MqueueNamespace::Create()),
       timers_(kernel.timers()) {}
 
 SyscallRooms::~SyscallRooms() = default;

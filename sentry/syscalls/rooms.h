@@ -1,8 +1,9 @@
 // What the file calls keep once a kernel: the file system of memfds, the
-// abstract names of unix sockets, the timers behind timerfds.
+// abstract names of unix sockets, the message queues, the timers behind timerfds.
 #ifndef SENTRY_SYSCALLS_ROOMS_H_
 #define SENTRY_SYSCALLS_ROOMS_H_
 
+#include "sentry/fs/mqueue/mqueue_fs.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/net/unix/address.h"
 #include "sentry/syscalls/event_fd_adaptors.h"
@@ -11,6 +12,9 @@ namespace sentry {
 
 class Kernel;
 
+// The mountable type "mqueue". Before the first task runs.
+void RegisterMqueueFileSystem(Kernel& kernel);
+
 class SyscallRooms final : public base::RefCounted {
  public:
   static SyscallRooms& Of(Kernel& kernel);
@@ -18,12 +22,15 @@ class SyscallRooms final : public base::RefCounted {
   explicit SyscallRooms(Kernel& kernel);
   TmpfsFileSystem& memfds() { return *memfds_; }
   const RefPtr<UnixNamespace>& unix_names() { return unix_names_; }
+  // The one IPC namespace's.
+  MqueueNamespace& mqueues() { return *mqueues_; }
   TimerService& timers() { return timers_; }
 
  private:
   ~SyscallRooms() override;
   const RefPtr<TmpfsFileSystem> memfds_;
   const RefPtr<UnixNamespace> unix_names_;
+  const RefPtr<MqueueNamespace> mqueues_;
   KernelTimers timers_;
 };
 

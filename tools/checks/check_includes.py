@@ -41,6 +41,7 @@ ROOMS = {
 EXTRA = {
     ("sentry/syscalls/", "sentry/fs/pipe/"): "pipe2, splice, tee, F_SETPIPE_SZ",
     ("sentry/syscalls/", "sentry/fs/eventfd/"): "eventfd2",
+    ("sentry/syscalls/", "sentry/fs/mqueue/"): "mq_open and its kin",
     ("sentry/syscalls/", "sentry/fs/signalfd/"): "signalfd4, and the kernel's signals in its shape",
     ("sentry/syscalls/", "sentry/fs/timerfd/"): "timerfd_create, and the kernel's timers in its shape",
     ("sentry/syscalls/", "sentry/fs/tmpfs/"): "memfd_create and seals",

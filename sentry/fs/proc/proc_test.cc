@@ -120,6 +120,8 @@ class FakeView final : public ProcessView {
   uint64_t FileMax() override { return 1000; }
   uint64_t NrOpen() override { return 1048576; }
   uint64_t PipeMaxSize() override { return 1048576; }
+  std::atomic<uint32_t>& Mqueue(const VfsContext&, MqueueLimit) override { return mqueue_limit; }
+  std::atomic<uint32_t> mqueue_limit{10};
   uint64_t MaxMapCount() override { return 65530; }
   int OvercommitMemory() override { return 0; }
   std::string BootId() override { return "b-o-o-t"; }

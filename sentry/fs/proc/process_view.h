@@ -6,6 +6,7 @@
 #define SENTRY_FS_PROC_PROCESS_VIEW_H_
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -110,6 +111,9 @@ struct SystemNames {
   std::string command_line;  // /proc/cmdline, without newline
 };
 
+// /proc/sys/fs/mqueue.
+enum class MqueueLimit : uint8_t { kQueuesMax, kMsgMax, kMsgsizeMax, kMsgDefault, kMsgsizeDefault };
+
 enum class NamespaceKind : uint8_t { kCgroup, kIpc, kMnt, kNet, kPid, kTime, kUser, kUts };
 
 class ProcessView {
@@ -146,6 +150,8 @@ class ProcessView {
   virtual uint64_t FileMax() = 0;
   virtual uint64_t NrOpen() = 0;
   virtual uint64_t PipeMaxSize() = 0;
+  // Of the caller's IPC namespace.
+  virtual std::atomic<uint32_t>& Mqueue(const VfsContext& ctx, MqueueLimit which) = 0;
   virtual uint64_t MaxMapCount() = 0;
   virtual int OvercommitMemory() = 0;
   virtual std::string BootId() = 0;  // a UUID
