@@ -24,6 +24,7 @@ RefPtr<Credentials> MakeCredentials(const control::Process& process) {
   creds->gid = creds->egid = creds->sgid = creds->fsgid = process.gid();
   creds->groups.assign(process.additional_gids().begin(), process.additional_gids().end());
   std::sort(creds->groups.begin(), creds->groups.end());
+  creds->groups.erase(std::unique(creds->groups.begin(), creds->groups.end()), creds->groups.end());
   const uint64_t known = CapabilitySet::All().bits;
   creds->bounding.bits = process.capabilities().bounding() & known;
   creds->effective.bits = process.capabilities().effective() & known;
