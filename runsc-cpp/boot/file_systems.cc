@@ -47,13 +47,14 @@ size_t DescriptorBudget() {
 
 class Builder {
  public:
-  Builder(const SandboxConfig& config, std::shared_ptr<fsgofer::Client> gofer, MemoryFile& memory, ProcessView& view)
-      : config_(config), gofer_(std::move(gofer)), memory_(memory), view_(view) {}
+  Builder(const SandboxConfig& config, std::shared_ptr<fsgofer::Client> gofer, MemoryFile& memory,
+          const ProcessViews& views)
+      : config_(config), gofer_(std::move(gofer)), memory_(memory), views_(views) {}
 
   absl::StatusOr<FileSystems> Build() {
     if (absl::Status s = MountRoot(); !s.ok()) return s;
     ctx_ = KernelContext(out_.mounts);
-    const auto proc = NewProcFs(view_);
+    const auto proc = NewProcFs(views_(nullptr));
     if (absl::Status s = Attach("/proc", {proc.fs, proc.root}, kProcFlags); !s.ok()) return s;
     if (absl::Status s = MountDev(); !s.ok()) return s;
     for (size_t i = 0; i < config_.volumes.size(); ++i) {
@@ -139,23 +140,24 @@ class Builder {
   const SandboxConfig& config_;
   const std::shared_ptr<fsgofer::Client> gofer_;
   MemoryFile& memory_;
-  ProcessView& view_;
+  const ProcessViews& views_;
   VfsContext ctx_;
   RefPtr<Mount> last_;
   FileSystems out_;
 };
 
 // What mount(2) can make, by name.
-void RegisterMountableTypes(MemoryFile& memory, ProcessView& view) {
+void RegisterMountableTypes(MemoryFile& memory, ProcessViews views) {
   FsTypes::Register("tmpfs",
                     [&memory](const VfsContext&, std::string_view, std::string_view options) -> Result<NewFileSystem> {
                       NewMount mount = NewTmpfs(memory, TRY(TmpfsFileSystem::ParseOptions(options)));
                       return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
                     });
-  FsTypes::Register("proc", [&view](const VfsContext&, std::string_view, std::string_view) -> Result<NewFileSystem> {
-    auto mount = NewProcFs(view);
-    return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
-  });
+  FsTypes::Register("proc",
+                    [views](const VfsContext& ctx, std::string_view, std::string_view) -> Result<NewFileSystem> {
+                      auto mount = NewProcFs(views(ctx.process ? &ctx.process->ns() : nullptr));
+                      return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
+                    });
   FsTypes::Register("devpts", [](const VfsContext&, std::string_view, std::string_view) -> Result<NewFileSystem> {
     auto mount = NewDevpts();
     return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
@@ -176,12 +178,12 @@ VfsContext KernelContext(const RefPtr<MountNamespace>& mounts) {
 }
 
 absl::StatusOr<FileSystems> MountFileSystems(const SandboxConfig& config, std::shared_ptr<fsgofer::Client> gofer,
-                                             MemoryFile& memory, ProcessView& view) {
+                                             MemoryFile& memory, const ProcessViews& views) {
   RegisterMemoryDevices();
   RegisterTtyDevices();
   SpecialFiles::SetFifo(OpenFifo);
-  RegisterMountableTypes(memory, view);
-  return Builder(config, std::move(gofer), memory, view).Build();
+  RegisterMountableTypes(memory, views);
+  return Builder(config, std::move(gofer), memory, views).Build();
 }
 
 }  // namespace runsc

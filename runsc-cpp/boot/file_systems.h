@@ -3,6 +3,7 @@
 #ifndef RUNSC_CPP_BOOT_FILE_SYSTEMS_H_
 #define RUNSC_CPP_BOOT_FILE_SYSTEMS_H_
 
+#include <functional>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -19,10 +20,13 @@ struct FileSystems {
   sentry::RefPtr<sentry::Mount> devpts;
 };
 
+// The view of a pid namespace, for a proc mounted in it; null: of the root one.
+using ProcessViews = std::function<std::shared_ptr<sentry::ProcessView>(sentry::PidNamespace*)>;
+
 // Registers devices and mountable types, and mounts everything. Asks the gofer,
-// so it must be there. `view` outlives the file systems.
+// so it must be there.
 absl::StatusOr<FileSystems> MountFileSystems(const SandboxConfig& config, std::shared_ptr<fsgofer::Client> gofer,
-                                             sentry::MemoryFile& memory, sentry::ProcessView& view);
+                                             sentry::MemoryFile& memory, const ProcessViews& views);
 
 // The kernel's own view of the tree: all capabilities, no umask.
 sentry::VfsContext KernelContext(const sentry::RefPtr<sentry::MountNamespace>& mounts);

@@ -126,12 +126,17 @@ class Sentry {
                                                        .init_ignores_signals = false});
     running_kernel_ = kernel_.get();
     kernel_->on_fatal = [this](std::string cause) { Die(std::move(cause)); };
-    view_ = std::make_unique<KernelProcessView>(*kernel_);
     tty_kernel_ = std::make_unique<TtyKernel>(*kernel_);
   }
 
+  static ProcessViews ViewsOf(Kernel& kernel) {
+    return [&kernel](PidNamespace* ns) {
+      return std::make_shared<KernelProcessView>(kernel, RefPtr<PidNamespace>(ns ? ns : &kernel.root_pid_ns()));
+    };
+  }
+
   absl::Status MountAll() {
-    absl::StatusOr<FileSystems> mounted = MountFileSystems(config_, gofer_, *memory_, *view_);
+    absl::StatusOr<FileSystems> mounted = MountFileSystems(config_, gofer_, *memory_, ViewsOf(*kernel_));
     if (!mounted.ok()) return mounted.status();
     file_systems_ = *std::move(mounted);
     Result<std::unique_ptr<HostPoller>> poller = HostPoller::Create();
@@ -226,7 +231,7 @@ class Sentry {
   void DeliverSignals() {
     if (command_tgid_ == 0) return;
     const uint64_t signals = waiting_signals_.exchange(0);
-    const RefPtr<ThreadGroup> group = kernel_->FindGroup(command_tgid_);
+    const RefPtr<ThreadGroup> group = kernel_->FindGroup(command_tgid_, kernel_->root_pid_ns());
     for (int signo = 1; group && signo <= 64; ++signo) {  // it may be gone by now
       if ((signals >> (signo - 1) & 1) != 0) (void)kernel_->SignalFromRuntime(*group, signo);
     }
@@ -254,7 +259,6 @@ class Sentry {
   std::shared_ptr<fsgofer::Client> gofer_;
   std::unique_ptr<Kernel> kernel_;
   std::atomic<Kernel*> running_kernel_{nullptr};  // for the platform's thread, which is older
-  std::unique_ptr<KernelProcessView> view_;
   std::unique_ptr<TtyKernel> tty_kernel_;
   std::unique_ptr<HostPoller> poller_;
   FileSystems file_systems_;
