@@ -109,11 +109,10 @@ class Sentry {
                                                        .init_ignores_signals = false});
     running_kernel_ = kernel_.get();
     kernel_->on_fatal = [this](std::string cause) { Die(cause); };
-    view_ = std::make_unique<KernelProcessView>(*kernel_);
     tty_kernel_ = std::make_unique<TtyKernel>(*kernel_);
     sys_view_ = std::make_unique<KernelSysView>(*kernel_);
     const FileSystemParts files{.memory = memory_.get(),
-                                .processes = view_.get(),
+                                .processes = ViewsOf(*kernel_),
                                 .system = sys_view_.get(),
                                 .net = std::make_shared<LoopbackOnly>()};
     RegisterFileSystems(files);
@@ -124,6 +123,12 @@ class Sentry {
     const SandboxParts parts{.kernel = kernel_.get(), .files = files, .poller = poller_.get()};
     containers_ = std::make_unique<Containers>(parts, [this] { return UnimplementedReport(); });
     return absl::OkStatus();
+  }
+
+  static ProcessViews ViewsOf(Kernel& kernel) {
+    return [&kernel](PidNamespace* ns) {
+      return std::make_shared<KernelProcessView>(kernel, RefPtr<PidNamespace>(ns ? ns : &kernel.root_pid_ns()));
+    };
   }
 
   // A part that the sandbox can't live without is gone.
@@ -148,7 +153,6 @@ class Sentry {
   std::unique_ptr<platform::Platform> platform_;
   std::unique_ptr<Kernel> kernel_;
   std::atomic<Kernel*> running_kernel_{nullptr};  // for the platform's thread, which is older
-  std::unique_ptr<KernelProcessView> view_;
   std::unique_ptr<KernelSysView> sys_view_;
   std::unique_ptr<TtyKernel> tty_kernel_;
   std::unique_ptr<HostPoller> poller_;

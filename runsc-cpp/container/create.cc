@@ -91,6 +91,7 @@ class Creation {
     if (!choice.ok()) return choice.status();
     sandbox_ = *std::move(choice);
     record_.set_sandbox(sandbox_.id);
+    ChooseNamespaces(runtime_.root, bundle_.plan, description_.container);
     for (const std::string& line : sandbox_.warnings) runtime_.warn(line);
     absl::StatusOr<base::UniqueFd> log = runtime_.root.OpenLog(options_.id);
     if (!log.ok()) return log.status();

@@ -62,8 +62,8 @@ struct ThreadGroup::ExitState {
   // SIGCONT ended a complete stop; a thread of the group has yet to tell.
   bool continue_untold = false;
 
-  // Signals that came from outside the sandbox: init takes them.
-  SignalSet from_runtime;
+  // Signals that came from outside the namespace or sandbox: init takes them.
+  SignalSet from_outside;
 };
 
 }  // namespace sentry

@@ -5,6 +5,7 @@
 
 #include "sentry/kernel/close.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/pid_table.h"
 
 namespace sentry {
 namespace {
@@ -26,23 +27,26 @@ Result<void> AddRights(Task& task, Bytes data, ControlData& control) {
 }
 
 // Linux's scm_check_creds: who one may claim to be.
-Result<void> CheckCredentials(Task& task, const abi::Ucred& claimed) {
+Result<RefPtr<Pid>> CheckCredentials(Task& task, const abi::Ucred& claimed) {
   const Credentials& own = task.creds();
-  const bool pid = claimed.pid == task.tgid() || own.Has(Capability::kSysAdmin);
+  const bool self = claimed.pid == task.own_tgid();
+  const bool pid = self || own.Has(Capability::kSysAdmin);
   const bool uid =
       claimed.uid == own.uid || claimed.uid == own.euid || claimed.uid == own.suid || own.Has(Capability::kSetuid);
   const bool gid =
       claimed.gid == own.gid || claimed.gid == own.egid || claimed.gid == own.sgid || own.Has(Capability::kSetgid);
   if (!pid || !uid || !gid) return Errno::kEPERM;
-  return claimed.pid == task.tgid() || task.kernel().FindTask(claimed.pid) ? Ok() : Errno::kESRCH;
+  RefPtr<Pid> named = self ? RefPtr<Pid>(&task.group().pid()) : task.kernel().pids().FindPid(task.IdOf(claimed.pid));
+  if (!named) return Errno::kESRCH;
+  return named;
 }
 
 Result<void> AddCredentials(Task& task, Bytes data, ControlData& control) {
   abi::Ucred claimed;
   if (data.size() != sizeof(claimed)) return Errno::kEINVAL;
   memcpy(&claimed, data.data(), sizeof(claimed));
-  TRY(CheckCredentials(task, claimed));
-  control.credentials = PeerCredentials{claimed.pid, claimed.uid, claimed.gid};
+  RefPtr<Pid> pid = TRY(CheckCredentials(task, claimed));
+  control.credentials = PeerCredentials{std::move(pid), claimed.uid, claimed.gid};
   return Ok();
 }
 
@@ -151,7 +155,8 @@ ControlWritten WriteControl(Task& task, ControlData control, UserAddr addr, uint
   ControlBuffer buffer(task, addr, addr.is_null() ? 0 : length);
   bool whole = true;
   if (control.credentials) {
-    const abi::Ucred ucred{control.credentials->pid, control.credentials->uid, control.credentials->gid};
+    const RefPtr<Pid>& pid = control.credentials->pid;
+    const abi::Ucred ucred{pid ? pid->NumberIn(task.pid_ns()) : 0, control.credentials->uid, control.credentials->gid};
     whole = buffer.Put(abi::kScmCredentials, std::as_bytes(std::span(&ucred, 1)));
   }
   if (!control.files.empty()) whole = PutRights(task, control.files, buffer, cloexec) && whole;

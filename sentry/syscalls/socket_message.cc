@@ -48,7 +48,7 @@ Interruptible<ReceiveResult> Receive(Task& task, Socket& socket, IoSink& sink, u
   const bool wait_all =
       (flags & abi::kMsgWaitAll) != 0 && (flags & abi::kMsgPeek) == 0 && socket.socket_type() == abi::kSockStream;
   if (!result.ok() || !wait_all) return result;
-  ReceiveResult all = std::move(result).value();
+  ReceiveResult& all = result.value();
   size_t last = all.bytes;
   // Descriptors end a message even in a stream.
   while (last > 0 && sink.remaining() > 0 && all.control.files.empty()) {
@@ -59,7 +59,7 @@ Interruptible<ReceiveResult> Receive(Task& task, Socket& socket, IoSink& sink, u
     all.flags |= more.value().flags;
     all.control.files = std::move(more.value().control.files);
   }
-  return all;
+  return result;
 }
 
 // What one of sendmsg's messages is made of (Linux's copy_msghdr_from_user).

@@ -39,22 +39,23 @@ class StaticDir final : public ProcDir {
   const ProcDirRow& row_;
 };
 
-Result<std::string> SelfText(const VfsContext& ctx) {
-  if (ctx.tgid == 0) return Errno::kENOENT;  // the kernel itself is no process
-  return std::to_string(ctx.tgid);
+// The kernel itself is no process, and others may not be seen here.
+Result<std::string> SelfText(const ProcRequest& r) {
+  const int32_t tgid = r.view.NumberOf(r.ctx.tgid);
+  if (tgid == 0) return Errno::kENOENT;
+  return std::to_string(tgid);
 }
 
-Result<std::string> ThreadSelfText(const VfsContext& ctx) {
-  if (ctx.tgid == 0) return Errno::kENOENT;
-  return std::to_string(ctx.tgid) + "/task/" + std::to_string(ctx.tid);
+Result<std::string> ThreadSelfText(const ProcRequest& r) {
+  return TRY(SelfText(r)) + "/task/" + std::to_string(r.view.NumberOf(r.ctx.tid));
 }
 
 struct LinkRow {
   const char* name;
-  Result<std::string> (*text)(const VfsContext&);
+  Result<std::string> (*text)(const ProcRequest&);
 };
 constexpr LinkRow kRootLinks[] = {
-    {"mounts", [](const VfsContext&) -> Result<std::string> { return std::string("self/mounts"); }},
+    {"mounts", [](const ProcRequest&) -> Result<std::string> { return std::string("self/mounts"); }},
     {"self", SelfText},
     {"thread-self", ThreadSelfText},
 };

@@ -58,6 +58,9 @@ class FakeMemory final : public ProcessMemory {
 
 class FakeView final : public ProcessView {
  public:
+  const PidNamespace& pid_ns() override { return *pid_ns_; }
+  int32_t NumberOf(int32_t id) override { return id; }
+  int32_t IdOf(int32_t number) override { return number; }
   std::vector<int32_t> Processes() override { return {alive.begin(), alive.end()}; }
   std::vector<int32_t> Threads(int32_t tgid) override {
     return tgid == 7 ? std::vector<int32_t>{7, 8} : std::vector{tgid};
@@ -70,6 +73,8 @@ class FakeView final : public ProcessView {
   std::optional<TaskSnapshot> Snapshot(int32_t tgid, int32_t tid) override {
     TaskSnapshot t;
     t.tgid = tgid, t.tid = tid, t.ppid = 1, t.pgid = 7, t.sid = 7;
+    t.id = tgid;
+    t.ns_tgids = {tgid}, t.ns_tids = {tid}, t.ns_pgids = {7}, t.ns_sids = {7};
     t.comm = comm;
     t.creds = MakeRef<Credentials>();
     t.creds->uid = t.creds->euid = t.creds->suid = t.creds->fsuid = uid;
@@ -138,6 +143,9 @@ class FakeView final : public ProcessView {
   RefPtr<FakeMemory> memory = MakeRef<FakeMemory>();
   TaskPlaces places;
   std::map<int32_t, RefPtr<FileDescription>> files;
+
+ private:
+  const RefPtr<PidNamespace> pid_ns_ = MakeRef<PidNamespace>(nullptr, SIZE_MAX);
 };
 
 WalkFlags NoFollow() {
@@ -163,7 +171,7 @@ class Names final : public DirSink {
 class ProcTest : public testing::Test {
  protected:
   void SetUp() override {
-    ProcMount m = NewProcFs(view_);
+    ProcMount m = NewProcFs(std::shared_ptr<ProcessView>(&view_, [](ProcessView*) {}));
     mount_ = MakeRef<Mount>(m.fs, m.root, MountFlags{});
     mounts_ = MakeRef<MountNamespace>(mount_);
     ctx_.creds = MakeRef<Credentials>();

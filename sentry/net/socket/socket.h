@@ -20,7 +20,7 @@ using SocketAddress = std::vector<std::byte>;
 // Ancillary data in kernel form. The system call layer turns descriptors into
 // numbers and back.
 struct PeerCredentials {
-  int32_t pid = 0;
+  RefPtr<Pid> pid;  // null: unknown
   uint32_t uid = 0;
   uint32_t gid = 0;
 };

@@ -99,7 +99,7 @@ Result<OptionValue> UnixSocket::PeerGroups(size_t max) const {
   return OptionValue(groups.begin(), groups.end());
 }
 
-Result<OptionValue> UnixSocket::GetOption(const VfsContext&, int level, int name, size_t max) {
+Result<OptionValue> UnixSocket::GetOption(const VfsContext& ctx, int level, int name, size_t max) {
   if (level != abi::kSolSocket) return Errno::kEOPNOTSUPP;
   UnixEndpoint& e = *endpoint_;
   switch (name) {
@@ -120,7 +120,7 @@ Result<OptionValue> UnixSocket::GetOption(const VfsContext&, int level, int name
     case abi::kSoPeerCred: {
       const UnixEndpoint::Identity peer = e.peer_identity();
       if (!peer.creds) return ToOption(abi::Ucred{0, kUnknownId, kUnknownId}, max);
-      return ToOption(abi::Ucred{peer.pid, peer.creds->euid, peer.creds->egid}, max);
+      return ToOption(abi::Ucred{ctx.NumberOf(peer.pid.get()), peer.creds->euid, peer.creds->egid}, max);
     }
     case abi::kSoPeerGroups:
       return PeerGroups(max);
