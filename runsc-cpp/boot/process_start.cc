@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "runsc-cpp/boot/home.h"
 #include "runsc-cpp/boot/program.h"
 #include "sentry/kernel/seccomp/bpf.h"
 #include "sentry/kernel/seccomp/task_seccomp.h"
@@ -103,6 +104,13 @@ bool DescribeProcess(const control::Process& process, const ContainerMounts& mou
     return false;
   }
   init.cwd = ctx.cwd = *cwd;
+  const bool homeless = std::none_of(init.envp.begin(), init.envp.end(), [](const std::string& entry) {
+    return entry.size() > 5 && entry.compare(0, 5, "HOME=") == 0;
+  });
+  if (process.set_home() && homeless) {
+    std::erase(init.envp, "HOME=");
+    init.envp.push_back("HOME=" + HomeOf(KernelContext(mounts.mounts), process.uid()));
+  }
   const Result<std::string> program = FindProgram(ctx, init.argv.empty() ? "" : init.argv[0], init.envp);
   if (!program.ok()) {
     RefuseProgram(response, program.error());

@@ -71,7 +71,8 @@ void DescribeProcess(const oci::ProcessPlan& plan, control::Process& process) {
   for (const std::string& word : plan.argv) process.add_args(word);
   for (const std::string& entry : plan.envp) process.add_env(entry);
   process.set_cwd(plan.cwd);
-  process.set_make_cwd(true);  // as runc does
+  process.set_make_cwd(true);  // as runc does, like the next
+  process.set_set_home(true);
   process.set_uid(plan.uid);
   process.set_gid(plan.gid);
   process.set_umask(plan.umask);
