@@ -47,6 +47,14 @@ Verdict Judge(std::span<const std::byte> datagram, uint32_t sequence, bool dump)
   return verdict;
 }
 
+// The host makes its datagrams as long as the longest buffer it has seen, and a
+// guest's may be a page (glibc's is): so none that is longer than what comes.
+ssize_t ReceiveExactly(int fd, std::span<std::byte> buffer) {
+  const ssize_t n = recv(fd, nullptr, 0, MSG_PEEK | MSG_TRUNC);
+  if (n < 0) return n;
+  return recv(fd, buffer.data(), std::min(buffer.size(), static_cast<size_t>(n)), 0);
+}
+
 }  // namespace
 
 bool Server::Interface(const Request& request, std::span<const std::byte> data, ReplyWriter& reply) {
@@ -86,7 +94,7 @@ bool Server::Route(const Request& request, std::span<const std::byte> data, Repl
   if (send(netlink_.get(), question.data(), question.size(), 0) < 0) return reply.Error(base::HostErrno());
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kMaxReplyData);
   for (;;) {
-    const ssize_t n = recv(netlink_.get(), buffer.get(), kMaxReplyData, 0);
+    const ssize_t n = ReceiveExactly(netlink_.get(), {buffer.get(), kMaxReplyData});
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return reply.Error(errno == EAGAIN ? Errno::kENOBUFS : base::HostErrno());
     const std::span<const std::byte> datagram(buffer.get(), static_cast<size_t>(n));

@@ -138,8 +138,10 @@ TEST_F(NetgoferTest, DumpsLinksAndRefusesChanges) {
   question.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
   const auto bytes = std::as_bytes(std::span(&question, 1));
   base::Result<std::vector<Bytes>> links = client_->Route(bytes, Client::Strict::kNo);
+  links = client_->Route(bytes, Client::Strict::kNo);  // the first one's size must not teach the host
   ASSERT_TRUE(links.ok());
-  ASSERT_GE(links->size(), 2u);  // the last one is NLMSG_DONE
+  ASSERT_GE(links->size(), 2u);                                            // the last one is NLMSG_DONE
+  for (const Bytes& datagram : *links) EXPECT_LE(datagram.size(), 4096u);  // glibc reads into a page
   nlmsghdr first;
   std::memcpy(&first, links->front().data(), sizeof first);
   EXPECT_EQ(first.nlmsg_type, RTM_NEWLINK);
