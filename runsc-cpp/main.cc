@@ -1,4 +1,4 @@
-// runsc-cpp: the command line, and the two processes that re-execute it.
+// runsc-cpp: the command line, and the processes that re-execute it.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -38,6 +38,7 @@ int Main(int argc, char** argv) {
   const std::string_view verb = argc > 1 ? argv[1] : "";
   if (verb == kSentryVerb) return SentryMain();
   if (verb == kGoferVerb) return GoferMain();
+  if (verb == kNetgoferVerb) return NetgoferMain();
   FillStandardStreams();
   if (verb == "--version" || verb == "version") {
     Print(std::string("runsc-cpp version ") + kVersion + "\n");

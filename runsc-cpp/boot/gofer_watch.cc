@@ -8,23 +8,34 @@ namespace runsc {
 namespace {
 
 struct Watch {
-  fsgofer::Client& client;
+  int fd;
   std::function<void()> died;
 };
 
 void Run(void* argument) {
   const std::unique_ptr<Watch> watch(static_cast<Watch*>(argument));
-  pollfd fd{watch->client.watch_fd(), 0, 0};
+  pollfd fd{watch->fd, 0, 0};
   while (poll(&fd, 1, -1) <= 0) {
   }
-  watch->client.Shutdown();
   watch->died();
 }
 
 }  // namespace
 
 void WatchGofer(fsgofer::Client& client, std::function<void()> died) {
-  sentry::StartHostThread(Run, new Watch{client, std::move(died)}).detach();
+  const auto shut_down = [&client, died = std::move(died)] {
+    client.Shutdown();
+    died();
+  };
+  sentry::StartHostThread(Run, new Watch{client.watch_fd(), shut_down}).detach();
+}
+
+void WatchNetgofer(netgofer::Client& client, std::function<void()> died) {
+  const auto shut_down = [&client, died = std::move(died)] {
+    client.Shutdown();
+    died();
+  };
+  sentry::StartHostThread(Run, new Watch{client.watch_fd(), shut_down}).detach();
 }
 
 }  // namespace runsc

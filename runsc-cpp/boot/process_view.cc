@@ -9,6 +9,7 @@
 #include "sentry/fs/proc/mm_memory.h"
 #include "sentry/kernel/pid_table.h"
 #include "sentry/kernel/version.h"
+#include "sentry/net/net_namespace.h"
 #include "sentry/vfs/controlling_terminal.h"
 
 namespace runsc {
@@ -279,6 +280,16 @@ uint64_t KernelProcessView::FileMax() { return kernel_.max_tasks() * kMaxOpenFil
 uint64_t KernelProcessView::NrOpen() { return kMaxOpenFiles; }
 uint64_t KernelProcessView::PipeMaxSize() { return 1 << 20; }
 uint64_t KernelProcessView::MaxMapCount() { return kMaxMappings; }
+
+bool KernelProcessView::HasNetFile(std::string_view directory, std::string_view name) {
+  const NetNamespace* const net = kernel_.net_namespace();
+  return net != nullptr && net->stack() != nullptr && net->stack()->HasProcFile(directory, name);
+}
+
+Result<std::string> KernelProcessView::NetFile(std::string_view directory, std::string_view name) {
+  if (!HasNetFile(directory, name)) return Errno::kENOENT;
+  return kernel_.net_namespace()->stack()->ProcFile(directory, name);
+}
 
 Result<void> KernelProcessView::SetHostname(const VfsContext& ctx, std::string_view name, bool domain) {
   if (!ctx.creds->Has(Capability::kSysAdmin)) return Errno::kEPERM;

@@ -16,6 +16,7 @@
 #include "runsc-cpp/boot/errno_status.h"
 #include "runsc-cpp/boot/file_systems.h"
 #include "runsc-cpp/boot/gofer_watch.h"
+#include "runsc-cpp/boot/network.h"
 #include "runsc-cpp/boot/platforms.h"
 #include "runsc-cpp/boot/process_view.h"
 #include "runsc-cpp/boot/program.h"
@@ -64,8 +65,12 @@ class Sentry {
     if (absl::Status s = DropAllCapabilities(); !s.ok()) return s;
     if (absl::Status s = MakeMemoryAndPlatform(); !s.ok()) return s;
     if (absl::Status s = ConnectGofer(); !s.ok()) return s;
+    absl::StatusOr<Network> network = ConnectNetwork(config_);
+    if (!network.ok()) return network.status();
+    network_ = *std::move(network);
     MakeKernel();
     if (absl::Status s = MountAll(); !s.ok()) return s;
+    RaiseDescriptorLimit();
     StartThreads();
     if (!InstallFilter(platform_choice_->filter())) return absl::ErrnoToStatus(errno, "install the host filter");
     return absl::OkStatus();
@@ -123,6 +128,7 @@ class Sentry {
                                                        .dispatcher = &dispatcher_,
                                                        .cpu_count = static_cast<int>(config_.cpu_count),
                                                        .uts = {.hostname = config_.hostname},
+                                                       .net_namespace = network_.net_namespace.get(),
                                                        .init_ignores_signals = false});
     running_kernel_ = kernel_.get();
     kernel_->on_fatal = [this](std::string cause) { Die(std::move(cause)); };
@@ -146,6 +152,7 @@ class Sentry {
 
   void StartThreads() {
     WatchGofer(*gofer_, [this] { Die("the gofer died"); });
+    WatchNetgofer(network_.stack->client(), [this] { Die("the netgofer died"); });
     control_.Start({.on_signal = [this](int signo) { SignalCommand(signo); },
                     .on_window_size = [this](uint32_t rows, uint32_t columns) { Resize(rows, columns); },
                     .unimplemented = [this] { return UnimplementedReport(); }});
@@ -252,6 +259,7 @@ class Sentry {
   const PlatformChoice* platform_choice_ = nullptr;
   std::unique_ptr<platform::Platform> platform_;
   std::shared_ptr<fsgofer::Client> gofer_;
+  Network network_;
   std::unique_ptr<Kernel> kernel_;
   std::atomic<Kernel*> running_kernel_{nullptr};  // for the platform's thread, which is older
   std::unique_ptr<KernelProcessView> view_;

@@ -104,6 +104,8 @@ absl::StatusOr<SandboxConfig> MakeConfig(DoFlags flags) {
   config.argv = std::move(flags.command);
   config.platform = std::move(flags.platform);
   config.memory_limit = flags.memory;
+  config.network = std::move(flags.network);
+  config.raw_sockets = flags.raw_sockets;
   config.strace = flags.strace;
   config.log_level = flags.log_level;
   AddCaller(config);

@@ -19,6 +19,8 @@ struct DoFlags {
   std::vector<VolumeConfig> volumes;
   std::string platform = std::string(kAutoPlatform);
   uint64_t memory = 0;
+  std::string network = kNetworkNone;
+  bool raw_sockets = false;
   bool strace = false;
   uint32_t log_level = 2;
   bool help = false;

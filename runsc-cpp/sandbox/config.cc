@@ -88,10 +88,11 @@ void Fields(Codec& codec, Config& c) {
   codec.Field(c.uid), codec.Field(c.gid), codec.Field(c.groups), codec.Field(c.umask), codec.Field(c.limits);
   codec.Field(c.nice), codec.Field(c.ignored_signals), codec.Field(c.closed_streams);
   codec.Field(c.root), codec.Field(c.volumes), codec.Field(c.hostname), codec.Field(c.platform);
+  codec.Field(c.network), codec.Field(c.raw_sockets);
   codec.Field(c.memory_limit), codec.Field(c.cpu_count), codec.Field(c.strace), codec.Field(c.log_level);
   codec.Field(c.control_fd), codec.Field(c.log_fd), codec.Field(c.large_memory_fd), codec.Field(c.device_fd),
       codec.Field(c.gofer_memory_fd);
-  codec.Field(c.gofer_sockets), codec.Field(c.rows), codec.Field(c.columns);
+  codec.Field(c.gofer_sockets), codec.Field(c.netgofer_sockets), codec.Field(c.rows), codec.Field(c.columns);
 }
 
 }  // namespace

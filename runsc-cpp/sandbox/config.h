@@ -18,6 +18,10 @@ struct VolumeConfig {
   bool read_only = false;
 };
 
+// What the guest's network is: a loopback of its own, or the caller's network.
+inline constexpr char kNetworkNone[] = "none";
+inline constexpr char kNetworkPassthrough[] = "passthrough";
+
 struct SandboxConfig {
   // --- The program ---
   std::vector<std::string> argv, envp;
@@ -37,6 +41,8 @@ struct SandboxConfig {
   std::string platform = "auto";  // to be replaced (selection/select.h) before the launch
   uint64_t memory_limit = 0;      // bytes; 0: the host's memory
   uint32_t cpu_count = 1;
+  std::string network = "none";  // kNetworkNone, kNetworkPassthrough
+  bool raw_sockets = false;
   bool strace = false;
   uint32_t log_level = 2;
 
@@ -47,6 +53,7 @@ struct SandboxConfig {
   uint32_t device_fd = UINT32_MAX;        // the platform's; UINT32_MAX: none
   uint32_t gofer_memory_fd = 0;
   std::vector<uint32_t> gofer_sockets;
+  std::vector<uint32_t> netgofer_sockets;
 
   // The terminal's size at start; 0: no terminal.
   uint32_t rows = 0, columns = 0;

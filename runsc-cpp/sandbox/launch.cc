@@ -23,6 +23,7 @@ namespace runsc {
 namespace {
 
 constexpr size_t kGoferChannels = 4;
+constexpr size_t kNetgoferChannels = 5;  // one of them only tells of its end
 constexpr int kFirstFd = kConfigFd;
 // The host user that a sandbox started by root runs as: "nobody".
 constexpr uid_t kNobody = 65534;
@@ -68,17 +69,18 @@ void ResetSignals() {
   sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-[[noreturn]] void GoferChild(int self, int control, const std::vector<int>& fds) {
+// Of the gofer or the netgofer.
+[[noreturn]] void GoferChild(int self, int control, const std::vector<int>& fds, const char* title, const char* verb) {
   setsid();  // a terminal's Ctrl-C is not for it
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   ResetSignals();
   // The jail itself is the gofer's work; it needs a root that is a mount.
   if (geteuid() == 0) {
-    if (unshare(CLONE_NEWNS) != 0) FailInChild(control, absl::ErrnoToStatus(errno, "gofer: unshare"));
+    if (unshare(CLONE_NEWNS) != 0) FailInChild(control, absl::ErrnoToStatus(errno, absl::StrCat(title, ": unshare")));
     if (absl::Status s = MakeRootPrivate(); !s.ok()) FailInChild(control, s);
   }
   ArrangeDescriptors(fds, self);
-  ExecSelf(self, "runsc-gofer", kGoferVerb);
+  ExecSelf(self, title, verb);
 }
 
 // Root gives its rights away in two steps, since inside a chroot a user
@@ -152,18 +154,29 @@ class DescriptorPlan {
 struct Halves {
   base::UniqueFd self, ours, theirs;
   fsgofer::ConnectionFds gofer;
+  std::vector<base::UniqueFd> netgofer_client, netgofer_server;
 };
+
+absl::Status MakePair(base::UniqueFd& a, base::UniqueFd& b) {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+    return absl::ErrnoToStatus(errno, "socketpair");
+  }
+  a = base::UniqueFd(pair[0]);
+  b = base::UniqueFd(pair[1]);
+  return absl::OkStatus();
+}
 
 absl::StatusOr<Halves> MakeHalves() {
   Halves h;
   h.self = base::UniqueFd(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
   if (!h.self.valid()) return absl::ErrnoToStatus(errno, "open /proc/self/exe (is /proc mounted?)");
-  int pair[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-    return absl::ErrnoToStatus(errno, "socketpair");
+  if (absl::Status s = MakePair(h.ours, h.theirs); !s.ok()) return s;
+  for (size_t i = 0; i < kNetgoferChannels; ++i) {
+    if (absl::Status s = MakePair(h.netgofer_client.emplace_back(), h.netgofer_server.emplace_back()); !s.ok()) {
+      return s;
+    }
   }
-  h.ours = base::UniqueFd(pair[0]);
-  h.theirs = base::UniqueFd(pair[1]);
   base::Result<fsgofer::ConnectionFds> gofer = fsgofer::MakeConnection(kGoferChannels);
   if (!gofer.ok()) return absl::ErrnoToStatus(static_cast<int>(gofer.error()), "make the gofer's connection");
   h.gofer = std::move(*gofer);
@@ -186,7 +199,25 @@ absl::StatusOr<pid_t> StartGofer(const SandboxConfig& config, const Halves& halv
   plan.fds()[0] = config_fd->get();
   const pid_t pid = Fork(geteuid() == 0 ? CLONE_NEWPID : 0);
   if (pid < 0) return absl::ErrnoToStatus(errno, "clone the gofer");
-  if (pid == 0) GoferChild(halves.self.get(), halves.theirs.get(), plan.fds());
+  if (pid == 0) GoferChild(halves.self.get(), halves.theirs.get(), plan.fds(), "runsc-gofer", kGoferVerb);
+  return pid;
+}
+
+absl::StatusOr<pid_t> StartNetgofer(const SandboxConfig& config, const Halves& halves, int log_fd) {
+  SandboxConfig own;
+  own.network = config.network;
+  own.raw_sockets = config.raw_sockets;
+  own.log_level = config.log_level;
+  DescriptorPlan plan;
+  plan.Add(-1);
+  own.log_fd = plan.Add(log_fd);
+  own.netgofer_sockets = plan.AddAll(halves.netgofer_server);
+  absl::StatusOr<base::UniqueFd> config_fd = WriteConfig(own);
+  if (!config_fd.ok()) return config_fd.status();
+  plan.fds()[0] = config_fd->get();
+  const pid_t pid = Fork(geteuid() == 0 ? CLONE_NEWPID : 0);
+  if (pid < 0) return absl::ErrnoToStatus(errno, "clone the netgofer");
+  if (pid == 0) GoferChild(halves.self.get(), halves.theirs.get(), plan.fds(), "runsc-netgofer", kNetgoferVerb);
   return pid;
 }
 
@@ -198,6 +229,7 @@ absl::StatusOr<pid_t> StartSentry(const SandboxConfig& config, const Halves& hal
   own.control_fd = plan.Add(halves.theirs.get());
   own.gofer_memory_fd = plan.Add(halves.gofer.client.memory.get());
   own.gofer_sockets = plan.AddAll(halves.gofer.client.sockets);
+  own.netgofer_sockets = plan.AddAll(halves.netgofer_client);
   if (device_fd >= 0) own.device_fd = plan.Add(device_fd);
   const pid_t pid = Fork(kNamespaces | (geteuid() == 0 ? 0 : CLONE_NEWUSER));
   if (pid < 0) {
@@ -209,26 +241,29 @@ absl::StatusOr<pid_t> StartSentry(const SandboxConfig& config, const Halves& hal
   return pid;
 }
 
+absl::Status StartAll(const SandboxConfig& config, Halves halves, int log_fd, int device_fd, Sandbox& sandbox) {
+  absl::StatusOr<pid_t> pid = StartGofer(config, halves, log_fd);
+  if (!pid.ok()) return pid.status();
+  sandbox.gofer = *pid;
+  pid = StartNetgofer(config, halves, log_fd);
+  if (!pid.ok()) return pid.status();
+  sandbox.netgofer = *pid;
+  pid = StartSentry(config, halves, log_fd, device_fd);
+  if (!pid.ok()) return pid.status();
+  sandbox.sentry = *pid;
+  sandbox.control = std::move(halves.ours);
+  halves.theirs.reset();
+  return CompleteNamespaces(sandbox);
+}
+
 }  // namespace
 
 absl::StatusOr<Sandbox> LaunchSandbox(SandboxConfig config, int log_fd, int device_fd) {
   absl::StatusOr<Halves> halves = MakeHalves();
   if (!halves.ok()) return halves.status();
   Sandbox sandbox;
-  absl::StatusOr<pid_t> gofer = StartGofer(config, *halves, log_fd);
-  if (!gofer.ok()) return gofer.status();
-  sandbox.gofer = *gofer;
-  absl::StatusOr<pid_t> sentry = StartSentry(config, *halves, log_fd, device_fd);
-  if (!sentry.ok()) {
-    KillAndReap(sandbox.gofer);
-    return sentry.status();
-  }
-  sandbox.sentry = *sentry;
-  sandbox.control = std::move(halves->ours);
-  halves->theirs.reset();
-  if (absl::Status s = CompleteNamespaces(sandbox); !s.ok()) {
-    KillAndReap(sandbox.sentry);
-    KillAndReap(sandbox.gofer);
+  if (absl::Status s = StartAll(config, *std::move(halves), log_fd, device_fd, sandbox); !s.ok()) {
+    for (const pid_t pid : {sandbox.sentry, sandbox.netgofer, sandbox.gofer}) KillAndReap(pid);
     return s;
   }
   return sandbox;

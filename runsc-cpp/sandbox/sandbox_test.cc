@@ -22,6 +22,9 @@ SandboxConfig Example() {
   config.memory_limit = 1 << 30;
   config.strace = true;
   config.gofer_sockets = {7, 8};
+  config.netgofer_sockets = {9};
+  config.network = kNetworkPassthrough;
+  config.raw_sockets = true;
   return config;
 }
 
@@ -41,6 +44,9 @@ TEST(SandboxConfig, ComesBackAsItWas) {
   EXPECT_TRUE(read->volumes[0].read_only);
   EXPECT_TRUE(read->strace);
   EXPECT_EQ(read->gofer_sockets, Example().gofer_sockets);
+  EXPECT_EQ(read->netgofer_sockets, Example().netgofer_sockets);
+  EXPECT_EQ(read->network, kNetworkPassthrough);
+  EXPECT_TRUE(read->raw_sockets);
 }
 
 TEST(SandboxConfig, EveryCutIsRefused) {

@@ -116,6 +116,10 @@ class Supervisor {
       // speaks too; this is for when it can't.
       if (status != 0) EndBecause(absl::StrCat("the gofer ", StatusWords(status)));
     }
+    if (!netgofer_status_ && waitpid(sandbox_.netgofer, &status, WNOHANG) == sandbox_.netgofer) {
+      netgofer_status_ = status;
+      if (status != 0) EndBecause(absl::StrCat("the netgofer ", StatusWords(status)));
+    }
     if (!sentry_status_ && waitpid(sandbox_.sentry, &status, WNOHANG) == sandbox_.sentry) {
       sentry_status_ = status;
       while (!code_) OnControl();
@@ -140,12 +144,13 @@ class Supervisor {
     Send(ControlType::kWindowSize, uint32_t{size.ws_row} << 16 | size.ws_col);
   }
 
-  // Both processes end by themselves; one that does not is killed. The kernel
+  // All processes end by themselves; one that does not is killed. The kernel
   // ends the sentry's stubs with it, which are in its pid namespace.
   void Finish() {
     sandbox_.control.reset();
     Reap(sandbox_.sentry, sentry_status_);
     Reap(sandbox_.gofer, gofer_status_);
+    Reap(sandbox_.netgofer, netgofer_status_);
   }
 
   void Reap(pid_t pid, std::optional<int>& status) {
@@ -166,7 +171,7 @@ class Supervisor {
   Sandbox sandbox_;
   base::UniqueFd signals_;
   DebugSocket debug_;
-  std::optional<int> code_, sentry_status_, gofer_status_;
+  std::optional<int> code_, sentry_status_, gofer_status_, netgofer_status_;
 };
 
 }  // namespace

@@ -151,7 +151,8 @@ constexpr ProcFileRow kVmRows[] = {
 };
 
 constexpr ProcDirRow kKernelDirs[] = {{"random", kRandomRows, {}}};
-constexpr ProcDirRow kSysDirs[] = {{"fs", kFsRows, {}}, {"kernel", kKernelRows, kKernelDirs}, {"vm", kVmRows, {}}};
+const ProcDirRow kSysDirs[] = {
+    {"fs", kFsRows, {}}, {"kernel", kKernelRows, kKernelDirs}, {"net", {}, SysNetDirRows()}, {"vm", kVmRows, {}}};
 constexpr ProcDirRow kSys = {"sys", {}, kSysDirs};
 
 }  // namespace
