@@ -1,4 +1,4 @@
-// runsc-cpp: the command line, and the two processes that re-execute it.
+// runsc-cpp: the command line, and the processes that re-execute it.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -46,6 +46,7 @@ int Main(int argc, char** argv) {
   if (getenv(kAnchorVariable) != nullptr) return AnchorMain();
   if (verb == kSentryVerb) return SentryMain();
   if (verb == kGoferVerb) return GoferMain();
+  if (verb == kNetgoferVerb) return NetgoferMain();
   FillStandardStreams();
   if (verb == "--version" || verb == "version") {
     // As runc: engines want these three lines.

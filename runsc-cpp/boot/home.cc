@@ -16,7 +16,8 @@ constexpr size_t kMaxPasswd = 1 << 20;
 
 // What can't be read is an empty file.
 std::string ReadPasswd(const VfsContext& ctx) {
-  const Result<RefPtr<FileDescription>> file = Open(ctx, ctx.root, "/etc/passwd", {.flags = abi::kORdOnly, .mode = 0, .resolve = {}});
+  const Result<RefPtr<FileDescription>> file =
+      Open(ctx, ctx.root, "/etc/passwd", {.flags = abi::kORdOnly, .mode = 0, .resolve = {}});
   std::string text;
   while (file.ok() && (*file)->inode()->is_regular() && text.size() < kMaxPasswd) {
     char buffer[4096];

@@ -9,6 +9,7 @@
 #include "sentry/fs/proc/mm_memory.h"
 #include "sentry/kernel/pid_table.h"
 #include "sentry/kernel/version.h"
+#include "sentry/net/net_namespace.h"
 #include "sentry/syscalls/rooms.h"
 #include "sentry/vfs/controlling_terminal.h"
 
@@ -327,6 +328,16 @@ std::atomic<uint32_t>& KernelProcessView::Mqueue(const VfsContext&, MqueueLimit 
   return limits.msgsize_default;
 }
 uint64_t KernelProcessView::MaxMapCount() { return kMaxMappings; }
+
+bool KernelProcessView::HasNetFile(std::string_view directory, std::string_view name) {
+  const NetNamespace* const net = kernel_.net_namespace();
+  return net != nullptr && net->stack() != nullptr && net->stack()->HasProcFile(directory, name);
+}
+
+Result<std::string> KernelProcessView::NetFile(std::string_view directory, std::string_view name) {
+  if (!HasNetFile(directory, name)) return Errno::kENOENT;
+  return kernel_.net_namespace()->stack()->ProcFile(directory, name);
+}
 
 Result<void> KernelProcessView::SetHostname(const VfsContext& ctx, std::string_view name, bool domain) {
   if (!ctx.creds->Has(Capability::kSysAdmin)) return Errno::kEPERM;

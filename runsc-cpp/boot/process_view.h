@@ -41,6 +41,8 @@ class KernelProcessView final : public sentry::ProcessView {
   uint64_t MaxMapCount() override;
   int OvercommitMemory() override { return 0; }
   std::string BootId() override;
+  bool HasNetFile(std::string_view directory, std::string_view name) override;
+  sentry::Result<std::string> NetFile(std::string_view directory, std::string_view name) override;
   sentry::Result<void> SetHostname(const sentry::VfsContext& ctx, std::string_view name, bool domain) override;
 
  private:

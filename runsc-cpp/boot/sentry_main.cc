@@ -14,6 +14,8 @@
 #include "runsc-cpp/boot/containers.h"
 #include "runsc-cpp/boot/control_server.h"
 #include "runsc-cpp/boot/errno_status.h"
+#include "runsc-cpp/boot/gofer_watch.h"
+#include "runsc-cpp/boot/network.h"
 #include "runsc-cpp/boot/platforms.h"
 #include "runsc-cpp/boot/process_view.h"
 #include "runsc-cpp/boot/rights.h"
@@ -58,7 +60,10 @@ class Sentry {
   absl::Status SetUp() {
     if (absl::Status s = DropAllCapabilities(); !s.ok()) return s;
     if (absl::Status s = MakeMemoryAndPlatform(); !s.ok()) return s;
+    if (absl::Status s = Connect(); !s.ok()) return s;
     if (absl::Status s = MakeKernel(); !s.ok()) return s;
+    RaiseDescriptorLimit();
+    WatchNetgofer(network_.stack->client(), [this] { Die("the netgofer died"); });
     if (!InstallFilter(platform_choice_->filter())) return absl::ErrnoToStatus(errno, "install the host filter");
     return absl::OkStatus();
   }
@@ -106,6 +111,7 @@ class Sentry {
                                                        .dispatcher = &dispatcher_,
                                                        .cpu_count = static_cast<int>(config_.cpu_count()),
                                                        .uts = {},
+                                                       .net_namespace = network_.net_namespace.get(),
                                                        .init_ignores_signals = false});
     running_kernel_ = kernel_.get();
     kernel_->on_fatal = [this](std::string cause) { Die(cause); };
@@ -122,6 +128,15 @@ class Sentry {
     poller_ = *std::move(poller);
     const SandboxParts parts{.kernel = kernel_.get(), .files = files, .poller = poller_.get()};
     containers_ = std::make_unique<Containers>(parts, [this] { return UnimplementedReport(); });
+    return absl::OkStatus();
+  }
+
+  absl::Status Connect() {
+    std::vector<base::UniqueFd> sockets;
+    for (const uint32_t fd : config_.netgofer_socket_fds()) sockets.emplace_back(static_cast<int>(fd));
+    absl::StatusOr<Network> network = ConnectNetwork(std::move(sockets));
+    if (!network.ok()) return network.status();
+    network_ = *std::move(network);
     return absl::OkStatus();
   }
 
@@ -151,6 +166,7 @@ class Sentry {
   std::unique_ptr<MemoryFile> memory_;
   const PlatformChoice* platform_choice_ = nullptr;
   std::unique_ptr<platform::Platform> platform_;
+  Network network_;
   std::unique_ptr<Kernel> kernel_;
   std::atomic<Kernel*> running_kernel_{nullptr};  // for the platform's thread, which is older
   std::unique_ptr<KernelSysView> sys_view_;

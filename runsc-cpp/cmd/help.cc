@@ -34,7 +34,9 @@ could not.
   --volume H:G[:ro]     host directory or file H at G inside, written through
                         to the host unless ro; may be repeated
   --memory BYTES        memory for the guest, with K, M or G (default: the host's)
-  --network none        no network but a loopback of its own (the only choice yet)
+  --network NAME        none (default): a loopback of its own; passthrough: sockets
+                        of the caller's network, by way of a separate process
+  --net-raw             let root inside have raw sockets (the caller must be root)
   --platform NAME       how guest code runs; auto (default) takes the fastest that
                         works; `runsc-cpp platforms` lists and measures them
   --strace              print each system call to stderr

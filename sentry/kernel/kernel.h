@@ -21,6 +21,7 @@
 
 namespace sentry {
 
+class NetNamespace;
 class PidTable;
 
 // The system call layer, as the kernel sees it (sentry/syscalls implements it).
@@ -44,6 +45,8 @@ class Kernel {
     SyscallDispatcher* dispatcher = nullptr;
     int cpu_count = 1;  // what the guest sees
     UtsName uts;
+    // Of every guest (net/net_namespace.h); outlives the kernel. Null: AF_UNIX only.
+    NetNamespace* net_namespace = nullptr;
     // As in a pid namespace, the guest's pid 1 ignores signals that it has no
     // handler for, SIGKILL included, unless the runtime or a terminal sends them.
     // `do` turns it off: its command is to act as it does outside.
@@ -89,6 +92,7 @@ class Kernel {
   CodeCache& code_cache() { return code_cache_; }
   SyscallDispatcher& dispatcher() const { return *options_.dispatcher; }
   int cpu_count() const { return options_.cpu_count; }
+  NetNamespace* net_namespace() const { return options_.net_namespace; }
   size_t max_tasks() const { return options_.max_tasks; }
   // The pid namespace that sees all. It has an init only if the runtime starts one.
   PidNamespace& root_pid_ns() const;

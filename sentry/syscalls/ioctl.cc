@@ -4,9 +4,11 @@
 
 #include <algorithm>
 
+#include "sentry/net/socket/socket.h"
 #include "sentry/syscalls/file_args.h"
 #include "sentry/syscalls/file_io.h"
 #include "sentry/syscalls/handlers.h"
+#include "sentry/syscalls/net_ioctl.h"
 #include "sentry/syscalls/seccomp.h"
 
 namespace sentry {
@@ -67,6 +69,10 @@ SyscallResult SysIoctl(Task& task, Fd fd, uint32_t request, uint64_t arg) {
   }
   if (const RefPtr<SeccompListener> listener = FileCast<SeccompListener>(file)) {
     return SeccompIoctl(task, *listener, request, UserAddr(arg));
+  }
+  const RefPtr<Socket> socket = FileCast<Socket>(file);
+  if (socket && IsInterfaceRequest(socket->domain(), request)) {
+    return InterfaceIoctl(task, request, UserAddr(arg));
   }
   VfsContext ctx = task.vfs_context();
   ctx.memory = &task.mm();

@@ -65,7 +65,7 @@ constexpr SyscallRow kTable[] = {
     Full<&SysSetitimer>(38, "setitimer"),
     Steady<&SysGetpid>(39, "getpid"),
     Full<&SysSendfile>(40, "sendfile"),
-    Partial<&SysSocket>(41, "socket", "AF_UNIX only"),
+    Partial<&SysSocket>(41, "socket", "AF_UNIX, AF_INET, AF_INET6, AF_NETLINK (NETLINK_ROUTE, questions only)"),
     Full<&SysConnect>(42, "connect"),
     Full<&SysAccept>(43, "accept"),
     Full<&SysSendto>(44, "sendto"),

@@ -130,6 +130,12 @@ class FakeView final : public ProcessView {
   uint64_t MaxMapCount() override { return 65530; }
   int OvercommitMemory() override { return 0; }
   std::string BootId() override { return "b-o-o-t"; }
+  bool HasNetFile(std::string_view directory, std::string_view name) override {
+    return (directory == "net" && name == "dev") || (directory == "sys/net/core" && name == "somaxconn");
+  }
+  Result<std::string> NetFile(std::string_view directory, std::string_view name) override {
+    return std::string(directory) + " " + std::string(name) + "\n";
+  }
   Result<void> SetHostname(const VfsContext&, std::string_view name, bool) override {
     hostname = name;
     return Ok();

@@ -165,6 +165,9 @@ class ProcessView {
   virtual uint64_t MaxMapCount() = 0;
   virtual int OvercommitMemory() = 0;
   virtual std::string BootId() = 0;  // a UUID
+  // Of the network that guests have: a file below "net" or "sys/net/*".
+  virtual bool HasNetFile(std::string_view directory, std::string_view name) = 0;
+  virtual Result<std::string> NetFile(std::string_view directory, std::string_view name) = 0;
   // sethostname(2)'s checks and limits; `domain`: setdomainname(2).
   virtual Result<void> SetHostname(const VfsContext& ctx, std::string_view name, bool domain) = 0;
 };

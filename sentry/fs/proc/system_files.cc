@@ -167,7 +167,8 @@ constexpr ProcFileRow kVmRows[] = {
 
 constexpr ProcDirRow kKernelDirs[] = {{"random", kRandomRows, {}}, {"seccomp", kSeccompRows, {}}};
 constexpr ProcDirRow kFsDirs[] = {{"inotify", kInotifyRows, {}}, {"mqueue", kMqueueRows, {}}};
-constexpr ProcDirRow kSysDirs[] = {{"fs", kFsRows, kFsDirs}, {"kernel", kKernelRows, kKernelDirs}, {"vm", kVmRows, {}}};
+const ProcDirRow kSysDirs[] = {
+    {"fs", kFsRows, kFsDirs}, {"kernel", kKernelRows, kKernelDirs}, {"net", {}, SysNetDirRows()}, {"vm", kVmRows, {}}};
 constexpr ProcDirRow kSys = {"sys", {}, kSysDirs};
 
 }  // namespace

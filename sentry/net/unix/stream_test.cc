@@ -96,7 +96,7 @@ TEST_F(StreamTest, AnErrorWaitsForTheReadThatHasNothingElse) {
 }
 
 TEST_F(StreamTest, ReadDropsDescriptors) {
-  Send(a_, "x", "", {.files = {a_, b_}, .credentials = {}}).value();
+  Send(a_, "x", "", {.files = {a_, b_}, .credentials = {}, .records = {}}).value();
   std::byte byte;
   KernelIoSink dst(std::span(&byte, 1));
   EXPECT_EQ(*b_->Read(ctx_, dst), 1u);
