@@ -30,10 +30,7 @@ TEST(SeccompGuest, InstalledBeforeTheFirstCall) {
   std::atomic<int> made{0};
   InstallAtStart(guest, Rule(0, abi::kSeccompRetErrno | 33));
   guest.Add([&](Task&) -> SyscallResult { return ++made; });
-  guest.Add([&](Task& t) {
-    EXPECT_EQ(t.regs().rax, static_cast<uint64_t>(-33));
-    return ExitGroup(t, 5);
-  });
+  guest.Add([](Task& t) { return ExitGroup(t, 5); });
   EXPECT_EQ(guest.Run().code, 5);
   EXPECT_EQ(made, 0);
 }

@@ -99,7 +99,9 @@ TEST(MqueueNamespace, ChargesUsersUntilTheQueueIsGone) {
   const auto queues = MqueueNamespace::Create();
   VfsContext ctx;
   ctx.creds = MakeRef<Credentials>();
-  MqueueNamespace::NewQueue args = {.mode = 0600, .attr = abi::MqAttr{.flags = 0, .maxmsg = 1, .msgsize = 100}};
+  MqueueNamespace::NewQueue args = {.mode = 0600, .attr = abi::MqAttr{}};
+  args.attr->maxmsg = 1;
+  args.attr->msgsize = 100;
   args.byte_limit = 300;  // one costs 196
   Result<RefPtr<FileDescription>> a = queues->Open(ctx, "a", abi::kORdWr | abi::kOCreat, args);
   ASSERT_TRUE(a.ok());
