@@ -31,11 +31,6 @@ class SyscallDispatcher {
   virtual SyscallResult Dispatch(Task& task) = 0;
 };
 
-struct UtsName {
-  std::string hostname = "runsc-cpp";
-  std::string domainname = "(none)";
-};
-
 class Kernel {
  public:
   struct Options {
@@ -57,6 +52,10 @@ class Kernel {
     // Null: the root's. The first process of a namespace is its init (number 1), a
     // later one has no parent there.
     RefPtr<PidNamespace> pid_ns;
+    // Null: the sandbox's first ones.
+    RefPtr<UtsNamespace> uts;
+    RefPtr<IpcNamespace> ipc;
+    RefPtr<NetNamespace> net;
     RefPtr<MountNamespace> mounts;
     Path root, cwd;
     RefPtr<Credentials> creds;
@@ -103,8 +102,8 @@ class Kernel {
   TimerQueue& timers() { return *timers_; }
   PidTable& pids() { return *pids_; }
 
-  UtsName uts() const;
-  void SetUts(UtsName uts);
+  // The namespaces of a process that is given no others.
+  const Nsproxy& first_namespaces() const { return *first_namespaces_; }
   int64_t boot_time_ns() const { return boot_time_ns_; }  // CLOCK_REALTIME at start
 
   // --- Processes ---
@@ -164,8 +163,7 @@ class Kernel {
   base::RankedMutex<base::LockRank::kLeaf> threads_mu_;
   base::CondVar threads_changed_;
   size_t threads_ ABSL_GUARDED_BY(threads_mu_) = 0;
-  mutable base::RankedMutex<base::LockRank::kLeaf> uts_mu_;
-  UtsName uts_ ABSL_GUARDED_BY(uts_mu_);
+  RefPtr<Nsproxy> first_namespaces_;
 };
 
 }  // namespace sentry

@@ -7,6 +7,7 @@
 #include "sentry/syscalls/file_args.h"
 #include "sentry/syscalls/file_io.h"
 #include "sentry/syscalls/handlers.h"
+#include "sentry/vfs/nsfs.h"
 
 namespace sentry {
 namespace {
@@ -60,6 +61,7 @@ SyscallResult SysIoctl(Task& task, Fd fd, uint32_t request, uint64_t arg) {
     default:
       break;
   }
+  if (const RefPtr<NsFile> ns = FileCast<NsFile>(file)) return NamespaceIoctl(task, *ns, request, arg);
   const RefPtr<Inode> inode = file->inode();
   if (inode && inode->is_regular() && IsRegularRequest(request)) {
     return request == abi::kFioNRead ? BytesLeft(task, *file, UserAddr(arg)) : Errno::kEOPNOTSUPP;

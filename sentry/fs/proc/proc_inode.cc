@@ -21,8 +21,9 @@ class ProcTextFile final : public FileDescription {
  public:
   using Generator = std::function<Result<std::string>(const ProcRequest&)>;
   ProcTextFile(Path path, uint32_t flags, RefPtr<ProcInode> inode, Generator generate,
-               Result<void> (*write)(const ProcRequest&, std::string_view))
+               Result<void> (*write)(const ProcRequest&, std::string_view), RefPtr<Credentials> opener)
       : FileDescription(std::move(path), flags),
+        opener_(std::move(opener)),
         inode_(std::move(inode)),
         generate_(std::move(generate)),
         write_(write) {}
@@ -44,13 +45,15 @@ class ProcTextFile final : public FileDescription {
     const std::shared_ptr<const std::string> text = TRY(Text(ctx, offset == 0));
     return CopyFrom(*text, dst, offset);
   }
-  Result<size_t> WriteAt(const VfsContext& ctx, IoSource& src, uint64_t) override {
+  Result<size_t> WriteAt(const VfsContext& ctx, IoSource& src, uint64_t offset) override {
     if (write_ == nullptr) return Errno::kEIO;
+    ProcRequest request = Request(ctx);
+    request.offset = offset, request.size = src.remaining();
     std::string text(std::min(src.remaining(), kMaxWrite), '\0');
     const size_t n = TRY(src.Read(std::as_writable_bytes(std::span(text))));
     text.resize(n);
     if (!inode_->Alive()) return Errno::kESRCH;
-    TRY(write_(inode_->Request(ctx), text));
+    TRY(write_(request, text));
     return n;
   }
   bool seekable() const override { return true; }
@@ -58,6 +61,11 @@ class ProcTextFile final : public FileDescription {
   Result<void> Sync(const VfsContext&) override { return Errno::kEINVAL; }
 
  private:
+  ProcRequest Request(const VfsContext& ctx) const {
+    ProcRequest request = inode_->Request(ctx);
+    request.opener = opener_.get();
+    return request;
+  }
   static Result<size_t> CopyFrom(const std::string& text, IoSink& dst, uint64_t offset) {
     if (offset >= text.size()) return size_t{0};
     const std::span<const std::byte> rest = std::as_bytes(std::span(text)).subspan(offset);
@@ -68,12 +76,13 @@ class ProcTextFile final : public FileDescription {
       base::MutexLock lock(text_mu_);
       if (text_) return text_;
     }
-    auto text = std::make_shared<const std::string>(TRY(generate_(inode_->Request(ctx))));
+    auto text = std::make_shared<const std::string>(TRY(generate_(Request(ctx))));
     base::MutexLock lock(text_mu_);
     text_ = text;
     return text;
   }
 
+  const RefPtr<Credentials> opener_;
   const RefPtr<ProcInode> inode_;
   const Generator generate_;
   Result<void> (*const write_)(const ProcRequest&, std::string_view);
@@ -221,7 +230,10 @@ Result<RefPtr<FileDescription>> ProcFile::Open(const VfsContext& ctx, const Path
     const TaskSnapshot t = TRY(SnapshotOf(Request(ctx)));
     if (row_.guarded && !MayTrace(ctx, t)) return Errno::kEACCES;
   }
-  return RefPtr<FileDescription>(MakeRef<ProcTextFile>(path, flags, RefPtr<ProcInode>(this), row_.read, row_.write));
+  const bool writes = (flags & abi::kOAccMode) != abi::kORdOnly;
+  if (writes && row_.may_write != nullptr) TRY(row_.may_write(Request(ctx)));
+  return RefPtr<FileDescription>(
+      MakeRef<ProcTextFile>(path, flags, RefPtr<ProcInode>(this), row_.read, row_.write, ctx.creds));
 }
 
 Result<RefPtr<FileDescription>> ProcFdInfo::Open(const VfsContext& ctx, const Path& path, uint32_t flags) {
@@ -235,7 +247,7 @@ Result<RefPtr<FileDescription>> ProcFdInfo::Open(const VfsContext& ctx, const Pa
     return FdInfoText(r, open);
   };
   return RefPtr<FileDescription>(
-      MakeRef<ProcTextFile>(path, flags, RefPtr<ProcInode>(this), std::move(generate), nullptr));
+      MakeRef<ProcTextFile>(path, flags, RefPtr<ProcInode>(this), std::move(generate), nullptr, ctx.creds));
 }
 
 Result<RefPtr<FileDescription>> ProcMem::Open(const VfsContext& ctx, const Path& path, uint32_t flags) {
