@@ -49,7 +49,7 @@ TEST(IdMap, RefusesWhatLinuxDoes) {
   std::string many;
   for (int i = 0; i < 341; ++i) many += std::to_string(i) + " " + std::to_string(i) + " 1\n";
   EXPECT_TRUE(IdMap::Parse(many).Is(base::Errno::kEINVAL));
-  many = many.substr(0, many.rfind("340 "));
+  many = many.substr(0, many.rfind("340 340"));
   EXPECT_EQ(IdMap::Parse(many)->extents().size(), 340u);
 }
 
