@@ -1,4 +1,4 @@
-// runsc-cpp: the command line, and the two processes that re-execute it.
+// runsc-cpp: the command line, the two processes that re-execute it, and by another name containerd's shim.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -13,6 +13,7 @@
 #include "runsc-cpp/container/anchor.h"
 #include "runsc-cpp/oci/state.h"
 #include "runsc-cpp/sandbox/launch.h"
+#include "runsc-cpp/shim/shim_main.h"
 
 namespace runsc {
 namespace {
@@ -46,9 +47,11 @@ int Main(int argc, char** argv) {
   if (verb == kSentryVerb) return SentryMain();
   if (verb == kGoferVerb) return GoferMain();
   FillStandardStreams();
+  if (shim::IsShimName(argc > 0 ? argv[0] : "")) return shim::ShimMain(argc, argv, kVersion);
   if (verb == "--version" || verb == "version") {
     // As runc: engines want these three lines.
-    Print(std::string("runsc-cpp version ") + kVersion + "\ncommit: " + kVersion + "\nspec: " + oci::kSpecVersion + "\n");
+    Print(std::string("runsc-cpp version ") + kVersion + "\ncommit: " + kVersion + "\nspec: " + oci::kSpecVersion +
+          "\n");
     return 0;
   }
   if (verb.empty()) {
