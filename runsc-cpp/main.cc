@@ -1,4 +1,4 @@
-// runsc-cpp: the command line, the two processes that re-execute it, and by another name containerd's shim.
+// runsc-cpp: the command line, the processes that re-execute it, and by another name containerd's shim.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -27,6 +27,7 @@ constexpr Command kCommands[] = {{"do", DoCommand},
                                  {"platforms", PlatformsCommand},
                                  {"syscalls", SyscallsCommand},
                                  {"spec", SpecCommand},
+                                 {"install", InstallCommand},
                                  {"features", FeaturesCommand},
                                  {"help", HelpCommand},
                                  {"--help", HelpCommand},
@@ -46,6 +47,7 @@ int Main(int argc, char** argv) {
   if (getenv(kAnchorVariable) != nullptr) return AnchorMain();
   if (verb == kSentryVerb) return SentryMain();
   if (verb == kGoferVerb) return GoferMain();
+  if (verb == kNetgoferVerb) return NetgoferMain();
   FillStandardStreams();
   if (shim::IsShimName(argc > 0 ? argv[0] : "")) return shim::ShimMain(argc, argv, kVersion);
   if (verb == "--version" || verb == "version") {
