@@ -1,4 +1,4 @@
-// runsc-cpp: the command line, and the processes that re-execute it.
+// runsc-cpp: the command line, the processes that re-execute it, and by another name containerd's shim.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -13,6 +13,7 @@
 #include "runsc-cpp/container/anchor.h"
 #include "runsc-cpp/oci/state.h"
 #include "runsc-cpp/sandbox/launch.h"
+#include "runsc-cpp/shim/shim_main.h"
 
 namespace runsc {
 namespace {
@@ -48,6 +49,7 @@ int Main(int argc, char** argv) {
   if (verb == kGoferVerb) return GoferMain();
   if (verb == kNetgoferVerb) return NetgoferMain();
   FillStandardStreams();
+  if (shim::IsShimName(argc > 0 ? argv[0] : "")) return shim::ShimMain(argc, argv, kVersion);
   if (verb == "--version" || verb == "version") {
     // As runc: engines want these three lines.
     Print(std::string("runsc-cpp version ") + kVersion + "\ncommit: " + kVersion + "\nspec: " + oci::kSpecVersion +

@@ -20,7 +20,8 @@ import time
 HIDDEN = ("/run", "/var/lib/cni", "/var/lib/containers", "/var/lib/containerd", "/var/lib/docker", "/etc/cni/net.d",
           "/etc/containers", "/var/log/containers")
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"  # not /usr/local: Debian's engines
-STATE = ("{base}/dk-run/runtime-*/moby/*", "/run/containerd/runc/*/*", "/run/runc/*", "/run/runsc-cpp/*", "/run/netns/*",
+STATE = ("{base}/dk-run/runtime-*/moby/*", "/run/containerd/runc/*/*", "/run/containerd/runsc-cpp/*/*",
+         "/run/containerd/s/*", "/run/runc/*", "/run/runsc-cpp/*", "/run/netns/*",
          "{base}/ctd-run/io.containerd.runtime.v2.task/*/*")
 BETWEEN = ("buildkit",)  # cgroups that runtimes make as parents and nobody removes
 NEEDED = ("unshare", "nsenter", "ip", "docker-init")
