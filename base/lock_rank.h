@@ -31,6 +31,7 @@ enum class LockRank : uint8_t {
   kPidTable,         // kernel: pid numbers, parents, children, sessions, groups
   kThreadGroup,      // kernel: thread list, exit and stop state, children waits
   kSignal,           // kernel: pending signals, handlers
+  kSeccomp,          // kernel: calls that wait for a seccomp supervisor
   kFsContext,        // kernel: root, cwd, umask
   kFdTable,          // kernel: descriptors
   kFutexBucket,      // kernel: futex hash bucket
@@ -44,6 +45,10 @@ enum class LockRank : uint8_t {
   kMappable,         // mm: list of the address spaces that map a file
   kPipe,             // fs/pipe
   kEventFd,          // fs: eventfd, timerfd, signalfd counters
+  kInotifyUsers,     // vfs: how many instances and watches each user has
+  kInodeWatches,     // vfs: inotify watches of an inode
+  kInotify,          // vfs: an inotify instance's events and watches
+  kMqueue,           // kernel: a POSIX message queue
   kHostFile,         // fs/host: pollers and state of passed-through descriptors
   kGoferClient,      // fs/gofer: one request channel
   kPlatformSites,    // platform: an address space's rewritten call sites

@@ -1,4 +1,4 @@
-// runsc-cpp: the command line, and the two processes that re-execute it.
+// runsc-cpp: the command line, and the processes that re-execute it.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -26,6 +26,7 @@ constexpr Command kCommands[] = {{"do", DoCommand},
                                  {"platforms", PlatformsCommand},
                                  {"syscalls", SyscallsCommand},
                                  {"spec", SpecCommand},
+                                 {"install", InstallCommand},
                                  {"features", FeaturesCommand},
                                  {"help", HelpCommand},
                                  {"--help", HelpCommand},
@@ -45,10 +46,12 @@ int Main(int argc, char** argv) {
   if (getenv(kAnchorVariable) != nullptr) return AnchorMain();
   if (verb == kSentryVerb) return SentryMain();
   if (verb == kGoferVerb) return GoferMain();
+  if (verb == kNetgoferVerb) return NetgoferMain();
   FillStandardStreams();
   if (verb == "--version" || verb == "version") {
     // As runc: engines want these three lines.
-    Print(std::string("runsc-cpp version ") + kVersion + "\ncommit: " + kVersion + "\nspec: " + oci::kSpecVersion + "\n");
+    Print(std::string("runsc-cpp version ") + kVersion + "\ncommit: " + kVersion + "\nspec: " + oci::kSpecVersion +
+          "\n");
     return 0;
   }
   if (verb.empty()) {

@@ -1,4 +1,4 @@
-// The two re-executions of this binary, from main to exit. The only place that
+// The re-executions of this binary, from main to exit. The only place that
 // knows a concrete platform or file system.
 #ifndef RUNSC_CPP_BOOT_BOOT_H_
 #define RUNSC_CPP_BOOT_BOOT_H_
@@ -7,6 +7,7 @@ namespace runsc {
 
 int SentryMain();
 int GoferMain();
+int NetgoferMain();
 
 }  // namespace runsc
 

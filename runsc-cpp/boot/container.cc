@@ -48,18 +48,25 @@ absl::Status Container::Mount(const control::Container& description, RequestFds&
   Result<std::unique_ptr<fsgofer::Client>> client = fsgofer::Client::Create(std::move(half));
   if (!client.ok()) return Failed("map the gofer's connection", client.error());
   gofer_ = *std::move(client);
-  absl::StatusOr<ContainerMounts> mounts = MountContainer(description, gofer_, parts_.files);
+  absl::StatusOr<ContainerMounts> mounts = MountContainer(description, gofer_, parts_.files, pid_ns_.get());
   if (!mounts.ok()) return mounts.status();
   mounts_ = *std::move(mounts);
   WatchGofer(gofer_, [weak = weak_from_this()] {
     const std::shared_ptr<Container> self = weak.lock();
     if (self && !self->closing_) self->Kill("the gofer died");
   });
-  parts_.kernel->SetUts({.hostname = description.hostname(), .domainname = description.domainname()});
+  // The guest has one UTS namespace: a pod's later containers, which share it, say nothing.
+  if (!description.hostname().empty()) {
+    parts_.kernel->SetUts({.hostname = description.hostname(), .domainname = description.domainname()});
+  }
   return absl::OkStatus();
 }
 
-void Container::Create(const control::Container& description, RequestFds& fds, control::Response& response) {
+const PidNamespace& Container::numbers() const { return pid_ns_ ? *pid_ns_ : parts_.kernel->root_pid_ns(); }
+
+void Container::Create(const control::Container& description, RefPtr<PidNamespace> pid_ns, RequestFds& fds,
+                       control::Response& response) {
+  pid_ns_ = std::move(pid_ns);
   if (absl::Status s = Mount(description, fds); !s.ok()) return Refuse(response, s);
   const control::Process& process = description.process();
   absl::StatusOr<StandardStreams> streams =
@@ -69,6 +76,7 @@ void Container::Create(const control::Container& description, RequestFds& fds, c
     if (absl::Status s = MountConsole(mounts_, *streams->pty.slave); !s.ok()) return Refuse(response, s);
   }
   if (!DescribeProcess(process, mounts_, *streams, init_, response)) return;
+  init_.pid_ns = pid_ns_;
   absl::StatusOr<std::shared_ptr<HostedProcess>> first =
       HostedProcess::Create(*parts_.kernel, fds.Take(process.link_fd()), *std::move(streams),
                             {.ended = [self = shared_from_this()] { self->OnInitEnded(); },
@@ -102,6 +110,7 @@ void Container::Exec(const control::Process& process, RequestFds& fds, control::
   if (!streams.ok()) return Refuse(response, streams.status());
   Kernel::InitProcess init;
   if (!DescribeProcess(process, mounts_, *streams, init, response)) return;
+  init.pid_ns = pid_ns_;
   // The callbacks learn which process is theirs when it is there; it has not started before.
   auto own = std::make_shared<HostedProcess*>(nullptr);
   absl::StatusOr<std::shared_ptr<HostedProcess>> hosted =
@@ -128,11 +137,11 @@ void Container::Signal(const control::SignalRequest& request, control::Response&
   if (request.signal() < 1 || request.signal() > abi::kSigMax) {
     sent = Errno::kEINVAL;
   } else if (request.all()) {
-    for (const RefPtr<ThreadGroup>& group : parts_.kernel->Groups()) {
+    for (const RefPtr<ThreadGroup>& group : parts_.kernel->Groups(numbers())) {
       if (parts_.kernel->SignalFromRuntime(*group, request.signal()).ok()) sent = Ok();
     }
   } else if (request.pid() != 0) {
-    const RefPtr<ThreadGroup> group = parts_.kernel->FindGroup(request.pid());
+    const RefPtr<ThreadGroup> group = parts_.kernel->FindGroup(request.pid(), numbers());
     if (group) sent = parts_.kernel->SignalFromRuntime(*group, request.signal());
   } else if (first_) {
     first_->Signal(request.signal());
@@ -142,7 +151,7 @@ void Container::Signal(const control::SignalRequest& request, control::Response&
 }
 
 void Container::Processes(control::Response& response) const {
-  for (const RefPtr<ThreadGroup>& group : parts_.kernel->Groups()) {
+  for (const RefPtr<ThreadGroup>& group : parts_.kernel->Groups(numbers())) {
     const RefPtr<Task> leader = group->leader();
     if (!leader) continue;
     control::ProcessInfo& info = *response.add_processes();
@@ -164,8 +173,12 @@ std::vector<std::shared_ptr<HostedProcess>> Container::Hosted() const {
 }
 
 int32_t Container::HostPidOf(const ThreadGroup& group) const {
-  MutexLock lock(mu_);
-  for (const Hosting& hosting : hosted_) {
+  std::vector<Hosting> all;
+  {
+    MutexLock lock(mu_);
+    all = hosted_;
+  }
+  for (const Hosting& hosting : all) {
     if (hosting.process->group().get() == &group) return hosting.host_pid;
   }
   return 0;

@@ -32,12 +32,16 @@ class Container : public std::enable_shared_from_this<Container> {
 
   const std::string& id() const { return id_; }
 
-  // Each fills `response` if it can't be done.
-  void Create(const sentry::control::Container& description, RequestFds& fds, sentry::control::Response& response);
+  // Each fills `response` if it can't be done. `pid_ns`: null for the sandbox's own.
+  void Create(const sentry::control::Container& description, sentry::RefPtr<sentry::PidNamespace> pid_ns,
+              RequestFds& fds, sentry::control::Response& response);
   void Start(sentry::control::Response& response);
   void Exec(const sentry::control::Process& process, RequestFds& fds, sentry::control::Response& response);
   void Signal(const sentry::control::SignalRequest& request, sentry::control::Response& response);
   void Processes(sentry::control::Response& response) const;
+
+  // Null: that of the sandbox.
+  const sentry::RefPtr<sentry::PidNamespace>& pid_ns() const { return pid_ns_; }
 
   // Ends it for this reason.
   void Kill(const std::string& cause);
@@ -45,6 +49,7 @@ class Container : public std::enable_shared_from_this<Container> {
 
  private:
   enum class State : uint8_t { kCreating, kCreated, kRunning, kEnded };
+  const sentry::PidNamespace& numbers() const;
   bool Advance(State from, State to, sentry::control::Response& response);
   absl::Status Mount(const sentry::control::Container& description, RequestFds& fds);
   void OnInitEnded();
@@ -69,6 +74,7 @@ class Container : public std::enable_shared_from_this<Container> {
   // Set by Create, then left alone until the first process has ended.
   std::shared_ptr<fsgofer::Client> gofer_;
   base::UniqueFd gofer_process_;  // a pidfd, or nothing
+  sentry::RefPtr<sentry::PidNamespace> pid_ns_;
   ContainerMounts mounts_;
   sentry::Kernel::InitProcess init_;
   std::shared_ptr<HostedProcess> first_;

@@ -47,8 +47,9 @@ size_t DescriptorBudget() {
 
 class Builder {
  public:
-  Builder(const control::Container& container, std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts)
-      : container_(container), gofer_(std::move(gofer)), parts_(parts), memory_(*parts.memory) {}
+  Builder(const control::Container& container, std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts,
+          PidNamespace* pid_ns)
+      : container_(container), gofer_(std::move(gofer)), parts_(parts), memory_(*parts.memory), pid_ns_(pid_ns) {}
 
   absl::StatusOr<ContainerMounts> Build() {
     if (absl::Status s = MountRoot(); !s.ok()) return s;
@@ -105,7 +106,7 @@ class Builder {
         return NewTmpfs(memory_, *std::move(options));
       }
       case control::Mount::PROC: {
-        auto proc = NewProcFs(*parts_.processes);
+        auto proc = NewProcFs(parts_.processes(pid_ns_));
         return NewMount{std::move(proc.fs), std::move(proc.root)};
       }
       case control::Mount::SYSFS: {
@@ -116,6 +117,14 @@ class Builder {
         auto pts = NewDevpts();
         return NewMount{std::move(pts.fs), std::move(pts.root)};
       }
+      case control::Mount::MQUEUE: {
+        Result<NewFileSystem> made = FsTypes::Make(ctx_, "mqueue", "mqueue", mount.options());
+        if (!made.ok()) return Failed("make an mqueue file system", made.error());
+        return NewMount{std::move(made->fs), std::move(made->root)};
+      }
+      case control::Mount::CGROUP:
+        // The guest has no cgroup hierarchy yet: its place is there, and empty.
+        return NewTmpfs(memory_, {.root_mode = 0555});
       default:
         return absl::UnimplementedError(absl::StrCat("no file system of kind ", mount.kind()));
     }
@@ -204,6 +213,7 @@ class Builder {
   const std::shared_ptr<fsgofer::Client> gofer_;
   const FileSystemParts& parts_;
   MemoryFile& memory_;
+  PidNamespace* const pid_ns_;
   VfsContext ctx_;
   RefPtr<Mount> root_, last_;
   ContainerMounts out_;
@@ -217,10 +227,12 @@ void RegisterMountableTypes(const FileSystemParts& parts) {
                       NewMount mount = NewTmpfs(memory, TRY(TmpfsFileSystem::ParseOptions(options)));
                       return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
                     });
-  FsTypes::Register("proc", [parts](const VfsContext&, std::string_view, std::string_view) -> Result<NewFileSystem> {
-    auto mount = NewProcFs(*parts.processes);
-    return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
-  });
+  FsTypes::Register(
+      "proc",
+      [views = parts.processes](const VfsContext& ctx, std::string_view, std::string_view) -> Result<NewFileSystem> {
+        auto mount = NewProcFs(views(ctx.process ? &ctx.process->ns() : nullptr));
+        return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
+      });
   FsTypes::Register("sysfs", [parts](const VfsContext&, std::string_view, std::string_view) -> Result<NewFileSystem> {
     auto mount = NewSysFs(*parts.system, parts.net);
     return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
@@ -263,8 +275,9 @@ void RegisterFileSystems(const FileSystemParts& parts) {
 }
 
 absl::StatusOr<ContainerMounts> MountContainer(const control::Container& container,
-                                               std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts) {
-  return Builder(container, std::move(gofer), parts).Build();
+                                               std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts,
+                                               PidNamespace* pid_ns) {
+  return Builder(container, std::move(gofer), parts, pid_ns).Build();
 }
 
 absl::Status MountConsole(const ContainerMounts& mounts, const FileDescription& terminal) {

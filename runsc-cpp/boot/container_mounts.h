@@ -3,6 +3,7 @@
 #ifndef RUNSC_CPP_BOOT_CONTAINER_MOUNTS_H_
 #define RUNSC_CPP_BOOT_CONTAINER_MOUNTS_H_
 
+#include <functional>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -20,10 +21,13 @@ struct ContainerMounts {
   sentry::RefPtr<sentry::Mount> devpts;  // null: it has none
 };
 
+// The view of a pid namespace, for a proc mounted in it; null: of the root one.
+using ProcessViews = std::function<std::shared_ptr<sentry::ProcessView>(sentry::PidNamespace*)>;
+
 // What file systems are made of. All of it outlives all containers.
 struct FileSystemParts {
   sentry::MemoryFile* memory = nullptr;
-  sentry::ProcessView* processes = nullptr;
+  ProcessViews processes;
   sentry::SysView* system = nullptr;
   std::shared_ptr<sentry::NetDevices> net;
 };
@@ -31,9 +35,11 @@ struct FileSystemParts {
 // Once: devices, and what mount(2) can make.
 void RegisterFileSystems(const FileSystemParts& parts);
 
-// Asks the gofer, so it must be there. Mountpoints that are missing are made.
+// Asks the gofer, so it must be there. Mountpoints that are missing are made. `pid_ns`: whose processes /proc shows;
+// null: all.
 absl::StatusOr<ContainerMounts> MountContainer(const sentry::control::Container& container,
-                                               std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts);
+                                               std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts,
+                                               sentry::PidNamespace* pid_ns);
 
 // Puts `terminal`, of the container's devpts, on /dev/console.
 absl::Status MountConsole(const ContainerMounts& mounts, const sentry::FileDescription& terminal);

@@ -7,6 +7,8 @@ namespace runsc {
 
 using base::Errno;
 using base::MutexLock;
+using sentry::PidNamespace;
+using sentry::RefPtr;
 namespace control = sentry::control;
 
 namespace {
@@ -62,10 +64,22 @@ void Containers::Create(const control::Container& description, RequestFds& fds, 
       return Fail(response, Errno::kEEXIST, absl::StrCat("container with id exists: ", id));
     }
   }
-  container->Create(description, fds, response);
+  RefPtr<PidNamespace> pid_ns;
+  if (ChoosePidNamespace(description.pid_namespace(), pid_ns, response)) {
+    container->Create(description, std::move(pid_ns), fds, response);
+  }
   if (response.error() != 0) return Remove(id);
   MutexLock lock(mu_);
   had_any_ = true;
+}
+
+bool Containers::ChoosePidNamespace(const control::NamespaceChoice& choice, RefPtr<PidNamespace>& ns,
+                                    control::Response& response) {
+  if (choice.kind() == control::NamespaceChoice::OWN) ns = parts_.kernel->NewPidNamespace();
+  if (choice.kind() != control::NamespaceChoice::CONTAINER) return true;
+  const std::shared_ptr<Container> other = Find(choice.id(), response);
+  if (other) ns = other->pid_ns();
+  return other != nullptr;
 }
 
 std::shared_ptr<Container> Containers::Find(const std::string& id, control::Response& response) const {

@@ -35,6 +35,8 @@ class Containers {
  private:
   std::shared_ptr<Container> Find(const std::string& id, sentry::control::Response& response) const;
   void Create(const sentry::control::Container& description, RequestFds& fds, sentry::control::Response& response);
+  bool ChoosePidNamespace(const sentry::control::NamespaceChoice& choice, sentry::RefPtr<sentry::PidNamespace>& ns,
+                          sentry::control::Response& response);
   void Remove(const std::string& id);
   bool DoneLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 

@@ -1,4 +1,4 @@
-// A thread that sees a gofer's death while it sleeps.
+// A thread that sees the death of a gofer, or of the netgofer, when no call is under way.
 #ifndef RUNSC_CPP_BOOT_GOFER_WATCH_H_
 #define RUNSC_CPP_BOOT_GOFER_WATCH_H_
 
@@ -6,11 +6,14 @@
 #include <memory>
 
 #include "fsgofer/protocol/client.h"
+#include "netgofer/protocol/client.h"
 
 namespace runsc {
 
 // `died` runs once, when the connection has ended; whether that was wanted is the caller's to know.
 void WatchGofer(std::shared_ptr<fsgofer::Client> client, std::function<void()> died);
+
+void WatchNetgofer(netgofer::Client& client, std::function<void()> died);  // the client outlives the process's threads
 
 }  // namespace runsc
 

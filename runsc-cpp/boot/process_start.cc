@@ -4,7 +4,10 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "runsc-cpp/boot/home.h"
 #include "runsc-cpp/boot/program.h"
+#include "sentry/kernel/seccomp/bpf.h"
+#include "sentry/kernel/seccomp/task_seccomp.h"
 #include "sentry/vfs/operations.h"
 
 namespace runsc {
@@ -22,6 +25,7 @@ RefPtr<Credentials> MakeCredentials(const control::Process& process) {
   creds->gid = creds->egid = creds->sgid = creds->fsgid = process.gid();
   creds->groups.assign(process.additional_gids().begin(), process.additional_gids().end());
   std::sort(creds->groups.begin(), creds->groups.end());
+  creds->groups.erase(std::unique(creds->groups.begin(), creds->groups.end()), creds->groups.end());
   const uint64_t known = CapabilitySet::All().bits;
   creds->bounding.bits = process.capabilities().bounding() & known;
   creds->effective.bits = process.capabilities().effective() & known;
@@ -30,6 +34,15 @@ RefPtr<Credentials> MakeCredentials(const control::Process& process) {
   creds->ambient.bits = process.capabilities().ambient() & known;
   creds->no_new_privs = process.no_new_privileges();
   return creds;
+}
+
+// struct sock_filter after struct sock_filter, as the request has them. EINVAL.
+Result<std::vector<abi::SockFilter>> ReadSeccomp(const std::string& bytes) {
+  std::vector<abi::SockFilter> program(bytes.size() / sizeof(abi::SockFilter));
+  if (bytes.size() % sizeof(abi::SockFilter) != 0) return Errno::kEINVAL;
+  std::memcpy(program.data(), bytes.data(), bytes.size());
+  if (!program.empty()) TRY(BpfProgram::Create(program));
+  return program;
 }
 
 void PrepareTask(const control::Process& process, const RefPtr<FileDescription>& terminal, Task& task) {
@@ -41,6 +54,11 @@ void PrepareTask(const control::Process& process, const RefPtr<FileDescription>&
     if ((process.ignored_signals() >> (signo - 1) & 1) != 0) task.group().ExchangeAction(signo, ignore);
   }
   if (terminal) (void)MakeControlling(task.vfs_context(), terminal);
+  const Result<std::vector<abi::SockFilter>> filter = ReadSeccomp(process.seccomp());
+  if (!filter.ok() || filter->empty()) return;  // it was checked before
+  const uint64_t flags = process.seccomp_log() ? abi::kSeccompFilterLog : 0;
+  // Never without it: a process that can't be filtered does not run.
+  if (!InstallSeccompProgram(task, *filter, flags).ok()) task.group().Exit({.signo = abi::kSigSys});
 }
 
 }  // namespace
@@ -68,6 +86,10 @@ bool DescribeProcess(const control::Process& process, const ContainerMounts& mou
     if (limit.resource() >= static_cast<uint32_t>(RlimitKind::kCount)) continue;
     init.limits.push_back({static_cast<RlimitKind>(limit.resource()), {limit.soft(), limit.hard()}});
   }
+  if (!ReadSeccomp(process.seccomp()).ok()) {
+    Refuse(response, absl::InvalidArgumentError("the seccomp program is not one that a kernel takes"));
+    return false;
+  }
   VfsContext ctx = KernelContext(mounts.mounts);
   ctx.creds = init.creds;
   Result<Path> cwd = ResolvePath(ctx, ctx.root, process.cwd(), {.directory = true});
@@ -82,6 +104,13 @@ bool DescribeProcess(const control::Process& process, const ContainerMounts& mou
     return false;
   }
   init.cwd = ctx.cwd = *cwd;
+  const bool homeless = std::none_of(init.envp.begin(), init.envp.end(), [](const std::string& entry) {
+    return entry.size() > 5 && entry.compare(0, 5, "HOME=") == 0;
+  });
+  if (process.set_home() && homeless) {
+    std::erase(init.envp, "HOME=");
+    init.envp.push_back("HOME=" + HomeOf(KernelContext(mounts.mounts), process.uid()));
+  }
   const Result<std::string> program = FindProgram(ctx, init.argv.empty() ? "" : init.argv[0], init.envp);
   if (!program.ok()) {
     RefuseProgram(response, program.error());

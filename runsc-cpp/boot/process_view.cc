@@ -9,6 +9,8 @@
 #include "sentry/fs/proc/mm_memory.h"
 #include "sentry/kernel/pid_table.h"
 #include "sentry/kernel/version.h"
+#include "sentry/net/net_namespace.h"
+#include "sentry/syscalls/rooms.h"
 #include "sentry/vfs/controlling_terminal.h"
 
 namespace runsc {
@@ -61,36 +63,64 @@ void FillSignals(Task& task, ThreadGroup& group, TaskSnapshot& s) {
   s.caught = group.actions()->caught().bits;
 }
 
-void FillTerminal(Task& task, TaskSnapshot& s) {
+void FillTerminal(Task& task, const PidNamespace& ns, TaskSnapshot& s) {
   const RefPtr<base::RefCounted> object = task.kernel().pids().terminal_ref(task.group());
   if (!object) return;
   ControllingTerminal& terminal = static_cast<ControllingTerminal&>(*object);
   s.tty_nr = terminal.device();
-  s.tpgid = terminal.foreground_group();
+  s.tpgid = task.kernel().pids().NumberOf(terminal.foreground_group(), ns);
 }
 
 }  // namespace
 
-KernelProcessView::KernelProcessView(Kernel& kernel) : kernel_(kernel), boot_id_(NewUuid()) {}
+KernelProcessView::KernelProcessView(Kernel& kernel, RefPtr<PidNamespace> ns) : kernel_(kernel), ns_(std::move(ns)) {}
+
+std::string KernelProcessView::BootId() {
+  static const std::string id = NewUuid();  // one a sandbox
+  return id;
+}
+
+int32_t KernelProcessView::NumberOf(int32_t id) { return kernel_.pids().NumberOf(id, *ns_); }
+int32_t KernelProcessView::IdOf(int32_t number) { return kernel_.pids().IdOf(number, *ns_); }
 
 RefPtr<Task> KernelProcessView::Find(int32_t tgid, int32_t tid) const {
-  RefPtr<Task> task = kernel_.FindTask(tid);
-  if (!task || task->tgid() != tgid) return nullptr;
+  RefPtr<Task> task = kernel_.FindTask(tid, *ns_);
+  if (!task || task->group().pid().NumberIn(*ns_) != tgid) return nullptr;
   return task;
+}
+
+RefPtr<ThreadGroup> KernelProcessView::FindGroup(int32_t tgid) const { return kernel_.FindGroup(tgid, *ns_); }
+
+void KernelProcessView::FillNumbers(const Task& task, TaskSnapshot& s) const {
+  const PidTable::Numbers numbers = kernel_.pids().NumbersOf(task, *ns_);
+  // Of a group outside the namespaces that see it only zeros are told.
+  auto each = [&](const RefPtr<Pid>& pid) {
+    std::vector<int32_t> out;
+    const PidNamespace* level = &numbers.tgid->ns();
+    for (; level->level() > ns_->level(); level = level->parent().get()) {
+      out.insert(out.begin(), pid ? pid->NumberIn(*level) : 0);
+    }
+    out.insert(out.begin(), pid ? pid->NumberIn(*ns_) : 0);
+    return out;
+  };
+  s.id = task.tgid();
+  s.ns_tids = each(numbers.tid), s.ns_tgids = each(numbers.tgid);
+  s.ns_pgids = each(numbers.pgid), s.ns_sids = each(numbers.sid);
+  s.ppid = numbers.ppid, s.pgid = s.ns_pgids.front(), s.sid = s.ns_sids.front();
 }
 
 std::vector<int32_t> KernelProcessView::Processes() {
   std::vector<int32_t> ids;
-  for (const RefPtr<ThreadGroup>& group : kernel_.Groups()) ids.push_back(group->tgid());
+  for (const RefPtr<ThreadGroup>& group : kernel_.Groups(*ns_)) ids.push_back(group->pid().NumberIn(*ns_));
   std::sort(ids.begin(), ids.end());
   return ids;
 }
 
 std::vector<int32_t> KernelProcessView::Threads(int32_t tgid) {
   std::vector<int32_t> ids;
-  const RefPtr<ThreadGroup> group = kernel_.FindGroup(tgid);
+  const RefPtr<ThreadGroup> group = FindGroup(tgid);
   if (!group) return ids;
-  for (const RefPtr<Task>& task : group->tasks()) ids.push_back(task->tid());
+  for (const RefPtr<Task>& task : group->tasks()) ids.push_back(NumberOf(task->tid()));
   if (ids.empty()) ids.push_back(tgid);  // a zombie
   std::sort(ids.begin(), ids.end());
   return ids;
@@ -107,7 +137,7 @@ std::optional<TaskSnapshot> KernelProcessView::Snapshot(int32_t tgid, int32_t ti
   ThreadGroup& group = task->group();
   TaskSnapshot s;
   s.tgid = tgid, s.tid = tid;
-  s.ppid = group.ppid(), s.pgid = group.process_group_id(), s.sid = group.session_id();
+  FillNumbers(*task, s);
   s.comm = task->name();
   s.state = task->state;
   s.creds = task->SharedCreds();
@@ -120,11 +150,13 @@ std::optional<TaskSnapshot> KernelProcessView::Snapshot(int32_t tgid, int32_t ti
   FillTimes(*task, group, 0, s);
   FillSignals(*task, group, s);
   FillLimits(group, s);
-  FillTerminal(*task, s);
+  FillTerminal(*task, *ns_, s);
   if (const RefPtr<FsContext> fs = task->SharedFs()) s.umask = fs->umask();
   for (int cpu = 0; cpu < kernel_.cpu_count(); ++cpu) {
     if ((task->cpu_affinity >> cpu) & 1) s.cpus.push_back(static_cast<uint32_t>(cpu));
   }
+  const Task::SeccompStatus seccomp = task->seccomp_status();
+  s.seccomp_mode = static_cast<int32_t>(seccomp.mode), s.seccomp_filters = seccomp.filters;
   s.wchan.assign(1, '0');
   if (RefPtr<MemoryManager> mm = task->SharedMm()) {
     s.dumpable = mm->dumpable;
@@ -179,7 +211,7 @@ Result<void> KernelProcessView::SetComm(int32_t tgid, int32_t tid, std::string_v
 
 // Linux's badness, in thousandths of the memory that the sandbox may use.
 int32_t KernelProcessView::OomScore(int32_t tgid) {
-  const RefPtr<Task> task = kernel_.FindTask(tgid);
+  const RefPtr<Task> task = kernel_.FindTask(tgid, *ns_);
   const RefPtr<MemoryManager> mm = task ? task->SharedMm() : nullptr;
   if (!mm) return 0;
   const uint64_t total = std::max<uint64_t>(kernel_.memory_file().limit(), 1);
@@ -188,12 +220,12 @@ int32_t KernelProcessView::OomScore(int32_t tgid) {
 }
 
 int32_t KernelProcessView::OomScoreAdj(int32_t tgid) {
-  const RefPtr<ThreadGroup> group = kernel_.FindGroup(tgid);
+  const RefPtr<ThreadGroup> group = FindGroup(tgid);
   return group ? group->oom_score_adj.load() : 0;
 }
 
 Result<void> KernelProcessView::SetOomScoreAdj(const VfsContext& ctx, int32_t tgid, int32_t value) {
-  const RefPtr<ThreadGroup> group = kernel_.FindGroup(tgid);
+  const RefPtr<ThreadGroup> group = FindGroup(tgid);
   if (!group) return Errno::kESRCH;
   if (value < group->oom_score_adj && !ctx.creds->Has(Capability::kSysResource)) return Errno::kEACCES;
   group->oom_score_adj = value;
@@ -218,7 +250,7 @@ uint64_t KernelProcessView::NamespaceId(int32_t tgid, NamespaceKind kind) {
     case NamespaceKind::kNet:
       return kFirst + 0xdb;
     case NamespaceKind::kMnt: {
-      const RefPtr<Task> task = kernel_.FindTask(tgid);
+      const RefPtr<Task> task = kernel_.FindTask(tgid, *ns_);
       const RefPtr<MountNamespace> mounts = task ? task->mounts() : nullptr;
       return mounts ? kFirst + static_cast<uint64_t>(mounts->root().mount->id()) : 0;
     }
@@ -232,10 +264,10 @@ SystemSnapshot KernelProcessView::System() {
   SystemSnapshot s;
   const int64_t up = RealtimeNowNs() - kernel_.boot_time_ns();
   int64_t busy = 0;
-  for (const RefPtr<ThreadGroup>& group : kernel_.Groups()) {
+  s.last_pid = kernel_.pids().last_number(*ns_);
+  for (const RefPtr<ThreadGroup>& group : kernel_.Groups(kernel_.root_pid_ns())) {
     const ThreadGroup::CpuTimes times = group->cpu_times();
     busy += times.user_ns + times.system_ns;
-    s.last_pid = std::max(s.last_pid, group->tgid());
     for (const RefPtr<Task>& task : group->tasks()) {
       ++s.total_threads;
       if (task->state == 'R') ++s.running_threads;
@@ -278,7 +310,34 @@ uint64_t KernelProcessView::ThreadsMax() { return kernel_.max_tasks(); }
 uint64_t KernelProcessView::FileMax() { return kernel_.max_tasks() * kMaxOpenFiles; }
 uint64_t KernelProcessView::NrOpen() { return kMaxOpenFiles; }
 uint64_t KernelProcessView::PipeMaxSize() { return 1 << 20; }
+
+std::atomic<uint32_t>& KernelProcessView::Mqueue(const VfsContext&, MqueueLimit which) {
+  MqueueLimits& limits = SyscallRooms::Of(kernel_).mqueues().limits();
+  switch (which) {
+    case MqueueLimit::kQueuesMax:
+      return limits.queues_max;
+    case MqueueLimit::kMsgMax:
+      return limits.msg_max;
+    case MqueueLimit::kMsgsizeMax:
+      return limits.msgsize_max;
+    case MqueueLimit::kMsgDefault:
+      return limits.msg_default;
+    case MqueueLimit::kMsgsizeDefault:
+      break;
+  }
+  return limits.msgsize_default;
+}
 uint64_t KernelProcessView::MaxMapCount() { return kMaxMappings; }
+
+bool KernelProcessView::HasNetFile(std::string_view directory, std::string_view name) {
+  const NetNamespace* const net = kernel_.net_namespace();
+  return net != nullptr && net->stack() != nullptr && net->stack()->HasProcFile(directory, name);
+}
+
+Result<std::string> KernelProcessView::NetFile(std::string_view directory, std::string_view name) {
+  if (!HasNetFile(directory, name)) return Errno::kENOENT;
+  return kernel_.net_namespace()->stack()->ProcFile(directory, name);
+}
 
 Result<void> KernelProcessView::SetHostname(const VfsContext& ctx, std::string_view name, bool domain) {
   if (!ctx.creds->Has(Capability::kSysAdmin)) return Errno::kEPERM;

@@ -1,4 +1,4 @@
-// The kernel as /proc sees it.
+// The kernel as one mount of /proc sees it: with the numbers of a pid namespace.
 #ifndef RUNSC_CPP_BOOT_PROCESS_VIEW_H_
 #define RUNSC_CPP_BOOT_PROCESS_VIEW_H_
 
@@ -11,7 +11,11 @@ namespace runsc {
 
 class KernelProcessView final : public sentry::ProcessView {
  public:
-  explicit KernelProcessView(sentry::Kernel& kernel);
+  KernelProcessView(sentry::Kernel& kernel, sentry::RefPtr<sentry::PidNamespace> ns);
+
+  const sentry::PidNamespace& pid_ns() override { return *ns_; }
+  int32_t NumberOf(int32_t id) override;
+  int32_t IdOf(int32_t number) override;
 
   std::vector<int32_t> Processes() override;
   std::vector<int32_t> Threads(int32_t tgid) override;
@@ -33,16 +37,21 @@ class KernelProcessView final : public sentry::ProcessView {
   uint64_t FileMax() override;
   uint64_t NrOpen() override;
   uint64_t PipeMaxSize() override;
+  std::atomic<uint32_t>& Mqueue(const sentry::VfsContext& ctx, sentry::MqueueLimit which) override;
   uint64_t MaxMapCount() override;
   int OvercommitMemory() override { return 0; }
-  std::string BootId() override { return boot_id_; }
+  std::string BootId() override;
+  bool HasNetFile(std::string_view directory, std::string_view name) override;
+  sentry::Result<std::string> NetFile(std::string_view directory, std::string_view name) override;
   sentry::Result<void> SetHostname(const sentry::VfsContext& ctx, std::string_view name, bool domain) override;
 
  private:
   sentry::RefPtr<sentry::Task> Find(int32_t tgid, int32_t tid) const;
+  sentry::RefPtr<sentry::ThreadGroup> FindGroup(int32_t tgid) const;
+  void FillNumbers(const sentry::Task& task, sentry::TaskSnapshot& s) const;
 
   sentry::Kernel& kernel_;
-  const std::string boot_id_;
+  const sentry::RefPtr<sentry::PidNamespace> ns_;
 };
 
 }  // namespace runsc

@@ -31,7 +31,10 @@ Result<void> CheckExecutable(const sentry::VfsContext& ctx, const std::string& p
 Result<std::string> FindProgram(const sentry::VfsContext& ctx, const std::string& command,
                                 const std::vector<std::string>& envp) {
   if (command.empty()) return Errno::kENOENT;
-  if (command.find('/') != std::string::npos) return command;
+  if (command.find('/') != std::string::npos) {
+    TRY(CheckExecutable(ctx, command));
+    return command;
+  }
   Errno error = Errno::kENOENT;
   const std::vector<std::string> directories = absl::StrSplit(PathVariable(envp), ':');
   for (const std::string& directory : directories) {

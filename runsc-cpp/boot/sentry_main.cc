@@ -14,6 +14,8 @@
 #include "runsc-cpp/boot/containers.h"
 #include "runsc-cpp/boot/control_server.h"
 #include "runsc-cpp/boot/errno_status.h"
+#include "runsc-cpp/boot/gofer_watch.h"
+#include "runsc-cpp/boot/network.h"
 #include "runsc-cpp/boot/platforms.h"
 #include "runsc-cpp/boot/process_view.h"
 #include "runsc-cpp/boot/rights.h"
@@ -24,6 +26,7 @@
 #include "runsc-cpp/sandbox/link.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/syscalls/dispatcher.h"
+#include "sentry/syscalls/rooms.h"
 #include "sentry/usermem/safe_copy.h"
 
 namespace runsc {
@@ -57,7 +60,10 @@ class Sentry {
   absl::Status SetUp() {
     if (absl::Status s = DropAllCapabilities(); !s.ok()) return s;
     if (absl::Status s = MakeMemoryAndPlatform(); !s.ok()) return s;
+    if (absl::Status s = Connect(); !s.ok()) return s;
     if (absl::Status s = MakeKernel(); !s.ok()) return s;
+    RaiseDescriptorLimit();
+    WatchNetgofer(network_.stack->client(), [this] { Die("the netgofer died"); });
     if (!InstallFilter(platform_choice_->filter())) return absl::ErrnoToStatus(errno, "install the host filter");
     return absl::OkStatus();
   }
@@ -105,23 +111,39 @@ class Sentry {
                                                        .dispatcher = &dispatcher_,
                                                        .cpu_count = static_cast<int>(config_.cpu_count()),
                                                        .uts = {},
+                                                       .net_namespace = network_.net_namespace.get(),
                                                        .init_ignores_signals = false});
     running_kernel_ = kernel_.get();
     kernel_->on_fatal = [this](std::string cause) { Die(cause); };
-    view_ = std::make_unique<KernelProcessView>(*kernel_);
     tty_kernel_ = std::make_unique<TtyKernel>(*kernel_);
     sys_view_ = std::make_unique<KernelSysView>(*kernel_);
     const FileSystemParts files{.memory = memory_.get(),
-                                .processes = view_.get(),
+                                .processes = ViewsOf(*kernel_),
                                 .system = sys_view_.get(),
                                 .net = std::make_shared<LoopbackOnly>()};
     RegisterFileSystems(files);
+    RegisterMqueueFileSystem(*kernel_);
     Result<std::unique_ptr<HostPoller>> poller = HostPoller::Create();
     if (!poller.ok()) return Failed("start the poller of standard streams", poller.error());
     poller_ = *std::move(poller);
     const SandboxParts parts{.kernel = kernel_.get(), .files = files, .poller = poller_.get()};
     containers_ = std::make_unique<Containers>(parts, [this] { return UnimplementedReport(); });
     return absl::OkStatus();
+  }
+
+  absl::Status Connect() {
+    std::vector<base::UniqueFd> sockets;
+    for (const uint32_t fd : config_.netgofer_socket_fds()) sockets.emplace_back(static_cast<int>(fd));
+    absl::StatusOr<Network> network = ConnectNetwork(std::move(sockets));
+    if (!network.ok()) return network.status();
+    network_ = *std::move(network);
+    return absl::OkStatus();
+  }
+
+  static ProcessViews ViewsOf(Kernel& kernel) {
+    return [&kernel](PidNamespace* ns) {
+      return std::make_shared<KernelProcessView>(kernel, RefPtr<PidNamespace>(ns ? ns : &kernel.root_pid_ns()));
+    };
   }
 
   // A part that the sandbox can't live without is gone.
@@ -144,9 +166,9 @@ class Sentry {
   std::unique_ptr<MemoryFile> memory_;
   const PlatformChoice* platform_choice_ = nullptr;
   std::unique_ptr<platform::Platform> platform_;
+  Network network_;
   std::unique_ptr<Kernel> kernel_;
   std::atomic<Kernel*> running_kernel_{nullptr};  // for the platform's thread, which is older
-  std::unique_ptr<KernelProcessView> view_;
   std::unique_ptr<KernelSysView> sys_view_;
   std::unique_ptr<TtyKernel> tty_kernel_;
   std::unique_ptr<HostPoller> poller_;

@@ -19,12 +19,12 @@ void TtyKernel::SignalGroup(int32_t, int32_t pgid, int signo) {
 }
 
 void TtyKernel::SignalLeader(int32_t session, int signo) {
-  const RefPtr<ThreadGroup> leader = kernel_.FindGroup(session);
+  const RefPtr<ThreadGroup> leader = kernel_.FindGroup(session, kernel_.root_pid_ns());
   if (leader) (void)leader->SendSignal({.signo = signo, .code = abi::kSiKernel});
 }
 
 void TtyKernel::ForgetTerminal(int32_t session) {
-  for (const RefPtr<ThreadGroup>& group : kernel_.Groups()) {
+  for (const RefPtr<ThreadGroup>& group : kernel_.Groups(kernel_.root_pid_ns())) {
     if (group->session_id() != session) continue;
     kernel_.pids().SetTerminal(*group, nullptr);  // the whole session's
     return;

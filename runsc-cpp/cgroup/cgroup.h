@@ -88,7 +88,7 @@ class Cgroup {
   // SIGKILL to all processes, those below too, so that none escapes by fork.
   absl::Status Kill() const;
 
-  absl::StatusOr<Stats> ReadStats() const;
+  absl::StatusOr<oci::Stats> ReadStats() const;
   absl::StatusOr<OomWatch> WatchOom() const;
   absl::StatusOr<uint64_t> OomKills() const;
 

@@ -67,9 +67,9 @@ absl::Status Cgroup::Kill() const {
   return first;
 }
 
-absl::StatusOr<Stats> Cgroup::ReadStats() const {
+absl::StatusOr<oci::Stats> Cgroup::ReadStats() const {
   if (!unified()) return StatsV1(state_.paths);
-  if (state_.paths.empty()) return Stats();
+  if (state_.paths.empty()) return oci::Stats();
   return StatsV2(Directory(""));
 }
 

@@ -3,6 +3,9 @@
 #include "runsc-cpp/cgroup/cgroup.h"
 
 #include <gtest/gtest.h>
+#include <linux/capability.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "absl/strings/match.h"
@@ -181,23 +184,55 @@ TEST(Oom, V2TellsEachKillOnce) {
   EXPECT_EQ(*watch->Read(), OomEvent::kGone);
 }
 
-TEST(Rootless, MayHaveNoCgroupIfNoneIsAskedFor) {
-  if (geteuid() == 0) GTEST_SKIP() << "root is not refused";
-  FakeTree tree;
-  tree.Put("cgroup.controllers", "cpu\n");
-  std::filesystem::create_directories(tree.Path("own"));
-  std::filesystem::permissions(tree.Path("own"),
-                               std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
-  const Host host = HostWith(tree.Unified(), Rootless::kYes);
+// Without the right to write where the mode forbids it.
+class RootlessTest : public ::testing::Test {
+ protected:
+  RootlessTest() {
+    tree_.Put("cgroup.controllers", "cpu\n");
+    std::filesystem::create_directories(tree_.Path("own"));
+    std::filesystem::create_directories(tree_.Path("pids"));
+    for (const char* dir : {"", "own", "pids"}) chmod(tree_.Path(dir).c_str(), 0555);
+    EXPECT_EQ(syscall(SYS_capget, &header_, before_), 0);
+    __user_cap_data_struct less[2] = {before_[0], before_[1]};
+    less[0].effective &= ~((1u << CAP_DAC_OVERRIDE) | (1u << CAP_DAC_READ_SEARCH));
+    EXPECT_EQ(syscall(SYS_capset, &header_, less), 0);
+  }
+  ~RootlessTest() override {
+    EXPECT_EQ(syscall(SYS_capset, &header_, before_), 0);
+    for (const char* dir : {"", "own", "pids"}) chmod(tree_.Path(dir).c_str(), 0755);
+  }
+  __user_cap_header_struct header_ = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct before_[2] = {};
+  FakeTree tree_;
+};
+
+TEST_F(RootlessTest, MayHaveNoCgroupIfNoneIsAskedFor) {
+  const Host host = HostWith(tree_.Unified(), Rootless::kYes);
   oci::LinuxResources r;
   auto unasked = Cgroup::At(host, At(""));
-  ASSERT_TRUE(unasked->Create(r, 1).ok());
+  const absl::Status s = unasked->Create(r, 1);
+  ASSERT_TRUE(s.ok()) << s;
   EXPECT_TRUE(unasked->state().paths.empty());
   EXPECT_TRUE(unasked->Apply(r).ok());
+  EXPECT_TRUE(unasked->ReadStats().ok());
   EXPECT_FALSE(Cgroup::At(host, At("x"))->Create(r, 1).ok());  // chosen
   r.pids.emplace();
   r.pids->limit = 1;
-  EXPECT_FALSE(Cgroup::At(host, At(""))->Create(r, 1).ok());  // a limit
+  EXPECT_FALSE(Cgroup::At(host, At(""))->Create(r, 1).ok());
+  EXPECT_FALSE(unasked->Apply(r).ok());
+}
+
+TEST_F(RootlessTest, InV1EachHierarchyIsForItself) {
+  Host host = HostWith(tree_.Legacy({"pids"}), Rootless::kYes);
+  host.own["pids"] = "/";
+  auto cgroup = Cgroup::At(host, At(""));
+  const absl::Status s = cgroup->Create({}, 1);
+  ASSERT_TRUE(s.ok()) << s;
+  EXPECT_TRUE(cgroup->state().paths.empty());
+  oci::LinuxResources r;
+  r.pids.emplace();
+  r.pids->limit = 1;
+  EXPECT_TRUE(absl::StartsWith(cgroup->Apply(r).message(), "cannot set pids limit: container could not join"));
 }
 
 }  // namespace

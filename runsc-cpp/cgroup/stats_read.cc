@@ -16,25 +16,21 @@
 namespace runsc::cgroup {
 namespace {
 
-bool ParsePressure(const std::vector<absl::string_view>& words, Pressure& out) {
+bool ParsePressure(const std::vector<absl::string_view>& words, oci::PressureLine& out) {
   for (size_t i = 1; i < words.size(); ++i) {
     const std::pair<absl::string_view, absl::string_view> item = absl::StrSplit(words[i], absl::MaxSplits('=', 1));
-    const bool good = item.first == "avg10"    ? absl::SimpleAtod(item.second, &out.avg10)
-                      : item.first == "avg60"  ? absl::SimpleAtod(item.second, &out.avg60)
-                      : item.first == "avg300" ? absl::SimpleAtod(item.second, &out.avg300)
-                      : item.first == "total"  ? absl::SimpleAtoi(item.second, &out.total)
-                                               : true;
-    if (!good) return false;
+    std::string* const average = item.first == "avg10"    ? &out.avg10
+                                 : item.first == "avg60"  ? &out.avg60
+                                 : item.first == "avg300" ? &out.avg300
+                                                          : nullptr;
+    if (average != nullptr) {
+      // It goes into JSON as it is.
+      if (item.second.empty() || item.second.find_first_not_of("0123456789.") != item.second.npos) return false;
+      *average = std::string(item.second);
+    }
+    if (item.first == "total" && !absl::SimpleAtoi(item.second, &out.total)) return false;
   }
   return true;
-}
-
-bool ParseRdmaCount(absl::string_view text, uint32_t& out) {
-  if (text == "max") {
-    out = std::numeric_limits<uint32_t>::max();
-    return true;
-  }
-  return absl::SimpleAtoi(text, &out);
 }
 
 }  // namespace
@@ -46,14 +42,14 @@ absl::Status ReadOptional(const std::string& dir, absl::string_view name, uint64
   return absl::OkStatus();
 }
 
-absl::Status ReadPressure(const std::string& dir, absl::string_view name, std::optional<PressureStats>& out) {
+absl::Status ReadPressure(const std::string& dir, absl::string_view name, std::optional<oci::Pressure>& out) {
   const auto text = ReadFile(dir, name);
   if (!text.ok()) {
     // EOPNOTSUPP: built in, and turned off at boot.
     const bool none = IsMissing(text.status()) || ErrnoOf(text.status()) == EOPNOTSUPP;
     return none ? absl::OkStatus() : text.status();
   }
-  PressureStats stats;
+  oci::Pressure stats;
   for (const absl::string_view line : absl::StrSplit(*text, '\n', absl::SkipEmpty())) {
     const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
     if (words[0] != "some" && words[0] != "full") continue;
@@ -63,27 +59,7 @@ absl::Status ReadPressure(const std::string& dir, absl::string_view name, std::o
   return absl::OkStatus();
 }
 
-absl::Status ReadRdma(const std::string& dir, absl::string_view name, std::vector<RdmaEntry>& out) {
-  const auto text = ReadFile(dir, name);
-  if (!text.ok()) return IsMissing(text.status()) ? absl::OkStatus() : text.status();
-  for (const absl::string_view line : absl::StrSplit(*text, '\n', absl::SkipEmpty())) {
-    const std::vector<absl::string_view> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
-    if (words.empty()) continue;
-    RdmaEntry entry;
-    entry.device = std::string(words[0]);
-    for (size_t i = 1; i < words.size(); ++i) {
-      absl::string_view word = words[i];
-      const bool good = absl::ConsumePrefix(&word, "hca_handle=")   ? ParseRdmaCount(word, entry.hca_handles)
-                        : absl::ConsumePrefix(&word, "hca_object=") ? ParseRdmaCount(word, entry.hca_objects)
-                                                                    : true;
-      if (!good) return Malformed(dir, name, line);
-    }
-    out.push_back(std::move(entry));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ReadPids(const std::string& dir, PidsStats& out) {
+absl::Status ReadPids(const std::string& dir, oci::PidsStats& out) {
   if (absl::Status s = ReadOptional(dir, "pids.current", out.current); !s.ok()) return s;
   if (absl::Status s = ReadOptional(dir, "pids.max", out.limit); !s.ok()) return s;
   if (out.limit == std::numeric_limits<uint64_t>::max()) out.limit = 0;

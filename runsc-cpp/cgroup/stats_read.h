@@ -12,9 +12,8 @@ namespace runsc::cgroup {
 
 // Leaves `value` alone if the file is not there.
 absl::Status ReadOptional(const std::string& dir, absl::string_view name, uint64_t& value);
-absl::Status ReadPressure(const std::string& dir, absl::string_view name, std::optional<PressureStats>& out);
-absl::Status ReadRdma(const std::string& dir, absl::string_view name, std::vector<RdmaEntry>& out);
-absl::Status ReadPids(const std::string& dir, PidsStats& out);
+absl::Status ReadPressure(const std::string& dir, absl::string_view name, std::optional<oci::Pressure>& out);
+absl::Status ReadPids(const std::string& dir, oci::PidsStats& out);
 inline absl::Status Malformed(const std::string& dir, absl::string_view name, absl::string_view line) {
   return absl::InvalidArgumentError("malformed line \"" + std::string(line) + "\" in " + dir + "/" + std::string(name));
 }

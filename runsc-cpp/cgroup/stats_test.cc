@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <limits>
-
 #include "runsc-cpp/cgroup/fake_tree.h"
 
 namespace runsc::cgroup {
@@ -11,7 +9,7 @@ namespace {
 
 TEST(StatsV1, ReadsAllControllers) {
   FakeTree tree;
-  tree.Put("cpu/cpu.stat", "nr_periods 10\nnr_throttled 4\nthrottled_time 4000\nnr_bursts 1\nburst_time 2\n");
+  tree.Put("cpu/cpu.stat", "nr_periods 10\nnr_throttled 4\nthrottled_time 4000\n");
   tree.Put("cpuacct/cpuacct.stat", "user 300\nsystem 200\n");
   tree.Put("cpuacct/cpuacct.usage", "5000000001\n");
   tree.Put("cpuacct/cpuacct.usage_percpu", "3000000000 2000000001 \n");
@@ -25,23 +23,21 @@ TEST(StatsV1, ReadsAllControllers) {
   tree.Put("memory/memory.max_usage_in_bytes", "4096\n");
   tree.Put("memory/memory.failcnt", "100\n");
   tree.Put("memory/memory.limit_in_bytes", "8192\n");
-  tree.Put("memory/memory.use_hierarchy", "1\n");
   tree.Put("pids/pids.current", "3\n");
   tree.Put("pids/pids.max", "max\n");
   tree.Put("blkio/blkio.throttle.io_service_bytes_recursive",
            "8:0 Read 100\n8:0 Write 200\n8:0 Total 300\nTotal 300\n");
   tree.Put("blkio/blkio.throttle.io_serviced_recursive", "8:0 Read 1\nTotal 1\n");
-  tree.Put("rdma/rdma.current", "mlx4_0 hca_handle=2 hca_object=max\n");
   Paths paths;
-  for (const char* c : {"cpu", "cpuacct", "cpuset", "memory", "pids", "blkio", "rdma"}) paths[c] = tree.Path(c);
+  for (const char* c : {"cpu", "cpuacct", "cpuset", "memory", "pids", "blkio"}) paths[c] = tree.Path(c);
   const auto stats = StatsV1(paths);
   ASSERT_TRUE(stats.ok()) << stats.status();
   EXPECT_EQ(stats->cpu.total, 5000000001u);
   EXPECT_EQ(stats->cpu.user, 3000000000u);
   EXPECT_EQ(stats->cpu.kernel, 2000000000u);
-  EXPECT_EQ(stats->cpu.percpu, (std::vector<uint64_t>{3000000000, 2000000001}));
-  EXPECT_EQ(stats->cpu.percpu_user, (std::vector<uint64_t>{1, 3}));
-  EXPECT_EQ(stats->cpu.percpu_kernel, (std::vector<uint64_t>{2, 4}));
+  EXPECT_EQ(stats->cpu.per_cpu, (std::vector<uint64_t>{3000000000, 2000000001}));
+  EXPECT_EQ(stats->cpu.per_cpu_user, (std::vector<uint64_t>{1, 3}));
+  EXPECT_EQ(stats->cpu.per_cpu_kernel, (std::vector<uint64_t>{2, 4}));
   EXPECT_EQ(stats->cpu.periods, 10u);
   EXPECT_EQ(stats->cpu.throttled_periods, 4u);
   EXPECT_EQ(stats->cpu.throttled_time, 4000u);
@@ -55,21 +51,18 @@ TEST(StatsV1, ReadsAllControllers) {
   EXPECT_EQ(stats->memory.usage.limit, 8192u);
   EXPECT_EQ(stats->memory.swap.limit, 0u);  // not accounted
   EXPECT_EQ(stats->memory.raw.at("rss"), 1024u);
-  EXPECT_TRUE(stats->memory.use_hierarchy);
   EXPECT_EQ(stats->pids.current, 3u);
   EXPECT_EQ(stats->pids.limit, 0u);
-  ASSERT_EQ(stats->blkio.io_service_bytes.size(), 3u);
-  EXPECT_EQ(stats->blkio.io_service_bytes[1].op, "Write");
-  EXPECT_EQ(stats->blkio.io_service_bytes[1].value, 200u);
-  EXPECT_EQ(stats->blkio.io_serviced.size(), 1u);
-  ASSERT_EQ(stats->rdma.current.size(), 1u);
-  EXPECT_EQ(stats->rdma.current[0].hca_objects, std::numeric_limits<uint32_t>::max());
+  ASSERT_EQ(stats->blkio.service_bytes.size(), 3u);
+  EXPECT_EQ(stats->blkio.service_bytes[1].op, "Write");
+  EXPECT_EQ(stats->blkio.service_bytes[1].value, 200u);
+  EXPECT_EQ(stats->blkio.serviced.size(), 1u);
 }
 
 TEST(StatsV1, NothingThereIsAllZero) {
   FakeTree tree;
   Paths paths;
-  for (const char* c : {"cpu", "cpuacct", "cpuset", "memory", "pids", "blkio", "hugetlb", "rdma"}) {
+  for (const char* c : {"cpu", "cpuacct", "cpuset", "memory", "pids", "blkio", "hugetlb"}) {
     paths[c] = tree.Path(c);
   }
   const auto stats = StatsV1(paths);
@@ -107,8 +100,8 @@ TEST(StatsV2, ReadsAllControllersInV1sUnits) {
   EXPECT_EQ(stats->cpu.kernel, 2000u);
   EXPECT_EQ(stats->cpu.throttled_time, 7000u);
   ASSERT_TRUE(stats->cpu.pressure.has_value());
-  EXPECT_EQ(stats->cpu.pressure->some.avg10, 1.5);
-  EXPECT_EQ(stats->cpu.pressure->full.avg60, 0.25);
+  EXPECT_EQ(stats->cpu.pressure->some.avg10, "1.50");
+  EXPECT_EQ(stats->cpu.pressure->full.avg60, "0.25");
   EXPECT_EQ(stats->cpu.pressure->full.total, 3u);
   EXPECT_EQ(stats->memory.cache, 77u);
   EXPECT_EQ(stats->memory.usage.usage, 1000u);
@@ -118,9 +111,9 @@ TEST(StatsV2, ReadsAllControllersInV1sUnits) {
   EXPECT_EQ(stats->memory.swap.usage, 1050u);
   EXPECT_EQ(stats->memory.swap.limit, 4500u);
   EXPECT_EQ(stats->pids.limit, 99u);
-  ASSERT_EQ(stats->blkio.io_service_bytes.size(), 2u);
-  EXPECT_EQ(stats->blkio.io_service_bytes[0].op, "Read");
-  EXPECT_EQ(stats->blkio.io_serviced[1].value, 4u);
+  ASSERT_EQ(stats->blkio.service_bytes.size(), 2u);
+  EXPECT_EQ(stats->blkio.service_bytes[0].op, "Read");
+  EXPECT_EQ(stats->blkio.serviced[1].value, 4u);
 }
 
 TEST(StatsV2, WithoutPidsControllerProcessesAreCounted) {

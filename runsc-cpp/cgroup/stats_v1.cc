@@ -13,24 +13,22 @@ namespace {
 
 constexpr uint64_t kNsPerTick = 10'000'000;  // USER_HZ is 100 on every Linux of x86-64
 
-absl::Status ReadThrottling(const std::string& dir, CpuStats& out) {
+absl::Status ReadThrottling(const std::string& dir, oci::CpuStats& out) {
   const absl::Status s = ForEachKey(dir, "cpu.stat", [&](absl::string_view key, uint64_t value) {
     if (key == "nr_periods") out.periods = value;
     if (key == "nr_throttled") out.throttled_periods = value;
     if (key == "throttled_time") out.throttled_time = value;
-    if (key == "nr_bursts") out.burst_periods = value;
-    if (key == "burst_time") out.burst_time = value;
   });
   return IsMissing(s) ? absl::OkStatus() : s;
 }
 
-absl::Status ReadPercpu(const std::string& dir, CpuStats& out) {
+absl::Status ReadPercpu(const std::string& dir, oci::CpuStats& out) {
   const auto text = ReadFile(dir, "cpuacct.usage_percpu");
   if (!text.ok()) return text.status();
   for (const absl::string_view word : absl::StrSplit(*text, absl::ByAnyChar(" \n"), absl::SkipEmpty())) {
     const auto value = ParseUint(word);
     if (!value.ok()) return Malformed(dir, "cpuacct.usage_percpu", *text);
-    out.percpu.push_back(*value);
+    out.per_cpu.push_back(*value);
   }
   const auto all = ReadFile(dir, "cpuacct.usage_all");
   if (!all.ok()) return IsMissing(all.status()) ? absl::OkStatus() : all.status();
@@ -41,13 +39,13 @@ absl::Status ReadPercpu(const std::string& dir, CpuStats& out) {
     if (words.size() != 3 || !absl::SimpleAtoi(words[1], &user) || !absl::SimpleAtoi(words[2], &kernel)) {
       return Malformed(dir, "cpuacct.usage_all", lines[i]);
     }
-    out.percpu_user.push_back(user);
-    out.percpu_kernel.push_back(kernel);
+    out.per_cpu_user.push_back(user);
+    out.per_cpu_kernel.push_back(kernel);
   }
   return absl::OkStatus();
 }
 
-absl::Status ReadCpuacct(const std::string& dir, CpuStats& out) {
+absl::Status ReadCpuacct(const std::string& dir, oci::CpuStats& out) {
   const absl::Status s = ForEachKey(dir, "cpuacct.stat", [&](absl::string_view key, uint64_t ticks) {
     if (key == "user") out.user = ticks * kNsPerTick;
     if (key == "system") out.kernel = ticks * kNsPerTick;
@@ -75,7 +73,7 @@ absl::Status ReadList(const std::string& dir, absl::string_view name, std::vecto
   return absl::OkStatus();
 }
 
-absl::Status ReadCpuset(const std::string& dir, CpusetStats& out) {
+absl::Status ReadCpuset(const std::string& dir, oci::CpusetStats& out) {
   if (absl::Status s = ReadList(dir, "cpuset.cpus", out.cpus); !s.ok()) return s;
   if (absl::Status s = ReadList(dir, "cpuset.mems", out.mems); !s.ok()) return s;
   const std::pair<const char*, uint64_t*> flags[] = {
@@ -93,7 +91,7 @@ absl::Status ReadCpuset(const std::string& dir, CpusetStats& out) {
              : Malformed(dir, "cpuset.sched_relax_domain_level", *level);
 }
 
-absl::Status ReadEntry(const std::string& dir, absl::string_view prefix, MemoryEntry& out) {
+absl::Status ReadEntry(const std::string& dir, absl::string_view prefix, oci::MemoryUse& out) {
   const auto usage = ReadUint(dir, absl::StrCat(prefix, ".usage_in_bytes"));
   // Swap and kernel memory may not be accounted.
   if (!usage.ok()) return IsMissing(usage.status()) ? absl::OkStatus() : usage.status();
@@ -103,34 +101,31 @@ absl::Status ReadEntry(const std::string& dir, absl::string_view prefix, MemoryE
   return ReadOptional(dir, absl::StrCat(prefix, ".limit_in_bytes"), out.limit);
 }
 
-absl::Status ReadMemory(const std::string& dir, MemoryStats& out) {
+absl::Status ReadMemory(const std::string& dir, oci::MemoryStats& out) {
   const absl::Status s = ForEachKey(dir, "memory.stat", [&](absl::string_view key, uint64_t value) {
     out.raw.insert_or_assign(std::string(key), value);
   });
   if (!s.ok()) return IsMissing(s) ? absl::OkStatus() : s;
   if (const auto cache = out.raw.find("cache"); cache != out.raw.end()) out.cache = cache->second;
-  const std::pair<const char*, MemoryEntry*> entries[] = {{"memory", &out.usage},
-                                                          {"memory.memsw", &out.swap},
-                                                          {"memory.kmem", &out.kernel},
-                                                          {"memory.kmem.tcp", &out.kernel_tcp}};
+  const std::pair<const char*, oci::MemoryUse*> entries[] = {{"memory", &out.usage},
+                                                             {"memory.memsw", &out.swap},
+                                                             {"memory.kmem", &out.kernel},
+                                                             {"memory.kmem.tcp", &out.kernel_tcp}};
   for (const auto& [prefix, entry] : entries) {
     if (absl::Status e = ReadEntry(dir, prefix, *entry); !e.ok()) return e;
   }
-  uint64_t hierarchy = 0;
-  const absl::Status h = ReadOptional(dir, "memory.use_hierarchy", hierarchy);
-  out.use_hierarchy = hierarchy == 1;
-  return h;
+  return absl::OkStatus();
 }
 
 // Lines "MAJOR:MINOR [OP] VALUE", and a total.
-absl::Status ReadBlkioFile(const std::string& dir, absl::string_view name, std::vector<BlkioEntry>& out) {
+absl::Status ReadBlkioFile(const std::string& dir, absl::string_view name, std::vector<oci::BlkioEntry>& out) {
   const auto text = ReadFile(dir, name);
   if (!text.ok()) return text.status();
   out.clear();
   for (const absl::string_view line : absl::StrSplit(*text, '\n', absl::SkipEmpty())) {
     const std::vector<absl::string_view> words = absl::StrSplit(line, absl::ByAnyChar(" :"), absl::SkipEmpty());
     if (words.size() == 2 && words[0] == "Total") continue;
-    BlkioEntry entry;
+    oci::BlkioEntry entry;
     if (words.size() < 3 || words.size() > 4 || !absl::SimpleAtoi(words[0], &entry.major) ||
         !absl::SimpleAtoi(words[1], &entry.minor) || !absl::SimpleAtoi(words.back(), &entry.value)) {
       return Malformed(dir, name, line);
@@ -143,37 +138,37 @@ absl::Status ReadBlkioFile(const std::string& dir, absl::string_view name, std::
 
 struct BlkioFile {
   const char* name;
-  std::vector<BlkioEntry> BlkioStats::*table;
+  std::vector<oci::BlkioEntry> oci::BlkioStats::*table;
 };
 
 // The scheduler decides which files there are, and which of those count
 // anything. The first group that is complete and not empty is taken.
-constexpr BlkioFile kBfqDebug[] = {{"blkio.bfq.sectors_recursive", &BlkioStats::sectors},
-                                   {"blkio.bfq.io_service_time_recursive", &BlkioStats::io_service_time},
-                                   {"blkio.bfq.io_wait_time_recursive", &BlkioStats::io_wait_time},
-                                   {"blkio.bfq.io_merged_recursive", &BlkioStats::io_merged},
-                                   {"blkio.bfq.io_queued_recursive", &BlkioStats::io_queued},
-                                   {"blkio.bfq.time_recursive", &BlkioStats::io_time},
-                                   {"blkio.bfq.io_serviced_recursive", &BlkioStats::io_serviced},
-                                   {"blkio.bfq.io_service_bytes_recursive", &BlkioStats::io_service_bytes}};
-constexpr BlkioFile kBfq[] = {{"blkio.bfq.io_serviced_recursive", &BlkioStats::io_serviced},
-                              {"blkio.bfq.io_service_bytes_recursive", &BlkioStats::io_service_bytes}};
-constexpr BlkioFile kCfq[] = {{"blkio.sectors_recursive", &BlkioStats::sectors},
-                              {"blkio.io_service_time_recursive", &BlkioStats::io_service_time},
-                              {"blkio.io_wait_time_recursive", &BlkioStats::io_wait_time},
-                              {"blkio.io_merged_recursive", &BlkioStats::io_merged},
-                              {"blkio.io_queued_recursive", &BlkioStats::io_queued},
-                              {"blkio.time_recursive", &BlkioStats::io_time},
-                              {"blkio.io_serviced_recursive", &BlkioStats::io_serviced},
-                              {"blkio.io_service_bytes_recursive", &BlkioStats::io_service_bytes}};
+constexpr BlkioFile kBfqDebug[] = {{"blkio.bfq.sectors_recursive", &oci::BlkioStats::sectors},
+                                   {"blkio.bfq.io_service_time_recursive", &oci::BlkioStats::service_time},
+                                   {"blkio.bfq.io_wait_time_recursive", &oci::BlkioStats::wait_time},
+                                   {"blkio.bfq.io_merged_recursive", &oci::BlkioStats::merged},
+                                   {"blkio.bfq.io_queued_recursive", &oci::BlkioStats::queued},
+                                   {"blkio.bfq.time_recursive", &oci::BlkioStats::time},
+                                   {"blkio.bfq.io_serviced_recursive", &oci::BlkioStats::serviced},
+                                   {"blkio.bfq.io_service_bytes_recursive", &oci::BlkioStats::service_bytes}};
+constexpr BlkioFile kBfq[] = {{"blkio.bfq.io_serviced_recursive", &oci::BlkioStats::serviced},
+                              {"blkio.bfq.io_service_bytes_recursive", &oci::BlkioStats::service_bytes}};
+constexpr BlkioFile kCfq[] = {{"blkio.sectors_recursive", &oci::BlkioStats::sectors},
+                              {"blkio.io_service_time_recursive", &oci::BlkioStats::service_time},
+                              {"blkio.io_wait_time_recursive", &oci::BlkioStats::wait_time},
+                              {"blkio.io_merged_recursive", &oci::BlkioStats::merged},
+                              {"blkio.io_queued_recursive", &oci::BlkioStats::queued},
+                              {"blkio.time_recursive", &oci::BlkioStats::time},
+                              {"blkio.io_serviced_recursive", &oci::BlkioStats::serviced},
+                              {"blkio.io_service_bytes_recursive", &oci::BlkioStats::service_bytes}};
 constexpr BlkioFile kThrottleRecursive[] = {
-    {"blkio.throttle.io_serviced_recursive", &BlkioStats::io_serviced},
-    {"blkio.throttle.io_service_bytes_recursive", &BlkioStats::io_service_bytes}};
-constexpr BlkioFile kThrottle[] = {{"blkio.throttle.io_serviced", &BlkioStats::io_serviced},
-                                   {"blkio.throttle.io_service_bytes", &BlkioStats::io_service_bytes}};
+    {"blkio.throttle.io_serviced_recursive", &oci::BlkioStats::serviced},
+    {"blkio.throttle.io_service_bytes_recursive", &oci::BlkioStats::service_bytes}};
+constexpr BlkioFile kThrottle[] = {{"blkio.throttle.io_serviced", &oci::BlkioStats::serviced},
+                                   {"blkio.throttle.io_service_bytes", &oci::BlkioStats::service_bytes}};
 
 template <size_t kFiles>
-absl::StatusOr<bool> ReadBlkioGroup(const std::string& dir, const BlkioFile (&group)[kFiles], BlkioStats& out) {
+absl::StatusOr<bool> ReadBlkioGroup(const std::string& dir, const BlkioFile (&group)[kFiles], oci::BlkioStats& out) {
   for (const BlkioFile& file : group) {
     const absl::Status s = ReadBlkioFile(dir, file.name, out.*file.table);
     if (IsMissing(s) || (s.ok() && (out.*file.table).empty())) return false;
@@ -182,7 +177,7 @@ absl::StatusOr<bool> ReadBlkioGroup(const std::string& dir, const BlkioFile (&gr
   return true;
 }
 
-absl::Status ReadBlkio(const std::string& dir, BlkioStats& out) {
+absl::Status ReadBlkio(const std::string& dir, oci::BlkioStats& out) {
   absl::StatusOr<bool> taken = ReadBlkioGroup(dir, kBfqDebug, out);
   if (taken.ok() && !*taken) taken = ReadBlkioGroup(dir, kBfq, out);
   if (taken.ok() && !*taken) taken = ReadBlkioGroup(dir, kCfq, out);
@@ -191,7 +186,7 @@ absl::Status ReadBlkio(const std::string& dir, BlkioStats& out) {
   return taken.status();
 }
 
-absl::Status ReadHugetlb(const std::string& dir, std::map<std::string, HugetlbStats>& out) {
+absl::Status ReadHugetlb(const std::string& dir, std::map<std::string, oci::HugetlbStats>& out) {
   for (const std::string& size : HugepageSizes()) {
     // Reservations are what a limit is checked against, where the kernel tells them.
     for (const char* rsvd : {".rsvd", ""}) {
@@ -201,7 +196,7 @@ absl::Status ReadHugetlb(const std::string& dir, std::map<std::string, HugetlbSt
         if (IsMissing(usage.status())) continue;
         return usage.status();
       }
-      HugetlbStats& stats = out[size];
+      oci::HugetlbStats& stats = out[size];
       stats.usage = *usage;
       if (absl::Status s = ReadOptional(dir, prefix + ".max_usage_in_bytes", stats.max); !s.ok()) return s;
       if (absl::Status s = ReadOptional(dir, prefix + ".failcnt", stats.failcnt); !s.ok()) return s;
@@ -213,8 +208,8 @@ absl::Status ReadHugetlb(const std::string& dir, std::map<std::string, HugetlbSt
 
 }  // namespace
 
-absl::StatusOr<Stats> StatsV1(const Paths& paths) {
-  Stats stats;
+absl::StatusOr<oci::Stats> StatsV1(const Paths& paths) {
+  oci::Stats stats;
   absl::Status s;
   const auto from = [&](absl::string_view controller, auto read, auto& out) {
     const auto dir = paths.find(controller);
@@ -227,11 +222,6 @@ absl::StatusOr<Stats> StatsV1(const Paths& paths) {
   from("pids", ReadPids, stats.pids);
   from("blkio", ReadBlkio, stats.blkio);
   from("hugetlb", ReadHugetlb, stats.hugetlb);
-  const auto rdma = [](absl::string_view name) {
-    return [name](const std::string& dir, std::vector<RdmaEntry>& out) { return ReadRdma(dir, name, out); };
-  };
-  from("rdma", rdma("rdma.max"), stats.rdma.limit);
-  from("rdma", rdma("rdma.current"), stats.rdma.current);
   if (!s.ok()) return s;
   return stats;
 }

@@ -16,9 +16,9 @@ namespace runsc {
 namespace {
 
 std::vector<FlagRule> CreateFlags() {
-  return {{"bundle", "b", FlagKind::kValue},           {"console-socket", "", FlagKind::kValue},
-          {"pid-file", "", FlagKind::kValue},          {"pidfd-socket", "", FlagKind::kValue},
-          {"no-pivot", "", FlagKind::kSwitch},         {"no-new-keyring", "", FlagKind::kSwitch},
+  return {{"bundle", "b", FlagKind::kValue},     {"console-socket", "", FlagKind::kValue},
+          {"pid-file", "", FlagKind::kValue},    {"pidfd-socket", "", FlagKind::kValue},
+          {"no-pivot", "", FlagKind::kSwitch},   {"no-new-keyring", "", FlagKind::kSwitch},
           {"preserve-fds", "", FlagKind::kValue}};
 }
 

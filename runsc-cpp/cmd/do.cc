@@ -143,6 +143,7 @@ struct Plan {
   SentryConfig sentry;
   control::Container container;
   std::vector<GoferExport> exports;
+  NetgoferOptions netgofer;
   RequestDescriptors fds;
 };
 
@@ -182,6 +183,10 @@ absl::StatusOr<Plan> MakePlan(DoFlags flags) {
   plan.sentry.set_memory_limit(flags.memory);
   plan.sentry.set_strace(flags.strace);
   plan.sentry.set_log_level(flags.log_level);
+  plan.netgofer.network = flags.network == kNetworkPassthrough ? NetgoferNetwork::kCallers : NetgoferNetwork::kOwn;
+  plan.netgofer.raw_sockets = flags.raw_sockets;
+  plan.netgofer.log_level = flags.log_level;
+  plan.netgofer.log = STDERR_FILENO;
   cpu_set_t cpus;
   plan.sentry.set_cpu_count(sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1);
   if (flags.platform == kAutoPlatform) {
@@ -193,19 +198,26 @@ absl::StatusOr<Plan> MakePlan(DoFlags flags) {
 }
 
 absl::StatusOr<SandboxRun> Launch(Plan plan, int device_fd) {
-  absl::StatusOr<SentryProcess> sentry = StartSentry(plan.sentry, {.log = STDERR_FILENO, .device = device_fd});
-  if (!sentry.ok()) return sentry.status();
+  absl::StatusOr<NetgoferProcess> netgofer = LaunchNetgofer(plan.netgofer);
+  if (!netgofer.ok()) return netgofer.status();
+  absl::StatusOr<SentryProcess> sentry = StartSentry(
+      plan.sentry, {.log = STDERR_FILENO, .device = device_fd, .listen = -1, .netgofer = &netgofer->client});
+  if (!sentry.ok()) {
+    EndChild(netgofer->pid);
+    return sentry.status();
+  }
   absl::StatusOr<GoferProcess> gofer =
       LaunchGofer(plan.exports, plan.sentry.log_level(), STDERR_FILENO, GoferTie::kParent);
   if (!gofer.ok()) {
-    EndChild(sentry->pid);
+    for (const pid_t pid : {sentry->pid, netgofer->pid}) EndChild(pid);
     return gofer.status();
   }
   if (absl::Status s = FinishSentry(*sentry); !s.ok()) {
-    EndChild(gofer->pid);
+    for (const pid_t pid : {gofer->pid, netgofer->pid}) EndChild(pid);
     return s;
   }
-  return SandboxRun{*std::move(sentry), *std::move(gofer), std::move(plan.container), std::move(plan.fds)};
+  return SandboxRun{*std::move(sentry), *std::move(gofer), netgofer->pid, std::move(plan.container),
+                    std::move(plan.fds)};
 }
 
 }  // namespace

@@ -42,7 +42,11 @@ absl::Status Take(const char* flag, const char* value, DoFlags& flags) {
     if (!bytes.ok()) return bytes.status();
     flags.memory = *bytes;
   } else if (name == "network") {
-    if (text != "none") return Bad(name, text, "is not available; the only network yet is none");
+    if (text != kNetworkNone && text != kNetworkPassthrough)
+      return Bad(name, text, "is no network; use none or passthrough");
+    flags.network = std::string(text);
+  } else if (name == "net-raw") {
+    flags.raw_sockets = true;
   } else if (name == "platform") {
     if (text != kAutoPlatform && FindPlatform(text) == nullptr) {
       return Bad(name, text, absl::StrCat("is unknown; use ", PlatformNames(), " (`runsc-cpp platforms` tries them)"));
@@ -107,6 +111,7 @@ absl::StatusOr<DoFlags> ParseDoFlags(int argc, char** argv) {
                                         {"volume", required_argument, nullptr, 0},
                                         {"memory", required_argument, nullptr, 0},
                                         {"network", required_argument, nullptr, 0},
+                                        {"net-raw", no_argument, nullptr, 0},
                                         {"platform", required_argument, nullptr, 0},
                                         {"log-level", required_argument, nullptr, 0},
                                         {"strace", no_argument, nullptr, 0},

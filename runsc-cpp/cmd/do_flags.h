@@ -17,6 +17,10 @@ struct DoVolume {
   bool read_only = false;
 };
 
+// What the guest's network is: a loopback of its own, or the caller's network.
+inline constexpr char kNetworkNone[] = "none";
+inline constexpr char kNetworkPassthrough[] = "passthrough";
+
 struct DoFlags {
   std::string root = "/";
   std::string cwd;  // empty: the caller's
@@ -24,6 +28,8 @@ struct DoFlags {
   std::vector<DoVolume> volumes;
   std::string platform = std::string(kAutoPlatform);
   uint64_t memory = 0;
+  std::string network = kNetworkNone;
+  bool raw_sockets = false;
   bool strace = false;
   uint32_t log_level = 2;
   bool help = false;

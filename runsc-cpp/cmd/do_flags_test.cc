@@ -26,16 +26,17 @@ TEST(ParseDoFlags, DoubleDashEndsFlags) {
 }
 
 TEST(ParseDoFlags, ErrorsNameTheFlagAndItsValue) {
-  for (const auto& [words, part] :
-       std::vector<std::pair<std::vector<std::string>, std::string>>{{{"--memory", "lots", "x"}, "--memory: \"lots\""},
-                                                                     {{"--memory", "1K", "x"}, "16M"},
-                                                                     {{"--volume", "/a", "x"}, "HOST:GUEST"},
-                                                                     {{"--cwd", "tmp", "x"}, "absolute"},
-                                                                     {{"--env", "=x", "x"}, "NAME=VALUE"},
-                                                                     {{"--platform", "hvm", "x"}, PlatformNames()},
-                                                                     {{"--bogus", "x"}, "unknown flag --bogus"},
-                                                                     {{"--memory"}, "wants a value"},
-                                                                     {{}, "no command"}}) {
+  for (const auto& [words, part] : std::vector<std::pair<std::vector<std::string>, std::string>>{
+           {{"--memory", "lots", "x"}, "--memory: \"lots\""},
+           {{"--memory", "1K", "x"}, "16M"},
+           {{"--volume", "/a", "x"}, "HOST:GUEST"},
+           {{"--cwd", "tmp", "x"}, "absolute"},
+           {{"--env", "=x", "x"}, "NAME=VALUE"},
+           {{"--platform", "hvm", "x"}, PlatformNames()},
+           {{"--network", "host", "x"}, "none or passthrough"},
+           {{"--bogus", "x"}, "unknown flag --bogus"},
+           {{"--memory"}, "wants a value"},
+           {{}, "no command"}}) {
     const auto flags = Parse(words);
     ASSERT_FALSE(flags.ok());
     EXPECT_NE(flags.status().message().find(part), absl::string_view::npos) << flags.status();
@@ -50,6 +51,13 @@ TEST(ParseDoFlags, EveryPlatformOfTheTableAndAutoByDefault) {
     ASSERT_TRUE(flags.ok()) << flags.status();
     EXPECT_EQ(flags->platform, choice.name);
   }
+}
+
+TEST(ParseDoFlags, NetworkIsNoneUnlessAskedFor) {
+  EXPECT_EQ(Parse({"x"})->network, kNetworkNone);
+  EXPECT_FALSE(Parse({"x"})->raw_sockets);
+  EXPECT_EQ(Parse({"--network=passthrough", "x"})->network, kNetworkPassthrough);
+  EXPECT_TRUE(Parse({"--net-raw", "x"})->raw_sockets);
 }
 
 TEST(ParseBytes, Units) {

@@ -60,8 +60,8 @@ absl::StatusOr<oci::Process> FromFlags(const RuntimeOptions& runtime, const Pars
   }
   for (const std::string& name : flags.List("cap")) {
     if (!process.capabilities) process.capabilities.emplace();
-    for (auto* set : {&process.capabilities->bounding, &process.capabilities->effective,
-                      &process.capabilities->permitted}) {
+    for (auto* set :
+         {&process.capabilities->bounding, &process.capabilities->effective, &process.capabilities->permitted}) {
       set->push_back(name);
     }
   }

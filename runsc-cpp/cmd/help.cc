@@ -11,6 +11,7 @@ constexpr std::string_view kGeneral = R"(runsc-cpp runs programs in a sandbox wi
   runsc-cpp platforms                        ways to run guest code here, measured
   runsc-cpp syscalls [--json]                every system call and how far it is supported
   runsc-cpp spec [--bundle DIR] [--rootless] write a config.json to start from
+  runsc-cpp install [FLAGS]                  make Docker and containerd know it
   runsc-cpp features                         what of the OCI specification is there, as JSON
   runsc-cpp help [COMMAND]                   this, or a command's flags
   runsc-cpp --version
@@ -33,17 +34,37 @@ could not.
   --volume H:G[:ro]     host directory or file H at G inside, written through
                         to the host unless ro; may be repeated
   --memory BYTES        memory for the guest, with K, M or G (default: the host's)
-  --network none        no network but a loopback of its own (the only choice yet)
+  --network NAME        none (default): a loopback of its own; passthrough: sockets
+                        of the caller's network, by way of a separate process
+  --net-raw             let root inside have raw sockets (the caller must be root)
   --platform NAME       how guest code runs; auto (default) takes the fastest that
                         works; `runsc-cpp platforms` lists and measures them
   --strace              print each system call to stderr
   --log-level LEVEL     debug, info, warning (default) or error
 )";
 
+constexpr std::string_view kInstall = R"(runsc-cpp install [FLAGS] [-- ARG...]
+
+Adds this program to Docker's and containerd's configuration as a runtime, for
+`docker run --runtime=runsc-cpp` and for a RuntimeClass. All else in the files
+stays; the old file is kept as FILE.runsc-cpp.bak. ARGs are what Docker passes
+to it each time.
+
+  --docker[=FILE]       Docker's file (default: /etc/docker/daemon.json)
+  --containerd[=FILE]   containerd's file (default: /etc/containerd/config.toml);
+                        without either flag, the engines that have a directory there
+  --name=NAME           the runtime's name (default: runsc-cpp)
+  --binary=PATH         the program (default: this one)
+  --systemd-cgroup      containerd: cgroups are made by systemd
+  --uninstall           take the runtime out
+  --dry-run             show the new file, and write nothing
+)";
+
 }  // namespace
 
 int HelpCommand(int argc, char** argv) {
-  Print(argc > 0 && std::string_view(argv[0]) == "do" ? kDo : kGeneral);
+  const std::string_view about = argc > 0 ? argv[0] : "";
+  Print(about == "do" ? kDo : about == "install" ? kInstall : kGeneral);
   return 0;
 }
 

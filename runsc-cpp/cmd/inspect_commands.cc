@@ -63,8 +63,7 @@ std::string GuestTable(const std::vector<sentry::control::ProcessInfo>& processe
 }
 
 absl::StatusOr<int> Ps(const RuntimeOptions& runtime, const ParsedFlags& flags) {
-  const absl::StatusOr<std::vector<sentry::control::ProcessInfo>> processes =
-      ListProcesses(runtime, flags.words()[0]);
+  const absl::StatusOr<std::vector<sentry::control::ProcessInfo>> processes = ListProcesses(runtime, flags.words()[0]);
   if (!processes.ok()) return processes.status();
   const std::string format = flags.Value("format", "table");
   if (flags.Switch("guest") || format == "table") {

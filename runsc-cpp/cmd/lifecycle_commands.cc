@@ -88,11 +88,9 @@ absl::Status FromFlags(const ParsedFlags& flags, oci::LinuxResources& out) {
   status.Update(Number(flags, "memory-swap", [&](int64_t v) { memory().swap = v; }));
   status.Update(Number(flags, "pids-limit", [&](int64_t v) { out.pids.emplace().limit = v; }));
   status.Update(Number(flags, "cpu-rt-runtime", [&](int64_t v) { cpu().realtime_runtime = v; }));
+  status.Update(Number(flags, "cpu-rt-period", [&](int64_t v) { cpu().realtime_period = static_cast<uint64_t>(v); }));
   status.Update(
-      Number(flags, "cpu-rt-period", [&](int64_t v) { cpu().realtime_period = static_cast<uint64_t>(v); }));
-  status.Update(Number(flags, "blkio-weight", [&](int64_t v) {
-    out.block_io.emplace().weight = static_cast<uint16_t>(v);
-  }));
+      Number(flags, "blkio-weight", [&](int64_t v) { out.block_io.emplace().weight = static_cast<uint16_t>(v); }));
   if (flags.Has("cpuset-cpus")) cpu().cpus = flags.Value("cpuset-cpus");
   if (flags.Has("cpuset-mems")) cpu().mems = flags.Value("cpuset-mems");
   return status;
@@ -145,8 +143,8 @@ std::vector<FlagRule> CheckpointFlags() {
 }  // namespace
 
 std::vector<OciCommand> LifecycleOciCommands() {
-  std::vector<OciCommand> commands = {
-      OneWord("start", StartContainer), OneWord("pause", PauseContainer), OneWord("resume", ResumeContainer)};
+  std::vector<OciCommand> commands = {OneWord("start", StartContainer), OneWord("pause", PauseContainer),
+                                      OneWord("resume", ResumeContainer)};
   commands.push_back({.name = "kill",
                       .flags = {{"all", "a", FlagKind::kSwitch}},
                       .least_words = 1,
@@ -161,8 +159,7 @@ std::vector<OciCommand> LifecycleOciCommands() {
                       .run = Delete});
   std::vector<FlagRule> update = {{"resources", "r", FlagKind::kValue}};
   for (const char* name : {"blkio-weight", "cpu-period", "cpu-quota", "cpu-share", "cpu-rt-period", "cpu-rt-runtime",
-                           "cpuset-cpus", "cpuset-mems", "memory",
-                           "memory-reservation", "memory-swap", "pids-limit"}) {
+                           "cpuset-cpus", "cpuset-mems", "memory", "memory-reservation", "memory-swap", "pids-limit"}) {
     update.push_back({name, "", FlagKind::kValue});
   }
   commands.push_back({.name = "update",

@@ -83,7 +83,11 @@ RuntimeOptions MakeOptions(const ParsedFlags& global, LogFile& log) {
   runtime.settings.debug = global.Switch("debug");
   if (global.Has("network")) runtime.settings.network = global.Value("network");
   runtime.choose_platform = ChoosePlatform;
-  runtime.warn = [&log](const std::string& line) { log.Write(LogLevel::kWarning, line); };
+  // Standard error may be the container's: a caller who reads it wants no words of ours there.
+  const bool heard = log.is_file() || global.Switch("debug") || isatty(STDERR_FILENO);
+  runtime.warn = [&log, heard](const std::string& line) {
+    if (heard) log.Write(LogLevel::kWarning, line);
+  };
   runtime.debug = [&log](const std::string& line) { log.Write(LogLevel::kDebug, line); };
   return runtime;
 }

@@ -28,7 +28,8 @@ namespace {
 
 void EnterPlaces(const AnchorOptions& options, int report) {
   setsid();
-  if (options.controlling_terminal && ioctl(options.terminal, TIOCSCTTY, 0) != 0) Fail(report, "take the controlling terminal");
+  if (options.controlling_terminal && ioctl(options.terminal, TIOCSCTTY, 0) != 0)
+    Fail(report, "take the controlling terminal");
   if (options.new_network && unshare(CLONE_NEWNET) != 0) Fail(report, "make a network namespace");
   if (!options.new_network && options.network >= 0 && setns(options.network, CLONE_NEWNET) != 0) {
     Fail(report, "join the network namespace");

@@ -1,5 +1,5 @@
-// The anchor: the host process that stands for a container's first process, or for an exec's. Engines know it as *the* pid:
-// what they send it goes to the guest, its end is the guest's end, and its exit code the guest's.
+// The anchor: the host process that stands for a container's first process, or for an exec's. Engines know it as *the*
+// pid: what they send it goes to the guest, its end is the guest's end, and its exit code the guest's.
 #ifndef RUNSC_CPP_CONTAINER_ANCHOR_H_
 #define RUNSC_CPP_CONTAINER_ANCHOR_H_
 
@@ -14,10 +14,10 @@
 namespace runsc {
 
 struct AnchorOptions {
-  std::vector<std::string> title;  // its command line, for ps(1): the guest's
-  bool new_network = false;        // a network namespace of its own
-  int network = -1;                // else this one is joined; -1: the caller's
-  int terminal = -1;               // whose size goes to the guest; -1: none
+  std::vector<std::string> title;     // its command line, for ps(1): the guest's
+  bool new_network = false;           // a network namespace of its own
+  int network = -1;                   // else this one is joined; -1: the caller's
+  int terminal = -1;                  // whose size goes to the guest; -1: none
   bool controlling_terminal = false;  // the anchor hears of new sizes by itself
 };
 

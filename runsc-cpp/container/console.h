@@ -1,4 +1,5 @@
-// A host pseudo terminal for a container: its master goes to the engine, its slave is what the guest's own is bridged to.
+// A host pseudo terminal for a container: its master goes to the engine, its slave is what the guest's own is bridged
+// to.
 #ifndef RUNSC_CPP_CONTAINER_CONSOLE_H_
 #define RUNSC_CPP_CONTAINER_CONSOLE_H_
 

@@ -63,8 +63,7 @@ class Creation {
     for (const std::string& line : annotated.refusals) runtime_.warn(line);
     settings_ = annotated.settings;
     if (!bundle_.plan.process) return absl::InvalidArgumentError("config.json: process: must be there to create");
-    absl::StatusOr<ContainerDescription> description =
-        DescribeContainer(options_.id, bundle_.plan, settings_.overlay);
+    absl::StatusOr<ContainerDescription> description = DescribeContainer(options_.id, bundle_.plan, settings_.overlay);
     if (!description.ok()) return description.status();
     description_ = *std::move(description);
     return absl::OkStatus();
@@ -92,6 +91,7 @@ class Creation {
     if (!choice.ok()) return choice.status();
     sandbox_ = *std::move(choice);
     record_.set_sandbox(sandbox_.id);
+    ChooseNamespaces(runtime_.root, bundle_.plan, description_.container);
     for (const std::string& line : sandbox_.warnings) runtime_.warn(line);
     absl::StatusOr<base::UniqueFd> log = runtime_.root.OpenLog(options_.id);
     if (!log.ok()) return log.status();
@@ -186,14 +186,33 @@ class Creation {
     config.set_memory_limit(settings_.memory_limit);
     cpu_set_t cpus;
     config.set_cpu_count(sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1);
-    absl::StatusOr<SentryProcess> sentry = StartSentry(
-        config, {.log = log_.get(), .device = platform->device.get(), .listen = listener->get()});
+    if (absl::Status s = LaunchNetwork(); !s.ok()) return s;
+    absl::StatusOr<SentryProcess> sentry = StartSentry(config, {.log = log_.get(),
+                                                                .device = platform->device.get(),
+                                                                .listen = listener->get(),
+                                                                .netgofer = &netgofer_.client});
     if (!sentry.ok()) return sentry.status();
     sentry_ = *std::move(sentry);
     *record_.mutable_sentry() = RefTo(sentry_.pid);
+    netgofer_.client.clear();
     // Before it makes processes of its own.
     if (absl::Status s = cgroup_->Join(sentry_.pid); !s.ok()) return s;
     return FinishSentry(sentry_);
+  }
+
+  absl::Status LaunchNetwork() {
+    const base::UniqueFd network(open(absl::StrCat("/proc/", anchor_.pid, "/ns/net").c_str(), O_RDONLY | O_CLOEXEC));
+    if (!network.valid()) return absl::ErrnoToStatus(errno, "open the container's network namespace");
+    NetgoferOptions options;
+    options.network = settings_.network == "none" ? NetgoferNetwork::kOwn : NetgoferNetwork::kCallers;
+    options.network_namespace = network.get();
+    options.log_level = runtime_.log_level;
+    options.log = log_.get();
+    options.tie = GoferTie::kSandbox;
+    absl::StatusOr<NetgoferProcess> launched = LaunchNetgofer(options);
+    if (!launched.ok()) return launched.status();
+    netgofer_ = *std::move(launched);
+    return cgroup_->Join(netgofer_.pid);
   }
 
   absl::Status AskSentry() {
@@ -231,6 +250,7 @@ class Creation {
     if (anchor_.pid > 0) EndChild(anchor_.pid);
     if (sandbox_.is_new && sentry_.pid > 0) EndChild(sentry_.pid);
     if (gofer_.pid > 0) EndChild(gofer_.pid);
+    if (netgofer_.pid > 0) EndChild(netgofer_.pid);
     if (cgroup_) (void)cgroup_->Delete();
     if (sandbox_.is_new) runtime_.root.RemoveSocket(sandbox_.id);
     if (added_) runtime_.root.Remove(options_.id);
@@ -249,6 +269,7 @@ class Creation {
   AnchorProcess anchor_;
   SentryProcess sentry_;
   GoferProcess gofer_;
+  NetgoferProcess netgofer_;
   bool added_ = false, kept_ = false;
 };
 

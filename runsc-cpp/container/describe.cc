@@ -71,7 +71,8 @@ void DescribeProcess(const oci::ProcessPlan& plan, control::Process& process) {
   for (const std::string& word : plan.argv) process.add_args(word);
   for (const std::string& entry : plan.envp) process.add_env(entry);
   process.set_cwd(plan.cwd);
-  process.set_make_cwd(true);  // as runc does
+  process.set_make_cwd(true);  // as runc does, like the next
+  process.set_set_home(true);
   process.set_uid(plan.uid);
   process.set_gid(plan.gid);
   process.set_umask(plan.umask);
@@ -93,6 +94,11 @@ void DescribeProcess(const oci::ProcessPlan& plan, control::Process& process) {
   }
   process.set_oom_score_adj(plan.oom_score_adj.value_or(0));
   if (plan.scheduler) process.set_nice(plan.scheduler->nice);
+}
+
+void DescribeSeccomp(const oci::SeccompProgram& program, control::Process& process) {
+  process.set_seccomp(program.instructions.data(), program.instructions.size() * sizeof(sock_filter));
+  process.set_seccomp_log(program.log);
 }
 
 absl::StatusOr<ContainerDescription> DescribeContainer(const std::string& id, const oci::ContainerPlan& plan,
@@ -118,10 +124,7 @@ absl::StatusOr<ContainerDescription> DescribeContainer(const std::string& id, co
     DescribeProcess(*plan.process, *container.mutable_process());
     container.set_console(plan.process->terminal);
   }
-  if (!plan.seccomp.instructions.empty()) {
-    container.mutable_process()->set_seccomp(plan.seccomp.instructions.data(),
-                                             plan.seccomp.instructions.size() * sizeof(sock_filter));
-  }
+  DescribeSeccomp(plan.seccomp, *container.mutable_process());
   return out;
 }
 

@@ -22,6 +22,7 @@ absl::StatusOr<ContainerDescription> DescribeContainer(const std::string& id, co
                                                        bool overlay);
 
 void DescribeProcess(const oci::ProcessPlan& plan, sentry::control::Process& process);
+void DescribeSeccomp(const oci::SeccompProgram& program, sentry::control::Process& process);
 
 }  // namespace runsc
 

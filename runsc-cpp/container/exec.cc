@@ -49,14 +49,23 @@ absl::StatusOr<AnchorProcess> LaunchBeside(const RuntimeOptions& runtime, const 
   return joined;
 }
 
+// What process.json leaves out is as the container's first process has it.
+void Complete(const oci::ContainerPlan& container, oci::ProcessPlan& plan) {
+  if (!plan.capabilities) plan.capabilities = container.process->capabilities;
+  if (plan.rlimits.empty()) plan.rlimits = container.process->rlimits;
+  if (!plan.oom_score_adj) plan.oom_score_adj = container.process->oom_score_adj;
+}
+
 absl::Status Ask(const RuntimeOptions& runtime, const ContainerRecord& record, const ExecOptions& options,
-                 const oci::ProcessPlan& plan, const ProcessStreams& streams, const AnchorProcess& anchor) {
+                 const oci::ProcessPlan& plan, const oci::SeccompProgram& seccomp, const ProcessStreams& streams,
+                 const AnchorProcess& anchor) {
   control::Request request;
   RequestDescriptors fds;
   request.mutable_exec()->set_id(record.id());
   request.mutable_exec()->set_ignore_paused(options.ignore_paused);
   control::Process& process = *request.mutable_exec()->mutable_process();
   DescribeProcess(plan, process);
+  DescribeSeccomp(seccomp, process);
   process.set_make_cwd(false);
   process.set_link_fd(fds.Add(anchor.link.get()));
   process.set_host_pid(anchor.pid);
@@ -76,6 +85,9 @@ absl::StatusOr<pid_t> ExecInContainer(const RuntimeOptions& runtime, const ExecO
   absl::StatusOr<oci::ProcessPlan> plan = oci::LowerProcess(options.process, "process.json", warnings);
   if (!plan.ok()) return plan.status();
   for (const std::string& line : warnings) runtime.warn(line);
+  const absl::StatusOr<Bundle> bundle = ReadStoredBundle(runtime, *record);
+  if (!bundle.ok()) return bundle.status();
+  Complete(bundle->plan, *plan);
   absl::StatusOr<ProcessStreams> streams = ProcessStreams::Open({.terminal = plan->terminal,
                                                                  .console_socket = options.console_socket,
                                                                  .foreground = options.foreground,
@@ -85,7 +97,7 @@ absl::StatusOr<pid_t> ExecInContainer(const RuntimeOptions& runtime, const ExecO
   if (!streams.ok()) return streams.status();
   absl::StatusOr<AnchorProcess> anchor = LaunchBeside(runtime, *record, *plan, *streams);
   if (!anchor.ok()) return anchor.status();
-  absl::Status status = Ask(runtime, *record, options, *plan, *streams, *anchor);
+  absl::Status status = Ask(runtime, *record, options, *plan, bundle->plan.seccomp, *streams, *anchor);
   if (status.ok() && !options.pid_file.empty()) status = WritePidFile(options.pid_file, anchor->pid);
   if (status.ok()) return anchor->pid;
   anchor->link.reset();

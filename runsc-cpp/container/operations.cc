@@ -93,7 +93,8 @@ absl::Status StartContainer(const RuntimeOptions& runtime, const std::string& id
   if (!held.ok()) return held.status();
   ContainerRecord& record = held->record;
   const ContainerStatus status = StatusOf(record);
-  if (status == ContainerStatus::kStopped) return absl::FailedPreconditionError("cannot start a container that has stopped");
+  if (status == ContainerStatus::kStopped)
+    return absl::FailedPreconditionError("cannot start a container that has stopped");
   if (status == ContainerStatus::kRunning || status == ContainerStatus::kPaused) {
     return absl::FailedPreconditionError("cannot start an already running container");
   }
@@ -190,7 +191,8 @@ absl::Status UpdateContainer(const RuntimeOptions& runtime, const std::string& i
                              const oci::LinuxResources& resources) {
   absl::StatusOr<Held> held = Hold(runtime, id);
   if (!held.ok()) return held.status();
-  if (StatusOf(held->record) == ContainerStatus::kStopped) return absl::FailedPreconditionError("container not running");
+  if (StatusOf(held->record) == ContainerStatus::kStopped)
+    return absl::FailedPreconditionError("container not running");
   absl::StatusOr<std::optional<cgroup::Cgroup>> cgroup = CgroupOf(runtime, held->record);
   if (!cgroup.ok()) return cgroup.status();
   return cgroup->has_value() ? (*cgroup)->Apply(resources) : absl::OkStatus();

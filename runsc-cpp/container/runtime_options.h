@@ -26,7 +26,7 @@ struct RuntimeOptions {
   uint32_t log_level = 2;  // of sentry and gofer
   oci::SandboxSettings settings;
   std::function<absl::StatusOr<PlatformChosen>(const std::string& wanted)> choose_platform;
-  std::function<void(const std::string& line)> warn;   // for the log
+  std::function<void(const std::string& line)> warn;  // for the log
   std::function<void(const std::string& line)> debug;
 };
 

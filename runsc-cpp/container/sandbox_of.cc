@@ -63,8 +63,8 @@ absl::StatusOr<SandboxChoice> ChooseSandbox(const StateRoot& root, const std::st
   if (const std::optional<std::string> pod = PodOf(bundle.spec)) {
     const absl::StatusOr<ContainerRecord> record = root.Load(*pod);
     if (!record.ok()) {
-      return absl::Status(record.status().code(), absl::StrCat("the pod's sandbox ", *pod, ": ",
-                                                               record.status().message()));
+      return absl::Status(record.status().code(),
+                          absl::StrCat("the pod's sandbox ", *pod, ": ", record.status().message()));
     }
     return Join(*record);
   }
@@ -76,6 +76,22 @@ absl::StatusOr<SandboxChoice> ChooseSandbox(const StateRoot& root, const std::st
   SandboxChoice choice;
   choice.id = id;
   return choice;
+}
+
+void ChooseNamespaces(const StateRoot& root, const oci::ContainerPlan& plan, sentry::control::Container& container) {
+  const auto choose = [&](oci::NamespaceKind kind, sentry::control::NamespaceChoice& choice) {
+    const oci::NamespacePlan& wanted = plan.Namespace(kind);
+    if (!wanted.wanted) return;
+    choice.set_kind(sentry::control::NamespaceChoice::OWN);
+    const std::optional<pid_t> pid = ProcessOfPath(wanted.path);
+    const std::optional<ContainerRecord> other = pid ? ContainerOfAnchor(root, *pid) : std::nullopt;
+    if (!other) return;
+    choice.set_kind(sentry::control::NamespaceChoice::CONTAINER);
+    choice.set_id(other->id());
+  };
+  choose(oci::NamespaceKind::kPid, *container.mutable_pid_namespace());
+  choose(oci::NamespaceKind::kUts, *container.mutable_uts_namespace());
+  choose(oci::NamespaceKind::kIpc, *container.mutable_ipc_namespace());
 }
 
 std::vector<ContainerRecord> MembersOf(const StateRoot& root, const std::string& sandbox) {

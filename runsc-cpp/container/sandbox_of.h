@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "runsc-cpp/container/bundle.h"
 #include "runsc-cpp/container/state_root.h"
+#include "sentry/control/control.pb.h"
 
 namespace runsc {
 
@@ -21,6 +22,9 @@ struct SandboxChoice {
 // By the annotations of containerd's CRI plugin and CRI-O, or by a namespace's path that is a running container's. An
 // error if that sandbox is not there.
 absl::StatusOr<SandboxChoice> ChooseSandbox(const StateRoot& root, const std::string& id, const Bundle& bundle);
+
+// Whose pid namespace: its own, that of the container whose anchor the path names, or the sandbox's.
+void ChooseNamespaces(const StateRoot& root, const oci::ContainerPlan& plan, sentry::control::Container& container);
 
 // Containers of `sandbox` that have a state directory.
 std::vector<ContainerRecord> MembersOf(const StateRoot& root, const std::string& sandbox);

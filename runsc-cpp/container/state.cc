@@ -16,8 +16,7 @@ namespace runsc {
 
 ContainerStatus StatusOf(const ContainerRecord& record) {
   const bool alive = record.boot_id() == BootId() && IsAlive(record.anchor());
-  if (!alive && record.phase() == ContainerRecord::CREATING && !record.has_anchor() &&
-      record.boot_id() == BootId()) {
+  if (!alive && record.phase() == ContainerRecord::CREATING && !record.has_anchor() && record.boot_id() == BootId()) {
     return ContainerStatus::kCreating;
   }
   if (!alive) return ContainerStatus::kStopped;
@@ -53,23 +52,18 @@ std::string HookState(const ContainerRecord& record, const std::string& status) 
 absl::Status ToStatus(const sentry::control::Response& response, const oci::ProcessPlan& process) {
   using sentry::control::Response;
   if (response.error() == 0) return absl::OkStatus();
-  const char* words = strerror(response.error());
+  std::string words = strerror(response.error());
+  words[0] = static_cast<char>(tolower(words[0]));
   if (response.stage() == Response::CWD) {
     return absl::InternalError(absl::StrCat("unable to start container process: chdir to cwd (\"", process.cwd,
                                             "\") set in config.json failed: ", words));
   }
   if (response.stage() != Response::PROGRAM) return absl::InternalError(response.message());
   const std::string program = process.argv.empty() ? "" : process.argv[0];
-  std::string lower = words;
-  lower[0] = static_cast<char>(tolower(lower[0]));
-  if (response.error() == ENOENT && program.find('/') == std::string::npos) {
-    lower = "executable file not found in $PATH";
-  } else if (program.find('/') != std::string::npos) {
-    lower = absl::StrCat("stat ", program, ": ", lower);
-    if (response.error() != ENOENT) lower = lower.substr(strlen("stat ") + program.size() + 2);
-  }
-  return absl::InternalError(
-      absl::StrCat("unable to start container process: exec: \"", program, "\": ", lower));
+  const bool has_path = program.find('/') != std::string::npos;
+  if (response.error() == ENOENT && !has_path) words = "executable file not found in $PATH";
+  if (response.error() == ENOENT && has_path) words = absl::StrCat("stat ", program, ": ", words);
+  return absl::InternalError(absl::StrCat("unable to start container process: exec: \"", program, "\": ", words));
 }
 
 absl::Status WritePidFile(const std::string& path, int pid) {

@@ -94,11 +94,11 @@ absl::StatusOr<SocketAddress> AddressOf(const std::string& directory, const std:
 }  // namespace
 
 absl::Status CheckId(const std::string& id) {
-  const bool usable = !id.empty() && id.size() <= 1024 && id != "." && id != ".." &&
-                      std::all_of(id.begin(), id.end(), [](char c) {
-                        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                               c == '_' || c == '+' || c == '-' || c == '.';
-                      });
+  const bool usable =
+      !id.empty() && id.size() <= 1024 && id != "." && id != ".." && std::all_of(id.begin(), id.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '+' ||
+               c == '-' || c == '.';
+      });
   return usable ? absl::OkStatus() : absl::InvalidArgumentError("invalid container ID format");
 }
 
@@ -127,8 +127,8 @@ absl::StatusOr<ContainerRecord> StateRoot::Load(const std::string& id) const {
   const std::string body = bytes->substr(std::min(bytes->size(), sizeof header));
   if (header.magic != kMagic || header.size != body.size() || header.crc != Checksum(body) ||
       !record.ParseFromString(body) || record.id() != id) {
-    return absl::DataLossError(absl::StrCat(Directory(id), "/", kRecord,
-                                            " is damaged; `delete --force` removes the container"));
+    return absl::DataLossError(
+        absl::StrCat(Directory(id), "/", kRecord, " is damaged; `delete --force` removes the container"));
   }
   return record;
 }

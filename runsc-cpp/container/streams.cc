@@ -19,8 +19,8 @@ absl::StatusOr<ProcessStreams> ProcessStreams::Open(const Options& options) {
   for (uint32_t i = 0; i < options.preserve_fds; ++i) {
     const int fd = STDERR_FILENO + 1 + static_cast<int>(i);
     if (fcntl(fd, F_GETFD) < 0) {
-      return absl::InvalidArgumentError(absl::StrCat("--preserve-fds ", options.preserve_fds, ": descriptor ", fd,
-                                                     " is not open"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("--preserve-fds ", options.preserve_fds, ": descriptor ", fd, " is not open"));
     }
   }
   if (!options.terminal) {
@@ -37,7 +37,8 @@ absl::StatusOr<ProcessStreams> ProcessStreams::Open(const Options& options) {
     return absl::InvalidArgumentError("cannot allocate tty if runc will detach without setting console socket");
   }
   if (!isatty(STDIN_FILENO)) {
-    return absl::InvalidArgumentError("process.terminal: standard input is no terminal, and there is no console socket");
+    return absl::InvalidArgumentError(
+        "process.terminal: standard input is no terminal, and there is no console socket");
   }
   return streams;
 }

@@ -20,6 +20,12 @@ constexpr sock_filter kKvmSentry[] = {
 constexpr sock_filter kGofer[] = {
 #include "runsc-cpp/filter/gofer_filter.inc"
 };
+constexpr sock_filter kNetgofer[] = {
+#include "runsc-cpp/filter/netgofer_filter.inc"
+};
+constexpr sock_filter kRawNetgofer[] = {
+#include "runsc-cpp/filter/raw_netgofer_filter.inc"
+};
 
 }  // namespace
 
@@ -27,6 +33,8 @@ std::span<const sock_filter> SentryFilter() { return kSentry; }
 std::span<const sock_filter> TracingSentryFilter() { return kTracingSentry; }
 std::span<const sock_filter> KvmSentryFilter() { return kKvmSentry; }
 std::span<const sock_filter> GoferFilter() { return kGofer; }
+std::span<const sock_filter> NetgoferFilter() { return kNetgofer; }
+std::span<const sock_filter> RawNetgoferFilter() { return kRawNetgofer; }
 
 bool InstallFilter(std::span<const sock_filter> filter) {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return false;

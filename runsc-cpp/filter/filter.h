@@ -13,6 +13,8 @@ std::span<const sock_filter> SentryFilter();
 std::span<const sock_filter> TracingSentryFilter();
 std::span<const sock_filter> KvmSentryFilter();
 std::span<const sock_filter> GoferFilter();
+std::span<const sock_filter> NetgoferFilter();
+std::span<const sock_filter> RawNetgoferFilter();
 
 // For every thread of the calling process, for ever. False: errno says why.
 bool InstallFilter(std::span<const sock_filter> filter);

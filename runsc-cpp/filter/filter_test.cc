@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 #include <vector>
@@ -99,11 +101,15 @@ struct Subject {
   const char* name;
   std::span<const sock_filter> (*filter)();
   std::span<const FilterRule> (*policy)();
+  bool makes_sockets = false;
 };
 constexpr Subject kSubjects[] = {{"Sentry", SentryFilter, SentryPolicy},
                                  {"TracingSentry", TracingSentryFilter, TracingSentryPolicy},
                                  {"KvmSentry", KvmSentryFilter, KvmSentryPolicy},
-                                 {"Gofer", GoferFilter, GoferPolicy}};
+                                 {"Gofer", GoferFilter, GoferPolicy},
+                                 {"Netgofer", NetgoferFilter, NetgoferPolicy, true},
+                                 {"RawNetgofer", RawNetgoferFilter, RawNetgoferPolicy, true}};
+constexpr int kOfSockets[] = {__NR_socket, __NR_connect, __NR_bind, __NR_listen, __NR_accept4};
 
 class FilterTest : public testing::TestWithParam<Subject> {
  protected:
@@ -166,6 +172,8 @@ TEST_P(FilterTest, WhatCouldOpenAWayOutIsNotThere) {
                            __NR_kexec_load,
                            __NR_reboot,
                            __NR_seccomp}) {
+    const bool of_sockets = std::find(std::begin(kOfSockets), std::end(kOfSockets), number) != std::end(kOfSockets);
+    if (GetParam().makes_sockets && of_sockets) continue;
     for (const FilterRule& rule : policy()) ASSERT_NE(rule.number, number) << rule.reason;
   }
 }
@@ -204,6 +212,49 @@ TEST(SentryPolicy, UsesKvmOnlyWhereThePlatformDoesAndOnItsDescriptors) {
     for (const uint64_t request : std::initializer_list<uint64_t>{KVM_CREATE_VM, KVM_CREATE_IRQCHIP, KVM_IRQFD}) {
       data.args[1] = request;
       EXPECT_EQ(Evaluate(KvmSentryFilter(), data), SECCOMP_RET_KILL_PROCESS) << request;
+    }
+  }
+}
+
+uint32_t Verdict(std::span<const sock_filter> filter, int number, std::initializer_list<uint64_t> args) {
+  seccomp_data data{};
+  data.nr = number;
+  data.arch = AUDIT_ARCH_X86_64;
+  std::copy(args.begin(), args.end(), data.args);
+  return Evaluate(filter, data);
+}
+
+TEST(SentryPolicy, ConnectsBySendingNeither) {
+  for (const int number : {__NR_sendmsg, __NR_sendto}) {
+    const uint64_t flags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_FASTOPEN;
+    EXPECT_EQ(Verdict(SentryFilter(), number, {5, 1, flags, flags}), SECCOMP_RET_KILL_PROCESS) << number;
+  }
+  EXPECT_EQ(Verdict(SentryFilter(), __NR_sendto, {5, 1, 1, MSG_DONTWAIT}), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(Verdict(SentryFilter(), __NR_sendto, {5, 1, 1, MSG_DONTWAIT, 0x1000, 16}), SECCOMP_RET_KILL_PROCESS);
+  constexpr int kFastOpenConnect = 30, kMark = 36, kBindToDevice = 25, kAttachFilter = 26, kUlp = 31;
+  EXPECT_EQ(Verdict(SentryFilter(), __NR_setsockopt, {5, 6, kFastOpenConnect, 1, 4}), SECCOMP_RET_KILL_PROCESS);
+  EXPECT_EQ(Verdict(SentryFilter(), __NR_setsockopt, {5, 6, kUlp, 1, 4}), SECCOMP_RET_KILL_PROCESS);
+  for (const uint64_t name : {kMark, kBindToDevice, kAttachFilter}) {
+    EXPECT_EQ(Verdict(SentryFilter(), __NR_setsockopt, {5, 1, name, 1, 4}), SECCOMP_RET_KILL_PROCESS) << name;
+  }
+  EXPECT_EQ(Verdict(SentryFilter(), __NR_setsockopt, {5, 6, 1, 1, 4}), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(Verdict(SentryFilter(), __NR_setsockopt, {5, 6, 1, 1, 4096}), SECCOMP_RET_KILL_PROCESS);
+}
+
+TEST(NetgoferPolicy, MakesInternetSocketsAndOpensNoPath) {
+  constexpr uint64_t kHow = SOCK_NONBLOCK | SOCK_CLOEXEC;
+  for (const uint64_t family : {AF_UNIX, AF_NETLINK, AF_PACKET, AF_ALG, AF_VSOCK}) {
+    for (const uint64_t type : {SOCK_STREAM, SOCK_DGRAM, SOCK_RAW}) {
+      EXPECT_EQ(Verdict(RawNetgoferFilter(), __NR_socket, {family, type | kHow}), SECCOMP_RET_KILL_PROCESS) << family;
+    }
+  }
+  EXPECT_EQ(Verdict(NetgoferFilter(), __NR_socket, {AF_INET, SOCK_STREAM | kHow}), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(Verdict(NetgoferFilter(), __NR_socket, {AF_INET, SOCK_STREAM}), SECCOMP_RET_KILL_PROCESS);
+  EXPECT_EQ(Verdict(NetgoferFilter(), __NR_socket, {AF_INET6, SOCK_RAW | kHow}), SECCOMP_RET_KILL_PROCESS);
+  EXPECT_EQ(Verdict(RawNetgoferFilter(), __NR_socket, {AF_INET6, SOCK_RAW | kHow}), SECCOMP_RET_ALLOW);
+  for (const FilterRule& rule : RawNetgoferPolicy()) {
+    for (const int number : {__NR_openat, __NR_openat2, __NR_clone, __NR_kill, __NR_fcntl, __NR_memfd_create}) {
+      EXPECT_NE(rule.number, number) << rule.reason;
     }
   }
 }

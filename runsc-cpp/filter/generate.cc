@@ -57,6 +57,8 @@ int main(int argc, char** argv) {
   if (which == "tracing_sentry") return runsc::Generate("tracing_sentry", runsc::TracingSentryPolicy());
   if (which == "kvm_sentry") return runsc::Generate("kvm_sentry", runsc::KvmSentryPolicy());
   if (which == "gofer") return runsc::Generate("gofer", runsc::GoferPolicy());
-  fprintf(stderr, "usage: generate sentry|tracing_sentry|kvm_sentry|gofer\n");
+  if (which == "netgofer") return runsc::Generate("netgofer", runsc::NetgoferPolicy());
+  if (which == "raw_netgofer") return runsc::Generate("raw_netgofer", runsc::RawNetgoferPolicy());
+  fprintf(stderr, "usage: generate sentry|tracing_sentry|kvm_sentry|gofer|netgofer|raw_netgofer\n");
   return 2;
 }

@@ -1,4 +1,4 @@
-// What the sentry and the gofer may ask of the host kernel: an allow list as
+// What the sentry, the gofer and the netgofer may ask of the host kernel: an allow list as
 // data. A call passes if one of its rules matches; any other kills the process.
 //
 // generate.cc turns a policy into BPF when the project is built (libseccomp);
@@ -49,6 +49,9 @@ std::span<const FilterRule> TracingSentryPolicy();
 // Those of SentryPolicy, and the ioctls of KVM.
 std::span<const FilterRule> KvmSentryPolicy();
 std::span<const FilterRule> GoferPolicy();
+std::span<const FilterRule> NetgoferPolicy();
+// Those of NetgoferPolicy, and raw sockets.
+std::span<const FilterRule> RawNetgoferPolicy();
 
 }  // namespace runsc
 

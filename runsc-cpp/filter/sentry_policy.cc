@@ -6,10 +6,12 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include <array>
 #include <iterator>
 
 #include "platform/kvm/api.h"
 #include "runsc-cpp/filter/policy.h"
+#include "sentry/net/hostinet/option_table.h"
 
 namespace runsc {
 namespace {
@@ -26,11 +28,11 @@ constexpr FilterRule OnKvm(uint32_t request, const char* reason) {
   return Allow(__NR_ioctl, reason, Masked(0, UINT32_MAX & ~uint32_t{kFdCount - 1}, kFirstFd), EqualsInt(1, request));
 }
 
-// The first rules and the last ones are for platforms that need them.
-constexpr FilterRule kPolicy[] = {
-    // --- Under the ptrace platform alone ---
+constexpr FilterRule kTracingRules[] = {
     Allow(__NR_ptrace, "the ptrace platform: stubs are the only processes within reach"),
+};
 
+constexpr FilterRule kCommonRules[] = {
     // --- Threads: one a guest thread, and a few of our own ---
     Allow(__NR_clone, "pthread_create: a thread, never a process", Masked(0, ~uint64_t{0xff}, kThreadFlags)),
     Refuse(__NR_clone3, "glibc tries it first; its flags lie in memory, where a filter can't look"),
@@ -104,19 +106,29 @@ constexpr FilterRule kPolicy[] = {
     Allow(__NR_ioctl, "bytes waiting in a standard stream", EqualsInt(1, FIONREAD)),
     Allow(__NR_ioctl, "size of the terminal behind a standard stream", EqualsInt(1, TIOCGWINSZ)),
     Allow(__NR_ioctl, "settings of the terminal behind a standard stream", EqualsInt(1, TCGETS)),
-    Allow(__NR_sendmsg, "the gofer, keepers, runsc-cpp: sockets that were given; donated files go to stubs"),
-    Allow(__NR_recvmsg, "the gofer, keepers, runsc-cpp"),
-    Allow(__NR_sendto, "the same, without descriptors"),
+    Allow(__NR_sendmsg,
+          "gofers, keepers, runsc-cpp; donated files go to stubs; datagrams of guests; never a connection",
+          Masked(2, MSG_FASTOPEN | MSG_ZEROCOPY, 0)),
+    Allow(__NR_recvmsg, "gofers, keepers, runsc-cpp; guests' sockets"),
+    Allow(__NR_sendto, "the same, without descriptors or address", Masked(3, MSG_FASTOPEN | MSG_ZEROCOPY, 0),
+          Equals(4, 0)),
     Allow(__NR_recvfrom, "the same"),
-    Allow(__NR_shutdown, "the end of the gofer's connection"),
+    Allow(__NR_shutdown, "the end of a gofer's connection; shutdown of a guest"),
+
+    // --- Guests' sockets, which the netgofer makes, binds and connects ---
+    Allow(__NR_getsockname, "the same call of a guest"),
+    Allow(__NR_getpeername, "the same call of a guest"),
+    Allow(__NR_ioctl, "bytes not yet sent", EqualsInt(1, 0x5411 /* SIOCOUTQ */)),
+    Allow(__NR_ioctl, "whether urgent data is next", EqualsInt(1, 0x8905 /* SIOCATMARK */)),
 
     // --- Time and chance ---
     Allow(__NR_clock_gettime, "when the host's vDSO can't answer"),
     Allow(__NR_clock_nanosleep, "the timer thread; the pause before a kill"),
     Allow(__NR_nanosleep, "the same"),
     Allow(__NR_getrandom, "getrandom of a guest, AT_RANDOM, layout"),
+};
 
-    // --- Under the KVM platform alone ---
+constexpr FilterRule kKvmRules[] = {
     OnKvm(KVM_RUN, "guest code"),
     OnKvm(KVM_CREATE_VCPU, "one more virtual CPU, up to twice as many as there are CPUs"),
     OnKvm(KVM_SET_USER_MEMORY_REGION, "a slot for more of the guests' memory; what shadows page tables is dropped"),
@@ -134,8 +146,40 @@ constexpr FilterRule kPolicy[] = {
     OnKvm(KVM_GET_DEBUGREGS, "what a debug exception was for"),
     OnKvm(KVM_SET_DEBUGREGS, "the same"),
 };
-constexpr size_t kOfTracing = 1, kOfKvm = 16;
-constexpr size_t kOfAll = std::size(kPolicy) - kOfTracing - kOfKvm;
+
+// One rule an option and direction: no other reaches the host.
+constexpr size_t CountOptionRules() {
+  size_t count = 0;
+  for (const auto& option : sentry::hostinet::kHostOptions) {
+    count += option.use == sentry::hostinet::OptionUse::kBoth ? 2 : 1;
+  }
+  return count;
+}
+constexpr size_t kOptionRules = CountOptionRules();
+
+constexpr size_t kOfTracing = std::size(kTracingRules), kOfKvm = std::size(kKvmRules);
+constexpr size_t kOfAll = std::size(kCommonRules) + kOptionRules;
+
+// The first rules and the last ones are for platforms that need them.
+constexpr std::array<FilterRule, kOfTracing + kOfAll + kOfKvm> JoinRules() {
+  using sentry::hostinet::OptionUse;
+  std::array<FilterRule, kOfTracing + kOfAll + kOfKvm> rules{};
+  size_t n = 0;
+  for (const FilterRule& rule : kTracingRules) rules[n++] = rule;
+  for (const FilterRule& rule : kCommonRules) rules[n++] = rule;
+  for (const auto& option : sentry::hostinet::kHostOptions) {
+    const ArgRule level = EqualsInt(1, static_cast<uint32_t>(option.level));
+    const ArgRule name = EqualsInt(2, static_cast<uint32_t>(option.name));
+    if (option.use != OptionUse::kSet)
+      rules[n++] = Allow(__NR_getsockopt, "an option of a guest's socket", level, name);
+    if (option.use == OptionUse::kGet) continue;
+    const ArgRule length = Masked(4, UINT32_MAX & ~uint32_t{2 * sentry::hostinet::kMaxOptionSize - 1}, 0);
+    rules[n++] = Allow(__NR_setsockopt, "an option of a guest's socket", level, name, length);
+  }
+  for (const FilterRule& rule : kKvmRules) rules[n++] = rule;
+  return rules;
+}
+constexpr auto kPolicy = JoinRules();
 
 }  // namespace
 

@@ -10,7 +10,7 @@ namespace {
 constexpr uint32_t kNewestMinor = 3;
 
 absl::Status CheckVersion(const LowerContext& context, std::string_view version) {
-  const absl::Status refusal =
+  absl::Status refusal =
       context.Refuse("ociVersion: ", QuoteJson(version), " is not one of 1.0.0 to 1.", kNewestMinor, ".x");
   // A suffix: 1.0.2-dev, 1.2.0+build
   const std::string_view core = version.substr(0, version.find_first_of("-+"));
@@ -97,7 +97,7 @@ absl::StatusOr<ContainerPlan> Lower(const Spec& spec, const LowerOptions& option
 absl::StatusOr<ProcessPlan> LowerProcess(const Process& process, std::string_view file,
                                          std::vector<std::string>& warnings) {
   ProcessPlan plan;
-  const absl::Status status = LowerProcess(LowerContext{file, warnings}, process, "", plan);
+  absl::Status status = LowerProcess(LowerContext{file, warnings}, process, "", plan);
   if (!status.ok()) return status;
   return plan;
 }
@@ -105,7 +105,7 @@ absl::StatusOr<ProcessPlan> LowerProcess(const Process& process, std::string_vie
 absl::StatusOr<LinuxResources> LowerResources(const LinuxResources& resources, std::string_view file) {
   std::vector<std::string> warnings;
   LinuxResources result;
-  const absl::Status status = LowerResources(LowerContext{file, warnings}, resources, "", result);
+  absl::Status status = LowerResources(LowerContext{file, warnings}, resources, "", result);
   if (!status.ok()) return status;
   return result;
 }

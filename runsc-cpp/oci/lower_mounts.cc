@@ -62,7 +62,7 @@ absl::Status LowerMount(const LowerContext& context, const Spec& spec, const Mou
   to.options = ParseMountOptions(from.options);
   if ((to.options.flags & MS_BIND) != 0 || from.type == "bind") {
     to.options.flags |= MS_BIND;
-    const absl::Status status = LowerBind(context, from, path, bundle, to);
+    absl::Status status = LowerBind(context, from, path, bundle, to);
     if (!status.ok()) return status;
   } else if (std::find(std::begin(kFileSystems), std::end(kFileSystems), from.type) == std::end(kFileSystems)) {
     return context.Refuse(path, ".type: ", QuoteJson(from.type), " is not one of bind, ", Join(kFileSystems));
@@ -78,7 +78,7 @@ absl::Status LowerMount(const LowerContext& context, const Spec& spec, const Mou
 absl::Status LowerMounts(const LowerContext& context, const Spec& spec, const std::string& bundle, ContainerPlan& to) {
   to.mounts.resize(spec.mounts.size());
   for (size_t i = 0; i < to.mounts.size(); ++i) {
-    const absl::Status status = LowerMount(context, spec, spec.mounts[i], ItemPath("mounts", i), bundle, to.mounts[i]);
+    absl::Status status = LowerMount(context, spec, spec.mounts[i], ItemPath("mounts", i), bundle, to.mounts[i]);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();

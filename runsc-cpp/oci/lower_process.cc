@@ -100,7 +100,7 @@ absl::Status LowerScheduler(const LowerContext& context, const Scheduler& from, 
 // "0-2,4"
 absl::Status LowerCpus(const LowerContext& context, std::string_view list, const std::string& path,
                        std::vector<uint32_t>& to) {
-  const absl::Status refusal = context.Refuse(path, ": ", QuoteJson(list), " is not a list of CPUs such as 0-2,4");
+  absl::Status refusal = context.Refuse(path, ": ", QuoteJson(list), " is not a list of CPUs such as 0-2,4");
   while (!list.empty()) {
     const size_t comma = std::min(list.find(','), list.size());
     const std::string_view range = list.substr(0, comma);

@@ -59,7 +59,7 @@ absl::Status LowerSysctls(const LowerContext& context, const Linux& from, Contai
     const std::string path = MemberPath("linux.sysctl", name);
     const std::string dotted = Dotted(name), below = Swapped(dotted);
     if (!IsSane(below)) return context.Refuse(path, ": is not the name of a sysctl");
-    const absl::Status status = Check(context, dotted, path, to);
+    absl::Status status = Check(context, dotted, path, to);
     if (!status.ok()) return status;
     to.sysctls.emplace_back(below, value);
   }

@@ -28,7 +28,7 @@ class LowerTest : public testing::Test {
     return plan.ok() ? *plan : ContainerPlan();
   }
   std::string Refusal() {
-    const std::string text(Lower(spec_, {"/bundle", "config.json"}, warnings_).status().message());
+    std::string text(Lower(spec_, {"/bundle", "config.json"}, warnings_).status().message());
     EXPECT_TRUE(text.empty() || text.starts_with("config.json: ")) << text;
     return text;
   }

@@ -21,6 +21,7 @@ namespace runsc {
 namespace {
 
 constexpr size_t kGoferChannels = 4;
+constexpr size_t kNetgoferChannels = 5;  // one of them only tells of its end
 // The host user that a sandbox started by root runs as: "nobody".
 constexpr uid_t kNobody = 65534;
 constexpr uint64_t kNamespaces = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
@@ -30,13 +31,15 @@ constexpr uint64_t kNamespaces = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLO
   _exit(125);
 }
 
-[[noreturn]] void GoferChild(int self, int config_fd, const DescriptorPlan& plan, GoferTie tie) {
+// Of a gofer or the netgofer.
+[[noreturn]] void GoferChild(int self, int config_fd, const DescriptorPlan& plan, GoferTie tie, const char* title,
+                             const char* verb) {
   setsid();  // a terminal's Ctrl-C is not for it
   if (tie == GoferTie::kParent) prctl(PR_SET_PDEATHSIG, SIGKILL);
   ResetSignals();
   // The jail itself is the gofer's work; it needs a root that is a mount.
   if (geteuid() == 0 && (unshare(CLONE_NEWNS) != 0 || !MakeRootPrivate().ok())) _exit(125);
-  ExecSelf(self, "runsc-gofer", kGoferVerb, config_fd, plan);
+  ExecSelf(self, title, verb, config_fd, plan);
 }
 
 // Root gives its rights away in two steps, since inside a chroot a user
@@ -106,6 +109,9 @@ absl::StatusOr<SentryProcess> StartSentry(SentryConfig config, const SentryDescr
   config.set_startup_fd(plan.Add(startup->theirs.get()));
   config.set_control_fd(plan.Add(control->theirs.get()));
   if (descriptors.listen >= 0) config.set_listen_fd(plan.Add(descriptors.listen));
+  if (descriptors.netgofer != nullptr) {
+    for (const uint32_t fd : plan.AddAll(*descriptors.netgofer)) config.add_netgofer_socket_fds(fd);
+  }
   if (descriptors.device >= 0) config.set_device_fd(plan.Add(descriptors.device));
   SentryProcess sentry;
   sentry.pid = ForkWith(kNamespaces | (geteuid() == 0 ? 0 : CLONE_NEWUSER));
@@ -160,9 +166,39 @@ absl::StatusOr<GoferProcess> LaunchGofer(const std::vector<GoferExport>& exports
   GoferProcess gofer;
   gofer.pid = ForkWith(geteuid() == 0 ? CLONE_NEWPID : 0);
   if (gofer.pid < 0) return absl::ErrnoToStatus(errno, "clone the gofer");
-  if (gofer.pid == 0) GoferChild(self->get(), config_fd->get(), plan, tie);
+  if (gofer.pid == 0) GoferChild(self->get(), config_fd->get(), plan, tie, "runsc-gofer", kGoferVerb);
   gofer.client = std::move(connection->client);
   return gofer;
+}
+
+absl::StatusOr<NetgoferProcess> LaunchNetgofer(const NetgoferOptions& options) {
+  absl::StatusOr<base::UniqueFd> self = Self();
+  if (!self.ok()) return self.status();
+  NetgoferProcess netgofer;
+  std::vector<base::UniqueFd> server;
+  for (size_t i = 0; i < kNetgoferChannels; ++i) {
+    absl::StatusOr<SocketPair> pair = MakePair(SOCK_SEQPACKET);
+    if (!pair.ok()) return pair.status();
+    netgofer.client.push_back(std::move(pair->ours));
+    server.push_back(std::move(pair->theirs));
+  }
+  NetgoferConfig config;
+  DescriptorPlan plan;
+  config.set_network(options.network == NetgoferNetwork::kOwn ? NetgoferConfig::OWN : NetgoferConfig::CALLERS);
+  config.set_raw_sockets(options.raw_sockets);
+  config.set_dies_with_parent(options.tie == GoferTie::kParent);
+  config.set_log_level(options.log_level);
+  config.set_log_fd(plan.Add(options.log));
+  for (const uint32_t fd : plan.AddAll(server)) config.add_socket_fds(fd);
+  absl::StatusOr<base::UniqueFd> config_fd = WriteConfig(config);
+  if (!config_fd.ok()) return config_fd.status();
+  netgofer.pid = ForkWith(geteuid() == 0 ? CLONE_NEWPID : 0);
+  if (netgofer.pid < 0) return absl::ErrnoToStatus(errno, "clone the netgofer");
+  if (netgofer.pid == 0) {
+    if (options.network_namespace >= 0 && setns(options.network_namespace, CLONE_NEWNET) != 0) _exit(125);
+    GoferChild(self->get(), config_fd->get(), plan, options.tie, "runsc-netgofer", kNetgoferVerb);
+  }
+  return netgofer;
 }
 
 void EndChild(pid_t pid) {

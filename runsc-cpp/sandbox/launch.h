@@ -1,5 +1,5 @@
-// Starts the processes of a sandbox, the sentry and its gofers: each a re-execution of this binary with nothing but the
-// descriptors it needs. The caller has one thread. Descriptors that are given are borrowed.
+// Starts the processes of a sandbox, the sentry, its gofers and its netgofer: each a re-execution of this binary with
+// nothing but the descriptors it needs. The caller has one thread. Descriptors that are given are borrowed.
 #ifndef RUNSC_CPP_SANDBOX_LAUNCH_H_
 #define RUNSC_CPP_SANDBOX_LAUNCH_H_
 
@@ -26,6 +26,7 @@ struct SentryDescriptors {
   int log = -1;
   int device = -1;  // what the platform opens; -1: nothing
   int listen = -1;  // a listening socket for further control connections; -1: none
+  const std::vector<base::UniqueFd>* netgofer = nullptr;  // the client's sockets
 };
 
 // The clone alone: what goes on here meanwhile is won. FinishSentry must follow.
@@ -53,12 +54,34 @@ enum class GoferTie {
 absl::StatusOr<GoferProcess> LaunchGofer(const std::vector<GoferExport>& exports, uint32_t log_level, int log_fd,
                                          GoferTie tie);
 
+enum class NetgoferNetwork {
+  kOwn,      // a loopback and nothing else
+  kCallers,  // the caller's, or the one given
+};
+
+struct NetgoferOptions {
+  NetgoferNetwork network = NetgoferNetwork::kOwn;
+  int network_namespace = -1;  // joined first; -1: the caller's
+  bool raw_sockets = false;
+  uint32_t log_level = 2;
+  int log = -1;
+  GoferTie tie = GoferTie::kParent;
+};
+
+struct NetgoferProcess {
+  pid_t pid = -1;
+  std::vector<base::UniqueFd> client;
+};
+
+absl::StatusOr<NetgoferProcess> LaunchNetgofer(const NetgoferOptions& options);
+
 // Kills and reaps a child.
 void EndChild(pid_t pid);
 
 // argv[1] of the re-executions.
 inline constexpr char kSentryVerb[] = "internal-sentry";
 inline constexpr char kGoferVerb[] = "internal-gofer";
+inline constexpr char kNetgoferVerb[] = "internal-netgofer";
 // Where they find their configuration.
 inline constexpr int kConfigFd = 3;
 

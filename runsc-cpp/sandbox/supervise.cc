@@ -171,6 +171,10 @@ class Supervisor {
       // speaks too; this is for when it can't.
       if (status != 0) EndBecause(absl::StrCat("the gofer ", StatusWords(status)));
     }
+    if (!netgofer_status_ && waitpid(run_.netgofer, &status, WNOHANG) == run_.netgofer) {
+      netgofer_status_ = status;
+      if (status != 0) EndBecause(absl::StrCat("the netgofer ", StatusWords(status)));
+    }
     if (!sentry_status_ && waitpid(run_.sentry.pid, &status, WNOHANG) == run_.sentry.pid) {
       sentry_status_ = status;
       while (!code_) OnLink();
@@ -179,6 +183,10 @@ class Supervisor {
 
   std::string SentryEnd() {
     int status = 0;
+    if (!netgofer_status_ && waitpid(run_.netgofer, &status, WNOHANG) == run_.netgofer) {
+      netgofer_status_ = status;
+      if (status != 0) EndBecause(absl::StrCat("the netgofer ", StatusWords(status)));
+    }
     if (!sentry_status_ && waitpid(run_.sentry.pid, &status, 0) == run_.sentry.pid) sentry_status_ = status;
     return absl::StrCat("the sentry ", StatusWords(sentry_status_.value_or(0)));
   }
@@ -195,7 +203,7 @@ class Supervisor {
     Send(LinkMessageType::kWindowSize, uint32_t{size.ws_row} << 16 | size.ws_col);
   }
 
-  // Both processes end by themselves; one that does not is killed. The kernel
+  // All processes end by themselves; one that does not is killed. The kernel
   // ends the sentry's stubs with it, which are in its pid namespace.
   void Finish() {
     link_.reset();
@@ -203,6 +211,7 @@ class Supervisor {
     run_.gofer.client = {};
     Reap(run_.sentry.pid, sentry_status_);
     Reap(run_.gofer.pid, gofer_status_);
+    Reap(run_.netgofer, netgofer_status_);
   }
 
   void Reap(pid_t pid, std::optional<int>& status) {
@@ -225,7 +234,7 @@ class Supervisor {
   base::UniqueFd link_;
   base::UniqueFd signals_;
   DebugSocket debug_;
-  std::optional<int> code_, sentry_status_, gofer_status_;
+  std::optional<int> code_, sentry_status_, gofer_status_, netgofer_status_;
 };
 
 }  // namespace

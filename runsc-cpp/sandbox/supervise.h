@@ -14,6 +14,7 @@ void BlockSignals();
 struct SandboxRun {
   SentryProcess sentry;
   GoferProcess gofer;
+  pid_t netgofer = -1;
   // Container and process lack only their descriptors; `fds` has those of the process's streams already.
   sentry::control::Container container;
   RequestDescriptors fds;

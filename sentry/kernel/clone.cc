@@ -20,14 +20,12 @@ Result<void> Task::CheckCloneFlags(const CloneArgs& args) const {
   if (has(abi::kCloneSighand) && !has(abi::kCloneVm)) return Errno::kEINVAL;
   if (has(abi::kCloneSighand | abi::kCloneClearSighand)) return Errno::kEINVAL;
   if (has(abi::kCloneParent) && group_->is_init_.load(std::memory_order_relaxed)) return Errno::kEINVAL;
-  if (has(abi::kCloneThread) && (args.flags & (abi::kCloneNewUser | abi::kCloneNewPid))) return Errno::kEINVAL;
+  // A thread is numbered where its group is.
+  const bool elsewhere =
+      (args.flags & (abi::kCloneNewUser | abi::kCloneNewPid)) != 0 || nsproxy_->pid_for_children.get() != &pid_ns();
+  if (has(abi::kCloneThread) && elsewhere) return Errno::kEINVAL;
   if (has(abi::kClonePidfd) && (args.flags & (abi::kCloneDetached | abi::kCloneThread))) return Errno::kEINVAL;
   if (args.flags & abi::kCloneIntoCgroup) return Errno::kEINVAL;
-  if (args.flags & abi::kCloneNamespaces) {
-    if (!creds_->Has(Capability::kSysAdmin)) return Errno::kEPERM;
-    // Mount namespaces are the only kind there can be more than one of.
-    if (args.flags & abi::kCloneNamespaces & ~abi::kCloneNewNs) return Errno::kEINVAL;
-  }
   return Ok();
 }
 
@@ -54,6 +52,7 @@ Result<void> Task::GiveMemory(const CloneArgs& args, Task& child) {
 }
 
 Result<void> Task::GiveFiles(const CloneArgs& args, Task& child) {
+  child.nsproxy_ = TRY(CopyNamespaces(args.flags));
   child.mounts_ = mounts_;
   child.fs_ = args.flags & abi::kCloneFs ? fs_ : fs_->Fork();
   if (args.flags & abi::kCloneNewNs) {
@@ -111,6 +110,7 @@ Result<void> Task::Publish(const CloneArgs& args, const RefPtr<Task>& child) {
   if (args.flags & abi::kCloneThread) return kernel().pids().AddThread(child, *this);
   PidTable::NewProcess process;
   process.leader = child;
+  process.ns = child->nsproxy_->pid_for_children;
   process.parent = this;
   process.sibling = (args.flags & abi::kCloneParent) != 0;
   process.exit_signal = args.exit_signal;
@@ -144,10 +144,10 @@ SyscallResult Task::Clone(const CloneArgs& args) {
     if (published.error() == Errno::kEINTR) return Restart::kNoIntr;
     return published.error();
   }
-  const int32_t tid = child->tid();
+  const int32_t tid = NumberOf(child->tid());
   // Bad addresses are no errors here: the child exists.
   if (args.flags & abi::kCloneParentSetTid) (void)UserOut<int32_t>(args.parent_tid).Write(*mm_, tid);
-  if (args.flags & abi::kCloneChildSetTid) (void)UserOut<int32_t>(args.child_tid).Write(*child->mm_, tid);
+  if (args.flags & abi::kCloneChildSetTid) (void)UserOut<int32_t>(args.child_tid).Write(*child->mm_, child->own_tid());
   kernel().forks.fetch_add(1, std::memory_order_relaxed);
   if (Result<void> started = child->Start(); !started.ok()) {
     if (pidfd >= 0) (void)fds_->Remove(pidfd);

@@ -16,6 +16,10 @@ void CloseFileOf(Task& task, const void* lock_owner, RefPtr<FileDescription> fil
 
 void CloseFile(Task& task, RefPtr<FileDescription> file) { CloseFileOf(task, PosixLockOwner(task), std::move(file)); }
 
+void CloseFileOfTable(Task& task, FdTable& table, RefPtr<FileDescription> file) {
+  CloseFileOf(task, &table, std::move(file));
+}
+
 void Task::CloseTable(RefPtr<FdTable> table) {
   for (RefPtr<FileDescription>& file : table->RemoveAll()) CloseFileOf(*this, table.get(), std::move(file));
 }

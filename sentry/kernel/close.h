@@ -10,6 +10,9 @@ namespace sentry {
 // then the reference. Own thread; no lock held.
 void CloseFile(Task& task, RefPtr<FileDescription> file);
 
+// The same of another process's table, from which the file was taken.
+void CloseFileOfTable(Task& task, FdTable& table, RefPtr<FileDescription> file);
+
 // Who holds a POSIX lock: the descriptor table, as Linux's current->files.
 const void* PosixLockOwner(Task& task);
 

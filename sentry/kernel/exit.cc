@@ -14,7 +14,7 @@ namespace sentry {
 using base::MutexLock;
 
 SyscallResult Task::Exit(int32_t code) {
-  impl_->exit_code = code & 0xff;
+  impl_->exit_status = {.code = code & 0xff};
   SetNextState(RunExit{});
   return NoReturn{};
 }
@@ -24,19 +24,38 @@ RunState Task::Step(RunExit) {
   PidTable& pids = kernel().pids();
   if (last) group_->timers().Shutdown();
   ReleaseResources();
-  if (last && group_->is_init_.load(std::memory_order_relaxed)) {
-    // A pid namespace ends with its init.
-    for (const RefPtr<ThreadGroup>& group : pids.Groups()) group->Exit({.signo = abi::kSigKill});
-  }
   if (last) {
     int32_t session = 0;
     RefPtr<base::RefCounted> terminal = pids.DetachTerminal(*group_, &session);
     if (terminal && kernel().on_session_leader_exit) kernel().on_session_leader_exit(*terminal, session);
   }
+  // A pid namespace ends with its init.
+  if (last && group_->is_init_.load(std::memory_order_relaxed)) {
+    pids.EndNamespace(*group_);
+    return RunReapNamespace{};
+  }
+  return Leave();
+}
+
+RunState Task::Step(RunReapNamespace) {
+  while (true) {
+    PrepareToSleep();
+    if (kernel().pids().NamespaceEmpty(*group_, *this)) return Leave();
+    SleepAs(SleepKind::kUninterruptible, std::nullopt);
+  }
+}
+
+RunState Task::Leave() {
+  PidTable& pids = kernel().pids();
   pids.ForgetChildrenOf(*this);
   SwitchCpuMode(CpuMode::kSleep);
   state.store(is_leader() ? 'Z' : 'X', std::memory_order_relaxed);
-  if (FinishExit()) pids.ProcessEnded(*group_);
+  if (!FinishExit()) return RunDead{};
+  // Taken first: once it is known to have ended, anybody may forget the group.
+  const std::function<void(const ExitStatus&)> on_end = std::move(group_->on_end_);
+  const ExitStatus status = group_->exit_status();
+  pids.ProcessEnded(*group_);
+  if (on_end) on_end(status);
   return RunDead{};
 }
 
@@ -51,7 +70,7 @@ bool Task::StartExit() {
     impl_->exiting = true;
     last = --exit.live == 0;
     // exit(2) of the leader makes the status, unless the group's end had one.
-    if (is_leader() && !group.exiting_.load(std::memory_order_relaxed)) exit.status = {.code = impl_->exit_code};
+    if (is_leader() && !group.exiting_.load(std::memory_order_relaxed)) exit.status = impl_->exit_status;
     // All have left one by one: from here on nothing changes the status.
     if (last) group.exiting_.store(true, std::memory_order_seq_cst);
     if (impl_->stop_pending) {
@@ -87,11 +106,13 @@ void Task::ReleaseResources() {
   group_->NoteMaxRss(mm_->usage().peak_resident);
   ReleaseMm();
   context_->Release();
+  ReleaseSeccomp();
   // Flush and locks of the files still need the rest.
   SetFds(nullptr);
   SetFs(nullptr);
   SetMm(nullptr);
   SetMounts(nullptr);
+  SetNsproxy(nullptr);
 }
 
 bool Task::FinishExit() {

@@ -90,17 +90,17 @@ class FakeGuest final : public platform::Platform, public SyscallDispatcher {
   // The address of a step, for jumps and handlers.
   static uint64_t Address(size_t step) { return kFakeEntry + 2 * step; }
   void Add(std::function<SyscallResult(Task&)> call) { steps.push_back({.call = std::move(call)}); }
-  RefPtr<ThreadGroup> Start() {
-    Kernel::InitProcess init;
+  RefPtr<ThreadGroup> Start() { return *Start(Kernel::InitProcess()); }
+  // The rest of `init` is filled in.
+  Result<RefPtr<ThreadGroup>> Start(Kernel::InitProcess init) {
     init.mounts = tree_.mounts;
     init.root = init.cwd = tree_.ctx.root;
     init.creds = tree_.ctx.creds;
     init.fds = MakeRef<FdTable>();
     init.path = "/program";
     init.argv = {"program"};
-    auto started = kernel->StartProcess(std::move(init));
-    CHECK(started.ok());
-    return *started;
+    if (before_start) init.before_start = before_start;
+    return kernel->StartProcess(std::move(init));
   }
   // Runs the steps to the end.
   ExitStatus Run() { return kernel->WaitForExit(*Start()); }
@@ -108,6 +108,7 @@ class FakeGuest final : public platform::Platform, public SyscallDispatcher {
 
   std::unique_ptr<Kernel> kernel;
   std::vector<FakeStep> steps;
+  std::function<void(Task&)> before_start;  // as InitProcess's; may be empty
 
  private:
   // An ELF file that loads, though nothing of it is ever run.

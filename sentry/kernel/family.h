@@ -5,16 +5,19 @@
 #define SENTRY_KERNEL_FAMILY_H_
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "sentry/kernel/thread_group.h"
+#include "sentry/vfs/pid.h"
 
 namespace sentry {
 
 class Session final : public base::RefCounted {
  public:
-  explicit Session(int32_t id) : id(id) {}
+  explicit Session(RefPtr<Pid> pid) : id(pid->id()), pid(std::move(pid)) {}
   const int32_t id;
+  const RefPtr<Pid> pid;
   // Null: none. Of a kind that boot knows (devpts, a passed-through terminal).
   RefPtr<base::RefCounted> terminal;
   int32_t process_groups = 0;  // how many are in it
@@ -22,8 +25,10 @@ class Session final : public base::RefCounted {
 
 class ProcessGroup final : public base::RefCounted {
  public:
-  ProcessGroup(int32_t id, RefPtr<Session> session) : id(id), session(std::move(session)) {}
+  ProcessGroup(RefPtr<Pid> pid, RefPtr<Session> session)
+      : id(pid->id()), pid(std::move(pid)), session(std::move(session)) {}
   const int32_t id;
+  const RefPtr<Pid> pid;
   const RefPtr<Session> session;
   std::vector<ThreadGroup*> members;  // zombies too; each leaves when it is reaped
 };

@@ -120,7 +120,7 @@ TEST(Guest, KilledWhileItRuns) {
   ASSERT_TRUE(group->SendSignal({.signo = abi::kSigKill}).ok());
   usleep(5'000);
   EXPECT_FALSE(group->exiting());
-  ASSERT_TRUE(guest.kernel->SignalInit(abi::kSigTerm).ok());
+  ASSERT_TRUE(guest.kernel->SignalFromRuntime(*group, abi::kSigTerm).ok());
   EXPECT_EQ(guest.kernel->WaitForExit(*group).signo, abi::kSigTerm);
 }
 
@@ -209,7 +209,7 @@ TEST(Guest, StopAndContinue) {
   guest.Add([](Task& t) { return t.Clone(ForkArgs()); });
   guest.Add([](Task& t) -> SyscallResult {
     if (t.tid() == 2) return Pause(t, Restart::kNoHand);
-    (void)t.kernel().FindGroup(2)->SendSignal({.signo = abi::kSigStop});
+    (void)t.FindGroup(2)->SendSignal({.signo = abi::kSigStop});
     auto stopped = t.Wait(WaitAny(abi::kWStopped));
     if (!stopped.ok()) return stopped.error();
     EXPECT_EQ(stopped.value().code, abi::kCldStopped);
@@ -217,11 +217,11 @@ TEST(Guest, StopAndContinue) {
     return 0;
   });
   guest.Add([](Task& t) -> SyscallResult {
-    (void)t.kernel().FindGroup(2)->SendSignal({.signo = abi::kSigCont});
+    (void)t.FindGroup(2)->SendSignal({.signo = abi::kSigCont});
     auto continued = t.Wait(WaitAny(abi::kWContinued));
     if (!continued.ok()) return continued.error();
     EXPECT_EQ(continued.value().wait_status, 0xffff);
-    (void)t.kernel().FindGroup(2)->SendSignal({.signo = abi::kSigTerm});
+    (void)t.FindGroup(2)->SendSignal({.signo = abi::kSigTerm});
     return 0;
   });
   guest.Add([](Task& t) -> SyscallResult {

@@ -64,6 +64,8 @@ Result<RefPtr<Task>> Kernel::MakeInitTask(const InitProcess& init) {
   task->fs_ = base::MakeRef<FsContext>(init.root, init.cwd, init.umask);
   task->creds_ = program.credentials;
   task->mounts_ = init.mounts;
+  task->nsproxy_ = base::MakeRef<Nsproxy>();
+  task->nsproxy_->pid_for_children = init.pid_ns ? init.pid_ns : RefPtr<PidNamespace>(&root_pid_ns());
   task->regs_ = program.registers;
   task->regs_.orig_rax = UINT64_MAX;
   task->context_->SetFpState(arch::FpState());
@@ -76,18 +78,18 @@ Result<RefPtr<ThreadGroup>> Kernel::StartProcess(InitProcess init) {
   RefPtr<ThreadGroup> group(&task->group());
   PidTable::NewProcess process;
   process.leader = task;
+  process.ns = task->nsproxy_->pid_for_children;
+  process.unkillable_as_init = init.pid_ns || options_.init_ignores_signals;
   process.new_session = true;
   process.terminal = init.controlling_terminal;
   process.exit_signal = abi::kSigChld;
+  group->on_end_ = std::move(init.on_end);
   TRY(pids_->AddProcess(std::move(process), nullptr));
-  if (group->tgid() == 1) {
-    group->is_init_.store(true, std::memory_order_relaxed);
-    group->unkillable_.store(options_.init_ignores_signals, std::memory_order_relaxed);
-  }
   // Closing is the task's business from here on.
   task->SetFds(std::move(init.fds));
   if (init.before_start) init.before_start(*task);
   if (Result<void> started = task->Start(); !started.ok()) {
+    group->on_end_ = nullptr;
     task->RunAbandoned();
     return started.error();
   }
@@ -114,7 +116,7 @@ void Kernel::ThreadEnded() {
 
 void Kernel::Shutdown() {
   while (true) {
-    for (const RefPtr<ThreadGroup>& group : pids_->Groups()) group->Exit({.signo = abi::kSigKill});
+    KillNamespace(root_pid_ns());
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
     MutexLock lock(threads_mu_);
     // A clone that was under way may have added a process since: look again.
@@ -134,9 +136,19 @@ void Kernel::SetUts(UtsName uts) {
   std::swap(uts_, uts);
 }
 
-RefPtr<Task> Kernel::FindTask(int32_t tid) const { return pids_->FindTask(tid); }
-RefPtr<ThreadGroup> Kernel::FindGroup(int32_t tgid) const { return pids_->FindGroup(tgid); }
-std::vector<RefPtr<ThreadGroup>> Kernel::Groups() const { return pids_->Groups(); }
+PidNamespace& Kernel::root_pid_ns() const { return pids_->root(); }
+RefPtr<PidNamespace> Kernel::NewPidNamespace(size_t max_tasks) {
+  return base::MakeRef<PidNamespace>(RefPtr<PidNamespace>(&root_pid_ns()), max_tasks);
+}
+void Kernel::KillNamespace(const PidNamespace& ns) {
+  for (const RefPtr<ThreadGroup>& group : pids_->Groups(ns)) group->Exit({.signo = abi::kSigKill});
+}
+
+RefPtr<Task> Kernel::FindTask(int32_t number, const PidNamespace& ns) const { return pids_->FindTask(number, ns); }
+RefPtr<ThreadGroup> Kernel::FindGroup(int32_t number, const PidNamespace& ns) const {
+  return pids_->FindGroup(number, ns);
+}
+std::vector<RefPtr<ThreadGroup>> Kernel::Groups(const PidNamespace& ns) const { return pids_->Groups(ns); }
 size_t Kernel::task_count() const { return pids_->task_count(); }
 
 Result<void> Kernel::SetProcessGroup(Task& caller, int32_t pid, int32_t pgid) {
@@ -149,7 +161,7 @@ Result<void> Kernel::SignalFromRuntime(ThreadGroup& group, int signo) {
 }
 
 void Kernel::KillLostProcesses() {
-  for (const RefPtr<ThreadGroup>& group : Groups()) {
+  for (const RefPtr<ThreadGroup>& group : Groups(root_pid_ns())) {
     // Any task of it will do: they share one address space.
     const std::vector<RefPtr<Task>> tasks = group->tasks();
     const RefPtr<MemoryManager> mm = tasks.empty() ? nullptr : tasks.front()->SharedMm();
@@ -158,12 +170,6 @@ void Kernel::KillLostProcesses() {
     LOG(kWarning, "process %d (%s) is lost with its stub: %s", group->tgid(), tasks.front()->name(), *cause);
     group->Exit({.signo = abi::kSigKill});
   }
-}
-
-Result<void> Kernel::SignalInit(int signo) {
-  const RefPtr<ThreadGroup> init = FindGroup(1);
-  if (!init) return Errno::kESRCH;
-  return SignalFromRuntime(*init, signo);
 }
 
 Result<void> Kernel::SignalProcessGroup(int32_t pgid, const SigInfo& info) {

@@ -21,6 +21,7 @@
 
 namespace sentry {
 
+class NetNamespace;
 class PidTable;
 
 // The system call layer, as the kernel sees it (sentry/syscalls implements it).
@@ -44,6 +45,8 @@ class Kernel {
     SyscallDispatcher* dispatcher = nullptr;
     int cpu_count = 1;  // what the guest sees
     UtsName uts;
+    // Of every guest (net/net_namespace.h); outlives the kernel. Null: AF_UNIX only.
+    NetNamespace* net_namespace = nullptr;
     // As in a pid namespace, the guest's pid 1 ignores signals that it has no
     // handler for, SIGKILL included, unless the runtime or a terminal sends them.
     // `do` turns it off: its command is to act as it does outside.
@@ -54,6 +57,9 @@ class Kernel {
   ~Kernel();
 
   struct InitProcess {
+    // Null: the root's. The first process of a namespace is its init (number 1), a
+    // later one has no parent there.
+    RefPtr<PidNamespace> pid_ns;
     RefPtr<MountNamespace> mounts;
     Path root, cwd;
     RefPtr<Credentials> creds;
@@ -65,9 +71,13 @@ class Kernel {
     RefPtr<base::RefCounted> controlling_terminal;  // may be null
     // Called with the new task, numbered but not running yet (its terminal).
     std::function<void(Task&)> before_start;
+    // Called once the process has ended and, if it is an init, all of its namespace
+    // with it: by the guest's own thread, no lock held.
+    std::function<void(const ExitStatus&)> on_end;
   };
-  // Makes pid 1 (or the next pid, for exec) and starts it. Errors of execve come
-  // back (ENOENT, EACCES, ENOEXEC, ...).
+  // Starts a process of the runtime's: the first ones, and those of exec. Errors of
+  // execve come back (ENOENT, EACCES, ENOEXEC, ...); ENOMEM: the namespace's init
+  // has ended.
   Result<RefPtr<ThreadGroup>> StartProcess(InitProcess init);
   // Blocks the calling host thread until `group` has ended.
   ExitStatus WaitForExit(ThreadGroup& group);
@@ -82,7 +92,14 @@ class Kernel {
   CodeCache& code_cache() { return code_cache_; }
   SyscallDispatcher& dispatcher() const { return *options_.dispatcher; }
   int cpu_count() const { return options_.cpu_count; }
+  NetNamespace* net_namespace() const { return options_.net_namespace; }
   size_t max_tasks() const { return options_.max_tasks; }
+  // The pid namespace that sees all. It has an init only if the runtime starts one.
+  PidNamespace& root_pid_ns() const;
+  // A new one below it, for a container.
+  RefPtr<PidNamespace> NewPidNamespace(size_t max_tasks = SIZE_MAX);
+  // SIGKILL to all in it and below; from any thread.
+  void KillNamespace(const PidNamespace& ns);
   // What execve maps as [vdso]; made at start. Null: none could be made.
   const RefPtr<Mappable>& vdso() const { return vdso_; }
   uint64_t vdso_size() const { return vdso_size_; }
@@ -95,18 +112,18 @@ class Kernel {
   int64_t boot_time_ns() const { return boot_time_ns_; }  // CLOCK_REALTIME at start
 
   // --- Processes ---
-  RefPtr<Task> FindTask(int32_t tid) const;
-  RefPtr<ThreadGroup> FindGroup(int32_t tgid) const;
-  std::vector<RefPtr<ThreadGroup>> Groups() const;
+  // By the number in `ns`. Guests' are those of the caller's own: Task::FindTask.
+  RefPtr<Task> FindTask(int32_t number, const PidNamespace& ns) const;
+  RefPtr<ThreadGroup> FindGroup(int32_t number, const PidNamespace& ns) const;
+  std::vector<RefPtr<ThreadGroup>> Groups(const PidNamespace& ns) const;
   size_t task_count() const;
   // A signal from outside the sandbox (`kill`, Ctrl-C forwarded): even init,
   // which ignores what its own processes send, takes its default action.
   Result<void> SignalFromRuntime(ThreadGroup& group, int signo);
-  Result<void> SignalInit(int signo);  // to pid 1
-  // kill(2)'s reach: every member of a process group. ESRCH.
+  // kill(2)'s reach: every member of a process group, by its id. ESRCH.
   Result<void> SignalProcessGroup(int32_t pgid, const SigInfo& info);
   Result<void> SetProcessGroup(Task& caller, int32_t pid, int32_t pgid);  // setpgid(2)
-  Result<int32_t> CreateSession(Task& caller);                            // setsid(2)
+  Result<int32_t> CreateSession(Task& caller);                            // setsid(2); both in the caller's numbers
 
   // What the system call layer keeps once a kernel (syscalls/rooms.h): made at
   // first use, gone with the kernel.

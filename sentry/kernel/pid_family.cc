@@ -25,7 +25,7 @@ void PidTable::RemoveThread(Task& task) {
   const int32_t tid = task.tid();
   if (Entry* entry = FindLocked(tid)) gone = std::move(entry->task);
   DropIfEmptyLocked(tid);
-  --tasks_;
+  UncountTaskLocked(task.group().pid());
 }
 
 void PidTable::Abandon(ThreadGroup& group) {
@@ -47,12 +47,13 @@ void PidTable::TakeLeadership(Task& task) {
     MutexLock signal_lock(group.signal_mu());
     std::erase_if(group.tasks_, [&](const RefPtr<Task>& t) { return t == old; });
     group.FoldTimes(old->cpu_times());
-    old->tid_.store(tid, std::memory_order_relaxed);
-    task.tid_.store(tgid, std::memory_order_relaxed);
+    const RefPtr<Pid> pid = task.pid_;
+    NumberTaskLocked(task, old->pid_);
+    NumberTaskLocked(*old, pid);
   }
   if (Entry* entry = FindLocked(tid)) entry->task = nullptr;
   DropIfEmptyLocked(tid);
-  --tasks_;
+  UncountTaskLocked(group.pid());
 }
 
 ThreadGroup* PidTable::ReaperLocked(const ThreadGroup& dying) const {
@@ -60,12 +61,13 @@ ThreadGroup* PidTable::ReaperLocked(const ThreadGroup& dying) const {
     MutexLock lock(group.signal_mu());
     return group.AnyLiveTaskLocked() != nullptr;
   };
-  for (ThreadGroup* up = dying.family_->parent; up; up = up->family_->parent) {
+  // Subreapers count within the namespace alone, of which an ancestor can be outside.
+  const int level = dying.pid_ns().level();
+  for (ThreadGroup* up = dying.family_->parent; up && up->pid_ns().level() == level; up = up->family_->parent) {
     if (up->child_subreaper.load(std::memory_order_relaxed) && lives(*up)) return up;
   }
-  const Entry* init = FindLocked(1);
-  if (!init || !init->group || init->group.get() == &dying || !lives(*init->group)) return nullptr;
-  return init->group.get();
+  ThreadGroup* const init = dying.pid_ns().init_;
+  return init && init != &dying && lives(*init) ? init : nullptr;
 }
 
 void PidTable::ForgetChildrenOf(Task& task) {
@@ -91,7 +93,7 @@ void PidTable::ForgetChildrenOf(Task& task) {
   for (RefPtr<ThreadGroup>& child : orphans) {
     const bool direct = child->family_->parent_task == &task;
     child->family_->parent_task = reaper_task.get();
-    if (direct) SendDeathSignalLocked(*child);
+    if (direct) SendDeathSignalLocked(*child, group);
     if (sibling) continue;
     std::erase(group.family_->children, child);
     child->family_->parent = nullptr;
@@ -105,10 +107,13 @@ void PidTable::ForgetChildrenOf(Task& task) {
 }
 
 // PR_SET_PDEATHSIG of each thread of the child.
-void PidTable::SendDeathSignalLocked(ThreadGroup& child) {
+void PidTable::SendDeathSignalLocked(ThreadGroup& child, const ThreadGroup& parent) {
   for (const RefPtr<Task>& task : child.tasks()) {
     const int32_t signo = task->parent_death_signal.load(std::memory_order_relaxed);
-    if (signo != 0) (void)child.SendSignal({.signo = signo, .code = abi::kSiUser});
+    if (signo == 0) continue;
+    SigInfo info = {.signo = signo, .code = abi::kSiUser};
+    info.u.kill.pid = parent.pid().NumberIn(child.pid_ns());
+    (void)child.SendSignal(info);
   }
 }
 
@@ -156,7 +161,8 @@ void PidTable::KillOrphanedLocked(ThreadGroup& group, ThreadGroup* parent) {
 
 bool PidTable::NotifyParentLocked(ThreadGroup& group) {
   ThreadGroup* const parent = group.family_->parent;
-  if (!parent) return true;
+  // An init that leaves waits for nobody by name.
+  if (!parent || (parent->pid_ns().dying_ && parent->pid_ns().init_ == parent)) return true;
   const ExitStatus status = group.exit_status();
   const int signo = group.family_->exit_signal;
   bool free_at_once = false;
@@ -170,7 +176,7 @@ bool PidTable::NotifyParentLocked(ThreadGroup& group) {
     const Task::WaitOutcome told = DescribeLocked(group);
     SigInfo info = {.signo = signo};
     info.code = status.signo == 0 ? abi::kCldExited : status.core ? abi::kCldDumped : abi::kCldKilled;
-    info.u.child.pid = group.tgid();
+    info.u.child.pid = told.pid;
     info.u.child.uid = told.uid;
     info.u.child.status = status.signo ? status.signo : status.code;
     info.u.child.utime = ToTicks(told.times.user_ns);
@@ -179,6 +185,30 @@ bool PidTable::NotifyParentLocked(ThreadGroup& group) {
   }
   parent->child_events().Notify(ThreadGroup::kChildEvent);
   return free_at_once;
+}
+
+// --- The end of a namespace ------------------------------------------------------
+
+void PidTable::EndNamespace(ThreadGroup& init) {
+  MutexLock lock(mu_);
+  PidNamespace& ns = init.pid_ns();
+  ns.dying_ = true;
+  for (const RefPtr<ThreadGroup>& group : GroupsLocked(ns)) {
+    if (group.get() != &init) group->Exit({.signo = abi::kSigKill});
+  }
+}
+
+bool PidTable::NamespaceEmpty(ThreadGroup& init, Task& waiter) {
+  std::vector<RefPtr<ThreadGroup>> freed;
+  MutexLock lock(mu_);
+  PidNamespace& ns = init.pid_ns();
+  const std::vector<RefPtr<ThreadGroup>> children = init.family_->children;
+  for (const RefPtr<ThreadGroup>& child : children) {
+    if (child->family_->zombie) freed.push_back(ReleaseLocked(*child));
+  }
+  const bool empty = ns.processes_ == 1;
+  ns.zapper_ = empty ? nullptr : &waiter;
+  return empty;
 }
 
 void PidTable::ProcessEnded(ThreadGroup& group) {
@@ -203,10 +233,12 @@ RefPtr<ThreadGroup> PidTable::ReleaseLocked(ThreadGroup& group) {
   group.family_->reaped = true;
   LeaveProcessGroupLocked(group);
   if (Entry* entry = FindLocked(id)) {
-    if (entry->task) --tasks_;
+    if (entry->task) UncountTaskLocked(group.pid());
     entry->task = nullptr;
     entry->group = nullptr;
   }
+  if (group.pid_ns().init_ == &group) group.pid_ns().init_ = nullptr;
+  UncountProcessLocked(group.pid());
   DropIfEmptyLocked(id);
   // Ends the circle of group and leader.
   std::vector<RefPtr<Task>> tasks;
@@ -225,7 +257,7 @@ void PidTable::NotifyStopLocked(ThreadGroup& group, int32_t code, int32_t status
   if (action.handler != abi::kSigIgn && !(action.flags & abi::kSaNoCldStop)) {
     const Task::WaitOutcome told = DescribeLocked(group);
     SigInfo info = {.signo = abi::kSigChld, .code = code};
-    info.u.child.pid = group.tgid();
+    info.u.child.pid = told.pid;
     info.u.child.uid = told.uid;
     info.u.child.status = status;
     info.u.child.utime = ToTicks(told.times.user_ns);

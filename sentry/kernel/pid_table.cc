@@ -1,5 +1,5 @@
-// Numbers, look-ups, process groups and sessions. pid_family.cc has the end of
-// processes, pid_wait.cc what a waiting parent is told.
+// Births, process groups and sessions. pid_numbers.cc has numbers and look-ups,
+// pid_family.cc the end of processes, pid_wait.cc what a waiting parent is told.
 #include "sentry/kernel/pid_table.h"
 
 #include <algorithm>
@@ -11,20 +11,6 @@ namespace sentry {
 
 using base::MutexLock;
 
-Result<int32_t> PidTable::AllocateLocked() {
-  // As Linux: upwards, and after a wrap not below 300 again.
-  constexpr int32_t kReserved = 300;
-  int32_t candidate = last_;
-  for (int32_t tried = 0; tried < kPidMax; ++tried) {
-    candidate = candidate + 1 < kPidMax ? candidate + 1 : kReserved;
-    if (!entries_.contains(candidate)) {
-      last_ = candidate;
-      return candidate;
-    }
-  }
-  return Errno::kEAGAIN;
-}
-
 PidTable::Entry* PidTable::FindLocked(int32_t id) {
   auto it = entries_.find(id);
   return it == entries_.end() ? nullptr : &it->second;
@@ -34,15 +20,11 @@ const PidTable::Entry* PidTable::FindLocked(int32_t id) const {
   return it == entries_.end() ? nullptr : &it->second;
 }
 
-void PidTable::DropIfEmptyLocked(int32_t id) {
-  auto it = entries_.find(id);
-  if (it != entries_.end() && it->second.empty()) entries_.erase(it);
-}
-
 // --- Process groups ----------------------------------------------------------
 
-RefPtr<ProcessGroup> PidTable::NewProcessGroupLocked(int32_t id, RefPtr<Session> session) {
-  RefPtr<ProcessGroup> pg = base::MakeRef<ProcessGroup>(id, session);
+RefPtr<ProcessGroup> PidTable::NewProcessGroupLocked(RefPtr<Pid> pid, RefPtr<Session> session) {
+  const int32_t id = pid->id();
+  RefPtr<ProcessGroup> pg = base::MakeRef<ProcessGroup>(std::move(pid), session);
   entries_[id].process_group = pg.get();
   if (session->process_groups++ == 0) entries_[session->id].session = session.get();
   return pg;
@@ -75,23 +57,36 @@ void PidTable::AdoptLocked(ThreadGroup& parent, const Task* parent_task, RefPtr<
   parent.family_->children.push_back(std::move(child));
 }
 
+void PidTable::NumberTaskLocked(Task& task, RefPtr<Pid> pid) {
+  task.tid_.store(pid->id(), std::memory_order_relaxed);
+  task.own_tid_.store(pid->own_number(), std::memory_order_relaxed);
+  task.pid_ = std::move(pid);
+}
+
 Result<void> PidTable::AddProcess(NewProcess process, Task* cloner) {
   ThreadGroup& group = process.leader->group();
   MutexLock lock(mu_);
-  if (tasks_ >= max_tasks_) return Errno::kEAGAIN;
-  const int32_t id = TRY(AllocateLocked());
+  const RefPtr<Pid> pid = TRY(AllocateLocked(process.ns));
   if (cloner) {
     MutexLock signal_lock(cloner->group_->signal_mu_);
     // Linux restarts a clone that a signal overtook, so that the signal goes to
     // the process as it was: a Ctrl-C hits parent and child, or the parent alone.
     if (cloner->RecalculateInterruptedLocked()) return Errno::kEINTR;
+    process.leader->InheritSeccompLocked(*cloner);
   }
-  process.leader->tid_.store(id, std::memory_order_relaxed);
-  group.tgid_ = id;
+  NumberTaskLocked(*process.leader, pid);
+  group.pid_ = pid;
+  group.tgid_ = pid->id();
+  Entry& entry = PublishLocked(pid);
+  if (pid->own_number() == 1) {
+    process.ns->init_ = &group;
+    group.is_init_.store(true, std::memory_order_relaxed);
+    group.unkillable_.store(process.unkillable_as_init, std::memory_order_relaxed);
+  }
   if (process.new_session) {
-    RefPtr<Session> session = base::MakeRef<Session>(id);
+    RefPtr<Session> session = base::MakeRef<Session>(pid);
     session->terminal = std::move(process.terminal);
-    JoinLocked(group, NewProcessGroupLocked(id, std::move(session)));
+    JoinLocked(group, NewProcessGroupLocked(pid, std::move(session)));
   } else {
     JoinLocked(group, process.parent->group().family_->process_group);
   }
@@ -107,50 +102,28 @@ Result<void> PidTable::AddProcess(NewProcess process, Task* cloner) {
     MutexLock signal_lock(group.signal_mu());
     group.AddTask(process.leader);
   }
-  Entry& entry = entries_[id];
   entry.group = RefPtr<ThreadGroup>(&group);
   entry.task = std::move(process.leader);
-  ++tasks_;
+  for (PidNamespace* ns = &pid->ns(); ns; ns = ns->parent_.get()) ++ns->tasks_, ++ns->processes_;
   return Ok();
 }
 
 Result<void> PidTable::AddThread(RefPtr<Task> task, Task& cloner) {
   MutexLock lock(mu_);
-  if (tasks_ >= max_tasks_) return Errno::kEAGAIN;
-  const int32_t id = TRY(AllocateLocked());
-  task->tid_.store(id, std::memory_order_relaxed);
+  RefPtr<Pid> pid = TRY(AllocateLocked(RefPtr<PidNamespace>(&cloner.pid_ns())));
+  NumberTaskLocked(*task, pid);
   {
     MutexLock signal_lock(cloner.group_->signal_mu_);
     if (cloner.RecalculateInterruptedLocked()) return Errno::kEINTR;
+    task->InheritSeccompLocked(cloner);
     cloner.group_->AddTask(task);
   }
-  entries_[id].task = std::move(task);
-  ++tasks_;
+  for (PidNamespace* ns = &pid->ns(); ns; ns = ns->parent_.get()) ++ns->tasks_;
+  PublishLocked(std::move(pid)).task = std::move(task);
   return Ok();
 }
 
-// --- Look-up -----------------------------------------------------------------
-
-RefPtr<Task> PidTable::FindTask(int32_t tid) const {
-  MutexLock lock(mu_);
-  const Entry* entry = FindLocked(tid);
-  return entry ? entry->task : nullptr;
-}
-
-RefPtr<ThreadGroup> PidTable::FindGroup(int32_t tgid) const {
-  MutexLock lock(mu_);
-  const Entry* entry = FindLocked(tgid);
-  return entry ? entry->group : nullptr;
-}
-
-std::vector<RefPtr<ThreadGroup>> PidTable::Groups() const {
-  std::vector<RefPtr<ThreadGroup>> groups;
-  MutexLock lock(mu_);
-  for (const auto& [id, entry] : entries_) {
-    if (entry.group) groups.push_back(entry.group);
-  }
-  return groups;
-}
+// --- Family and groups -------------------------------------------------------
 
 std::vector<RefPtr<ThreadGroup>> PidTable::GroupMembers(int32_t pgid) const {
   std::vector<RefPtr<ThreadGroup>> members;
@@ -161,14 +134,9 @@ std::vector<RefPtr<ThreadGroup>> PidTable::GroupMembers(int32_t pgid) const {
   return members;
 }
 
-size_t PidTable::task_count() const {
-  MutexLock lock(mu_);
-  return tasks_;
-}
-
 size_t PidTable::CountUser(uint32_t uid, size_t limit) const {
   MutexLock lock(mu_);
-  if (tasks_ < limit) return tasks_;  // even if all are this user's
+  if (root_->tasks_ < limit) return root_->tasks_;  // even if all are this user's
   size_t count = 0;
   for (const auto& [id, entry] : entries_) {
     if (!entry.task) continue;
@@ -178,9 +146,9 @@ size_t PidTable::CountUser(uint32_t uid, size_t limit) const {
   return count;
 }
 
-int32_t PidTable::ppid(const ThreadGroup& group) const {
+int32_t PidTable::ppid(const ThreadGroup& group, const PidNamespace& ns) const {
   MutexLock lock(mu_);
-  return group.family_->parent ? group.family_->parent->tgid() : 0;
+  return group.family_->parent ? group.family_->parent->pid().NumberIn(ns) : 0;
 }
 
 RefPtr<ThreadGroup> PidTable::parent(const ThreadGroup& group) const {
@@ -211,13 +179,14 @@ int32_t PidTable::session(const ThreadGroup& group) const {
 
 // --- Job control -------------------------------------------------------------
 
-Result<void> PidTable::SetProcessGroup(Task& caller, int32_t pid, int32_t pgid) {
+Result<void> PidTable::SetProcessGroup(Task& caller, int32_t number, int32_t pgid_number) {
   ThreadGroup& self = caller.group();
-  if (pid == 0) pid = self.tgid();
-  if (pgid == 0) pgid = pid;
-  if (pgid < 0) return Errno::kEINVAL;
+  const PidNamespace& ns = self.pid_ns();
+  if (number == 0) number = self.pid().own_number();
+  if (pgid_number == 0) pgid_number = number;
+  if (pgid_number < 0) return Errno::kEINVAL;
   MutexLock lock(mu_);
-  Entry* entry = FindLocked(pid);
+  Entry* entry = FindLocked(IdOfLocked(number, ns));
   if (!entry || !entry->task) return Errno::kESRCH;
   if (!entry->group) return Errno::kEINVAL;  // a thread, not a process
   ThreadGroup& group = *entry->group;
@@ -230,10 +199,10 @@ Result<void> PidTable::SetProcessGroup(Task& caller, int32_t pid, int32_t pgid) 
     return Errno::kESRCH;
   }
   if (group.family_->process_group->session->id == group.tgid()) return Errno::kEPERM;  // session leader
-  if (group.family_->process_group->id == pgid) return Ok();
-  Entry* target = FindLocked(pgid);
+  Entry* target = FindLocked(IdOfLocked(pgid_number, ns));
   RefPtr<ProcessGroup> pg(target ? target->process_group : nullptr);
-  if (!pg && pgid == pid) pg = NewProcessGroupLocked(pgid, session);
+  if (pg && group.family_->process_group == pg) return Ok();
+  if (!pg && pgid_number == number) pg = NewProcessGroupLocked(RefPtr<Pid>(&group.pid()), session);
   if (!pg || pg->session != session) return Errno::kEPERM;
   JoinLocked(group, std::move(pg));
   return Ok();
@@ -241,20 +210,20 @@ Result<void> PidTable::SetProcessGroup(Task& caller, int32_t pid, int32_t pgid) 
 
 Result<int32_t> PidTable::CreateSession(Task& caller) {
   ThreadGroup& group = caller.group();
-  const int32_t id = group.tgid();
+  const RefPtr<Pid> pid(&group.pid());
   MutexLock lock(mu_);
-  const Entry* entry = FindLocked(id);
+  const Entry* entry = FindLocked(pid->id());
   if (!entry || entry->process_group || entry->session) return Errno::kEPERM;
-  JoinLocked(group, NewProcessGroupLocked(id, base::MakeRef<Session>(id)));
-  return id;
+  JoinLocked(group, NewProcessGroupLocked(pid, base::MakeRef<Session>(pid)));
+  return pid->own_number();
 }
 
-Result<void> PidTable::CheckProcessGroup(int32_t pgid, int32_t session) const {
+Result<int32_t> PidTable::FindProcessGroup(int32_t number, const PidNamespace& ns, int32_t session) const {
   MutexLock lock(mu_);
-  const Entry* entry = FindLocked(pgid);
+  const Entry* entry = FindLocked(IdOfLocked(number, ns));
   if (!entry || !entry->process_group) return Errno::kESRCH;
   if (entry->process_group->session->id != session) return Errno::kEPERM;
-  return Ok();
+  return entry->process_group->id;
 }
 
 const void* PidTable::terminal(const ThreadGroup& group) const {

@@ -1,5 +1,8 @@
 // Numbers of tasks, process groups and sessions, and the family relations.
-// Analogous to Linux's kernel/pid.c and the tasklist lock.
+// Analogous to Linux's kernel/pid.c, pid_namespace.c and the tasklist lock.
+//
+// An `id` is a number of the root namespace, a `number` one of the namespace that
+// is named with it (vfs/pid.h).
 #ifndef SENTRY_KERNEL_PID_TABLE_H_
 #define SENTRY_KERNEL_PID_TABLE_H_
 
@@ -18,19 +21,24 @@ class PidTable {
  public:
   static constexpr int32_t kPidMax = 4194304;  // kernel.pid_max; numbers stay below
 
-  explicit PidTable(size_t max_tasks) : max_tasks_(max_tasks) {}
+  explicit PidTable(size_t max_tasks) : root_(base::MakeRef<PidNamespace>(nullptr, max_tasks)) {}
+  PidNamespace& root() const { return *root_; }
 
   // --- Birth ---
   struct NewProcess {
     RefPtr<Task> leader;
+    RefPtr<PidNamespace> ns;
+    // As the namespace's init, it ignores what its own processes send (SIGNAL_UNKILLABLE).
+    bool unkillable_as_init = true;
     Task* parent = nullptr;             // the thread that is the parent; null: none
     bool sibling = false;               // CLONE_PARENT: a child of the parent's parent
     bool new_session = false;           // else the parent's process group
     RefPtr<base::RefCounted> terminal;  // of the new session
     int32_t exit_signal = 0;
   };
-  // Both give the task its number. EAGAIN: too many tasks. EINTR: a signal waits
-  // for `cloner`, which is to take it and start again.
+  // Both give the task its numbers. EAGAIN: too many tasks. ENOMEM: the namespace's
+  // init has left. EINTR: a signal waits for `cloner`, which is to take it and start
+  // again.
   Result<void> AddProcess(NewProcess process, Task* cloner);
   Result<void> AddThread(RefPtr<Task> task, Task& cloner);
 
@@ -45,6 +53,11 @@ class PidTable {
   // The children of a thread that ends go to a living thread, the nearest
   // subreaper, or init.
   void ForgetChildrenOf(Task& task);
+  // `init` is leaving: no births in its namespace any more, SIGKILL to all others
+  // (Linux's zap_pid_ns_processes).
+  void EndNamespace(ThreadGroup& init);
+  // Whether only init is left. If not, `waiter`, its last thread, is woken later.
+  bool NamespaceEmpty(ThreadGroup& init, Task& waiter);
   // The whole process ended: tells the parent, and frees it at once if nobody
   // waits for it. Orphaned stopped groups get SIGHUP and SIGCONT.
   void ProcessEnded(ThreadGroup& group);
@@ -60,17 +73,29 @@ class PidTable {
   Result<Task::WaitOutcome> TryWait(Task& caller, const Task::WaitArgs& args);
 
   // --- Look-up ---
-  RefPtr<Task> FindTask(int32_t tid) const;
-  RefPtr<ThreadGroup> FindGroup(int32_t tgid) const;
-  std::vector<RefPtr<ThreadGroup>> Groups() const;
-  std::vector<RefPtr<ThreadGroup>> GroupMembers(int32_t pgid) const;
+  RefPtr<Task> FindTask(int32_t number, const PidNamespace& ns) const;
+  RefPtr<ThreadGroup> FindGroup(int32_t number, const PidNamespace& ns) const;
+  // All that `ns` sees, by ascending number.
+  std::vector<RefPtr<ThreadGroup>> Groups(const PidNamespace& ns) const;
+  std::vector<RefPtr<ThreadGroup>> GroupMembers(int32_t pgid) const;  // by id
+  // 0: there is none, or `ns` does not see it.
+  int32_t IdOf(int32_t number, const PidNamespace& ns) const;
+  int32_t NumberOf(int32_t id, const PidNamespace& ns) const;
+  RefPtr<Pid> FindPid(int32_t id) const;
+  // The numbers of a thread and what it belongs to.
+  struct Numbers {
+    RefPtr<Pid> tid, tgid, pgid, sid;  // the latter two null once it is reaped
+    int32_t ppid = 0;                  // in `ns`
+  };
+  Numbers NumbersOf(const Task& task, const PidNamespace& ns) const;
+  int32_t last_number(const PidNamespace& ns) const;
   size_t task_count() const;
   // Tasks of a real user (RLIMIT_NPROC), counted up to `limit`.
   size_t CountUser(uint32_t uid, size_t limit) const;
-  int32_t ppid(const ThreadGroup& group) const;
+  int32_t ppid(const ThreadGroup& group, const PidNamespace& ns) const;
   RefPtr<ThreadGroup> parent(const ThreadGroup& group) const;
   std::vector<RefPtr<ThreadGroup>> children(const ThreadGroup& group) const;
-  int32_t process_group(const ThreadGroup& group) const;
+  int32_t process_group(const ThreadGroup& group) const;  // ids
   int32_t session(const ThreadGroup& group) const;
   int32_t exit_signal(const ThreadGroup& group) const;
 
@@ -78,7 +103,7 @@ class PidTable {
   Result<void> SetProcessGroup(Task& caller, int32_t pid, int32_t pgid);
   Result<int32_t> CreateSession(Task& caller);
   bool Orphaned(const ThreadGroup& group) const;  // its process group
-  Result<void> CheckProcessGroup(int32_t pgid, int32_t session) const;
+  Result<int32_t> FindProcessGroup(int32_t number, const PidNamespace& ns, int32_t session) const;
   const void* terminal(const ThreadGroup& group) const;
   RefPtr<base::RefCounted> terminal_ref(const ThreadGroup& group) const;
   void SetTerminal(ThreadGroup& group, RefPtr<base::RefCounted> terminal);
@@ -89,6 +114,7 @@ class PidTable {
  private:
   // What goes by one number; the entry lives while any of it does.
   struct Entry {
+    RefPtr<Pid> pid;
     RefPtr<Task> task;
     RefPtr<ThreadGroup> group;
     ProcessGroup* process_group = nullptr;
@@ -96,12 +122,22 @@ class PidTable {
     bool empty() const { return !task && !group && !process_group && !session; }
   };
 
-  Result<int32_t> AllocateLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // A number of each level; they are taken once the Pid is published.
+  Result<RefPtr<Pid>> AllocateLocked(RefPtr<PidNamespace> ns) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Result<int32_t> NextNumberLocked(PidNamespace& ns) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Entry& PublishLocked(RefPtr<Pid> pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void NumberTaskLocked(Task& task, RefPtr<Pid> pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // One task, or process, less in all namespaces that see it.
+  void UncountTaskLocked(const Pid& pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void UncountProcessLocked(const Pid& pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  int32_t IdOfLocked(int32_t number, const PidNamespace& ns) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::vector<RefPtr<ThreadGroup>> GroupsLocked(const PidNamespace& ns) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void DropIfEmptyLocked(int32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Entry* FindLocked(int32_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   const Entry* FindLocked(int32_t id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void JoinLocked(ThreadGroup& group, RefPtr<ProcessGroup> pg) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  RefPtr<ProcessGroup> NewProcessGroupLocked(int32_t id, RefPtr<Session> session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  RefPtr<ProcessGroup> NewProcessGroupLocked(RefPtr<Pid> pid, RefPtr<Session> session)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void LeaveProcessGroupLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AdoptLocked(ThreadGroup& parent, const Task* parent_task, RefPtr<ThreadGroup> child)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -112,7 +148,7 @@ class PidTable {
   RefPtr<ThreadGroup> ReleaseLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // `ignored` does not count as a parent that keeps the group from being orphaned.
   bool OrphanedLocked(const ProcessGroup& pg, const ThreadGroup* ignored) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void SendDeathSignalLocked(ThreadGroup& child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SendDeathSignalLocked(ThreadGroup& child, const ThreadGroup& parent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool HasStoppedLocked(const ProcessGroup& pg) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void KillOrphanedLocked(ThreadGroup& dying, ThreadGroup* parent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool MatchesLocked(const Task& caller, const ThreadGroup& child, const Task::WaitArgs& args) const
@@ -121,14 +157,12 @@ class PidTable {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Task::WaitOutcome DescribeLocked(const ThreadGroup& child) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  const size_t max_tasks_;
+  const RefPtr<PidNamespace> root_;
   // Rank kPidTable: before the signal locks of any number of processes, which are
   // taken one at a time under it.
   mutable base::RankedMutex<base::LockRank::kPidTable> mu_;
   base::CondVar ended_;
-  std::map<int32_t, Entry> entries_ ABSL_GUARDED_BY(mu_);
-  int32_t last_ ABSL_GUARDED_BY(mu_) = 0;
-  size_t tasks_ ABSL_GUARDED_BY(mu_) = 0;
+  std::map<int32_t, Entry> entries_ ABSL_GUARDED_BY(mu_);  // by id
 };
 
 }  // namespace sentry

@@ -11,7 +11,8 @@ using base::MutexLock;
 
 Task::WaitOutcome PidTable::DescribeLocked(const ThreadGroup& child) const {
   Task::WaitOutcome out;
-  out.pid = child.tgid();
+  const ThreadGroup* const parent = child.family_->parent;
+  out.pid = child.pid().NumberIn(parent ? parent->pid_ns() : *root_);
   if (const RefPtr<Task> leader = child.leader()) {
     if (const RefPtr<Credentials> creds = leader->SharedCreds()) out.uid = creds->uid;
   }

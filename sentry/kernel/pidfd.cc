@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "sentry/kernel/task.h"
 #include "sentry/vfs/simple_inode.h"
 
 namespace sentry {
@@ -26,10 +27,14 @@ base::EventMask PidFd::Readiness(base::EventMask mask) {
   return group_->ended() ? mask & (base::kEventIn | base::kEventRdNorm) : 0;
 }
 
-std::string PidFd::FdInfo() {
-  // As Linux: -1 once the process is gone.
-  const std::string pid = group_->ended() ? "-1" : std::to_string(group_->tgid());
-  return "Pid:\t" + pid + "\nNSpid:\t" + pid + "\n";
+// As Linux: -1 once the process is gone, 0 where it is not seen.
+std::string PidFd::FdInfoFor(const PidNamespace& viewer) {
+  std::vector<int32_t> numbers = group_->pid().NumbersFrom(viewer);
+  if (numbers.empty()) numbers = {0};
+  if (!group_->leader()) numbers = {-1};
+  std::string text = "Pid:\t" + std::to_string(numbers.front()) + "\nNSpid:";
+  for (const int32_t number : numbers) text += "\t" + std::to_string(number);
+  return text + "\n";
 }
 
 }  // namespace sentry

@@ -17,7 +17,7 @@ class PidFd final : public FileDescription {
   ThreadGroup& group() const { return *group_; }
   base::EventMask Readiness(base::EventMask mask) override;
   base::WaitQueue* wait_queue() override { return &group_->child_events(); }
-  std::string FdInfo() override;
+  std::string FdInfoFor(const PidNamespace& viewer) override;
   static const void* Kind();
   const void* kind() const override { return Kind(); }
 

@@ -146,7 +146,12 @@ void Task::HandleDeadStub(const platform::DeadEvent& event) {
   group_->Exit({.signo = abi::kSigKill});
 }
 
-RunState Task::Step(RunSyscall) { return AfterSyscall(kernel().dispatcher().Dispatch(*this)); }
+RunState Task::Step(RunSyscall) {
+  if (seccomp_.active()) [[unlikely]] {
+    if (std::optional<RunState> next = CheckSeccomp()) return *std::move(next);
+  }
+  return AfterSyscall(kernel().dispatcher().Dispatch(*this));
+}
 
 RunState Task::AfterSyscall(const SyscallResult& result) {
   if (const uint64_t* value = result.value_if()) [[likely]] {

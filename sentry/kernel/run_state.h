@@ -28,10 +28,13 @@ struct RunVforkWait {
   base::RefPtr<Task> child;
   int32_t child_tid;
 };
-struct RunExit {};  // leaves: releases what it holds, tells parent and tracer
-struct RunDead {};  // its thread ends; a leader may wait as a zombie
+struct RunSeccompWait {};    // waits for what a filter's supervisor says of the call (seccomp/notifier.h)
+struct RunReapNamespace {};  // init of a pid namespace leaves: waits until all others in it are gone
+struct RunExit {};           // leaves: releases what it holds, tells parent and tracer
+struct RunDead {};           // its thread ends; a leader may wait as a zombie
 
-using RunState = std::variant<RunUser, RunSyscall, RunInterrupted, RunStopped, RunVforkWait, RunExit, RunDead>;
+using RunState = std::variant<RunUser, RunSyscall, RunInterrupted, RunStopped, RunVforkWait, RunSeccompWait, RunExit,
+                              RunReapNamespace, RunDead>;
 
 // What restart_syscall(2) goes on with after Restart::kBlock.
 struct NanosleepRestart {

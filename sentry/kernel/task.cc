@@ -59,8 +59,15 @@ VfsContext Task::vfs_context() {
           .job = this,
           .memory = mm_.get(),
           .tid = tid(),
-          .tgid = group_->tgid()};
+          .tgid = group_->tgid(),
+          .process = &group_->pid()};
 }
+
+int32_t Task::IdOf(int32_t number) const { return kernel().pids().IdOf(number, pid_ns()); }
+int32_t Task::NumberOf(int32_t id) const { return kernel().pids().NumberOf(id, pid_ns()); }
+RefPtr<Task> Task::FindTask(int32_t number) const { return kernel().pids().FindTask(number, pid_ns()); }
+RefPtr<ThreadGroup> Task::FindGroup(int32_t number) const { return kernel().pids().FindGroup(number, pid_ns()); }
+std::vector<RefPtr<ThreadGroup>> Task::VisibleGroups() const { return kernel().pids().Groups(pid_ns()); }
 
 RefPtr<MemoryManager> Task::SharedMm() const {
   MutexLock lock(resources_mu_);
@@ -83,6 +90,11 @@ RefPtr<MountNamespace> Task::mounts() const {
   return mounts_;
 }
 
+RefPtr<Nsproxy> Task::SharedNsproxy() const {
+  MutexLock lock(resources_mu_);
+  return nsproxy_;
+}
+
 // The old object is let go after the lock: its end can run a file system's or
 // the platform's code.
 void Task::SetMm(RefPtr<MemoryManager> mm) {
@@ -103,6 +115,11 @@ void Task::SetCreds(RefPtr<Credentials> creds) {
 void Task::SetMounts(RefPtr<MountNamespace> mounts) {
   MutexLock lock(resources_mu_);
   std::swap(mounts_, mounts);
+}
+
+void Task::SetNsproxy(RefPtr<Nsproxy> nsproxy) {
+  MutexLock lock(resources_mu_);
+  std::swap(nsproxy_, nsproxy);
 }
 
 void Task::SetFds(RefPtr<FdTable> fds) {
@@ -154,8 +171,8 @@ int32_t Task::process_group() const { return group_->process_group_id(); }
 int32_t Task::session() const { return group_->session_id(); }
 bool Task::process_group_orphaned() const { return kernel().pids().Orphaned(*group_); }
 bool Task::signal_ignored(int signo) const { return blocked().Has(signo) || group_->actions()->IsIgnored(signo); }
-Result<void> Task::CheckProcessGroup(int32_t pgid, int32_t session) const {
-  return kernel().pids().CheckProcessGroup(pgid, session);
+Result<int32_t> Task::FindProcessGroup(int32_t number, int32_t session) const {
+  return kernel().pids().FindProcessGroup(number, pid_ns(), session);
 }
 const void* Task::controlling_terminal() const { return kernel().pids().terminal(*group_); }
 void Task::SetControllingTerminal(RefPtr<base::RefCounted> terminal) {

@@ -20,7 +20,9 @@
 #include "platform/platform.h"
 #include "sentry/kernel/fd_table.h"
 #include "sentry/kernel/fs_context.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/run_state.h"
+#include "sentry/kernel/seccomp/task_seccomp.h"
 #include "sentry/kernel/signals/signal_state.h"
 #include "sentry/kernel/syscall_result.h"
 #include "sentry/kernel/thread_group.h"
@@ -38,7 +40,16 @@ class Task final : public base::RefCounted, public JobControl {
   // --- Who ---
   Kernel& kernel() const { return group_->kernel(); }
   ThreadGroup& group() const { return *group_; }
+  // The kernel's id (vfs/pid.h). What a guest gives or is given are numbers of its
+  // own pid namespace: the lines below.
   int32_t tid() const { return tid_.load(std::memory_order_relaxed); }
+  PidNamespace& pid_ns() const { return group_->pid_ns(); }
+  int32_t own_tid() const { return own_tid_.load(std::memory_order_relaxed); }
+  int32_t own_tgid() const { return group_->pid().own_number(); }
+  int32_t IdOf(int32_t number) const;  // 0: there is none
+  RefPtr<Task> FindTask(int32_t number) const;
+  RefPtr<ThreadGroup> FindGroup(int32_t number) const;
+  std::vector<RefPtr<ThreadGroup>> VisibleGroups() const;
   bool is_leader() const { return tid() == group_->tgid(); }
   std::string name() const;  // comm, at most 15 bytes
   void SetName(std::string_view name);
@@ -58,11 +69,14 @@ class Task final : public base::RefCounted, public JobControl {
   RefPtr<FsContext> SharedFs() const;
   RefPtr<Credentials> SharedCreds() const;
   RefPtr<MountNamespace> mounts() const;
+  const Nsproxy& nsproxy() const { return *nsproxy_; }
+  RefPtr<Nsproxy> SharedNsproxy() const;
   void SetMm(RefPtr<MemoryManager> mm);
   void SetFds(RefPtr<FdTable> fds);
   void SetFs(RefPtr<FsContext> fs);
   void SetCreds(RefPtr<Credentials> creds);
   void SetMounts(RefPtr<MountNamespace> mounts);
+  void SetNsproxy(RefPtr<Nsproxy> nsproxy);
 
   // --- Waiting (own thread, except Wake and Interrupt); see block.h ---
   enum class WakeReason : uint8_t { kEvent, kInterrupted, kTimeout };
@@ -75,6 +89,7 @@ class Task final : public base::RefCounted, public JobControl {
 
   // --- Signals ---
   Result<void> SendSignal(const SigInfo& info);  // to this thread (tgkill)
+  Result<void> SendSignalBy(const Task& sender, SigInfo info);
   // A fault of its own: blocked or ignored ones kill (Linux's force_sig).
   void ForceSignal(const SigInfo& info);
   SignalSet blocked() const;
@@ -107,10 +122,12 @@ class Task final : public base::RefCounted, public JobControl {
   // man 2 execve. `start` and `path` as in ResolvePath.
   SyscallResult Execve(const Path& start, std::string path, WalkFlags flags, std::vector<std::string> argv,
                        std::vector<std::string> envp);
+  // man 2 unshare, in Linux's order of checks.
+  Result<void> Unshare(uint64_t flags);
   // exit(2): this thread only.
   SyscallResult Exit(int32_t code);
 
-  // man 2 wait4, waitid. pid as in wait4: > 0, 0, -1, < -1.
+  // man 2 wait4, waitid. `id` is the kernel's; what comes out are the caller's numbers.
   struct WaitArgs {
     enum class Which : uint8_t { kAny, kPid, kProcessGroup } which = Which::kAny;
     int32_t id = 0;
@@ -126,6 +143,21 @@ class Task final : public base::RefCounted, public JobControl {
     uint64_t max_rss = 0;
   };
   Interruptible<WaitOutcome> Wait(const WaitArgs& args);
+
+  // --- Seccomp (seccomp/) ---
+  const TaskSeccomp& seccomp_state() const { return seccomp_; }
+  struct SeccompStatus {
+    TaskSeccomp::Mode mode;
+    int32_t filters;
+  };
+  SeccompStatus seccomp_status() const;  // from any thread
+  // man 2 seccomp, own thread. EINVAL: it has filters.
+  Result<void> SetSeccompStrict();
+  // `filter` goes before those that are there, for this thread or for all of the group.
+  // EINVAL (strict mode), EBUSY (a second listener), ENOMEM (too long a way). The value:
+  // 0, or the thread that can't follow, and nothing was done.
+  enum class SeccompSync : uint8_t { kThisThread, kAllThreads };
+  Result<int32_t> AttachSeccompFilter(RefPtr<SeccompFilter> filter, SeccompSync sync);
 
   // --- Own thread's loose ends ---
   RestartBlock restart_block;
@@ -151,7 +183,8 @@ class Task final : public base::RefCounted, public JobControl {
   int32_t session() const override;
   bool process_group_orphaned() const override;
   bool signal_ignored(int signo) const override;
-  Result<void> CheckProcessGroup(int32_t pgid, int32_t session) const override;
+  Result<int32_t> FindProcessGroup(int32_t number, int32_t session) const override;
+  int32_t NumberOf(int32_t id) const override;
   const void* controlling_terminal() const override;
   void SetControllingTerminal(RefPtr<base::RefCounted> terminal) override;
   void ClearControllingTerminal() override;
@@ -179,7 +212,8 @@ class Task final : public base::RefCounted, public JobControl {
   static void* ThreadMain(void* arg);
 
   // --- Waiting ---
-  enum class SleepKind : uint8_t { kInterruptible, kKillable, kStopped };  // the latter two: until killed
+  // kKillable, kStopped: until killed. kUninterruptible: a thread that exits.
+  enum class SleepKind : uint8_t { kInterruptible, kKillable, kStopped, kUninterruptible };
   WakeReason SleepAs(SleepKind kind, Deadline deadline);
   // Killed: by SIGKILL, its group's exit, or another thread's execve.
   bool killed() const;
@@ -206,7 +240,7 @@ class Task final : public base::RefCounted, public JobControl {
   // What is to be done next: a handler to run, another state, or nothing.
   using NextStep = std::variant<std::monostate, Delivery, RunState>;
   NextStep NextDelivery();
-  NextStep Consider(const SigInfo& info, bool from_runtime);
+  NextStep Consider(const SigInfo& info, bool from_outside);
   NextStep DefaultStop(int signo);
   void ResolveRestart(const abi::SigAction* action);
   // Builds the handler's frame; false: the stack can't hold it.
@@ -220,6 +254,8 @@ class Task final : public base::RefCounted, public JobControl {
   Result<RefPtr<Task>> MakeChild(const CloneArgs& args);
   Result<void> GiveMemory(const CloneArgs& args, Task& child);
   Result<void> GiveFiles(const CloneArgs& args, Task& child);
+  // Linux's copy_namespaces: EPERM, EINVAL for kinds there are no more of, ENOSPC.
+  Result<RefPtr<Nsproxy>> CopyNamespaces(uint64_t flags) const;
   void GiveSignalState(const CloneArgs& args, Task& child);
   Result<void> Publish(const CloneArgs& args, const RefPtr<Task>& child);
   Result<int32_t> InstallPidfd(const CloneArgs& args, Task& child);
@@ -231,6 +267,19 @@ class Task final : public base::RefCounted, public JobControl {
   bool BecomeOnlyThread();
   void SwitchProgram(RefPtr<MemoryManager> mm, LoadedProgram& program);
 
+  // --- Seccomp (seccomp/check.cc, attach.cc) ---
+  // What is next if the call in the registers is not to be made.
+  std::optional<RunState> CheckSeccomp();
+  std::optional<RunState> Obey(const SeccompFilter::Verdict& verdict, const abi::SeccompData& data);
+  RunState AskSupervisor(const SeccompFilter& filter, const abi::SeccompData& data);
+  RunState TrapSyscall(uint32_t answer, const abi::SeccompData& data);
+  RunState DieOfSyscall(uint32_t answer, const abi::SeccompData& data);
+  void TakeOverNoNewPrivs();
+  // The thread that has filters of its own, 0 if there is none.
+  int32_t WhoCannotFollowLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(group_->signal_mu_);
+  void InheritSeccompLocked(const Task& parent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(parent.group_->signal_mu_);
+  void ReleaseSeccomp();
+
   // --- Exit (exit.cc) ---
   // Linux's mm_release: robust list, clear_child_tid, the vfork parent.
   void ReleaseMm();
@@ -239,6 +288,7 @@ class Task final : public base::RefCounted, public JobControl {
   void ReleaseResources();
   // True: the last one to be done with exit.
   bool FinishExit();
+  RunState Leave();  // the last step of an exit
   void CloseTable(RefPtr<FdTable> table);
 
   // One function a run state (run_loop.cc).
@@ -247,11 +297,15 @@ class Task final : public base::RefCounted, public JobControl {
   RunState Step(RunInterrupted);
   RunState Step(RunStopped);
   RunState Step(RunVforkWait);
+  RunState Step(RunSeccompWait);
   RunState Step(RunExit);
+  RunState Step(RunReapNamespace);
 
   const RefPtr<ThreadGroup> group_;
-  // Changes only when execve takes the leader's place.
+  // These three change only when execve takes the leader's place.
   std::atomic<int32_t> tid_{0};
+  std::atomic<int32_t> own_tid_{0};
+  RefPtr<Pid> pid_;  // under the pid table's lock
   const int64_t start_time_ns_;
   const uint64_t serial_;
   arch::Registers regs_ = {};
@@ -265,6 +319,7 @@ class Task final : public base::RefCounted, public JobControl {
   RefPtr<FsContext> fs_;
   RefPtr<Credentials> creds_;
   RefPtr<MountNamespace> mounts_;
+  RefPtr<Nsproxy> nsproxy_;
   std::string name_ ABSL_GUARDED_BY(resources_mu_);
 
   // Wake flag and futex word: kMaySleep, kSleeping, kWoken, kLookAround.
@@ -277,6 +332,7 @@ class Task final : public base::RefCounted, public JobControl {
   std::optional<SignalSet> saved_mask_;  // own thread
   abi::SigAltStack altstack_;            // own thread
   base::WaitQueue signal_events_;
+  TaskSeccomp seccomp_;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -25,8 +25,8 @@ struct Task::Impl {
 
   // Own thread: how the last call wants to be restarted.
   std::optional<Restart> restart;
-  // Own thread: exit(2)'s code.
-  int32_t exit_code = 0;
+  // Own thread: what it ends with if it ends alone.
+  ExitStatus exit_status;
 
   // The last fault, for the signal frame (Linux's thread_struct).
   uint64_t fault_address = 0;
@@ -62,8 +62,8 @@ struct ThreadGroup::ExitState {
   // SIGCONT ended a complete stop; a thread of the group has yet to tell.
   bool continue_untold = false;
 
-  // Signals that came from outside the sandbox: init takes them.
-  SignalSet from_runtime;
+  // Signals that came from outside the namespace or sandbox: init takes them.
+  SignalSet from_outside;
 };
 
 }  // namespace sentry

@@ -32,6 +32,10 @@ void Task::Interrupt() {
 Task::WakeReason Task::Sleep(Deadline deadline) { return SleepAs(SleepKind::kInterruptible, deadline); }
 
 Task::WakeReason Task::SleepAs(SleepKind kind, Deadline deadline) {
+  auto ends_early = [this, kind] {
+    if (kind == SleepKind::kUninterruptible) return false;
+    return kind == SleepKind::kInterruptible ? interrupted() : killed();
+  };
   bool timed_out = false;
   bool slept = false;
   WakeReason reason;
@@ -41,7 +45,7 @@ Task::WakeReason Task::SleepAs(SleepKind kind, Deadline deadline) {
       reason = WakeReason::kEvent;
       break;
     }
-    if (kind == SleepKind::kInterruptible ? interrupted() : killed()) {
+    if (ends_early()) {
       reason = WakeReason::kInterrupted;
       break;
     }
@@ -52,12 +56,12 @@ Task::WakeReason Task::SleepAs(SleepKind kind, Deadline deadline) {
     // kLookAround is used up: we looked. A new Interrupt changes the word again.
     if (word != kSleeping && !wake_word_.compare_exchange_strong(word, kSleeping, std::memory_order_seq_cst)) continue;
     // An Interrupt between the look and the change of the word.
-    if (kind == SleepKind::kInterruptible ? interrupted() : killed()) continue;
+    if (ends_early()) continue;
     if (!slept) {
       slept = true;
       SwitchCpuMode(CpuMode::kSleep);
       context_->WillBlock();
-      constexpr char kStates[] = {'S', 'D', 'T'};
+      constexpr char kStates[] = {'S', 'D', 'T', 'D'};
       state.store(kStates[static_cast<int>(kind)], std::memory_order_relaxed);
       kernel().context_switches.fetch_add(1, std::memory_order_relaxed);
     }

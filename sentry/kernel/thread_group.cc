@@ -62,7 +62,7 @@ void ThreadGroup::InheritFrom(const ThreadGroup& parent) {
   timers_->CpuLimitChanged();
 }
 
-int32_t ThreadGroup::ppid() const { return kernel_.pids().ppid(*this); }
+int32_t ThreadGroup::ppid() const { return kernel_.pids().ppid(*this, pid_ns()); }
 RefPtr<ThreadGroup> ThreadGroup::parent() const { return kernel_.pids().parent(*this); }
 int32_t ThreadGroup::process_group_id() const { return kernel_.pids().process_group(*this); }
 int32_t ThreadGroup::session_id() const { return kernel_.pids().session(*this); }

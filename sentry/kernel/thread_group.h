@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <variant>
@@ -16,6 +17,7 @@
 #include "sentry/kernel/signals/signal_state.h"
 #include "sentry/kernel/syscall_result.h"
 #include "sentry/kernel/time/clock.h"
+#include "sentry/vfs/pid.h"
 
 namespace sentry {
 
@@ -64,11 +66,14 @@ class ThreadGroup final : public base::RefCounted {
 
   Kernel& kernel() const { return kernel_; }
   int32_t tgid() const { return tgid_; }
+  // Its numbers, from its birth on; never null once it is known to anybody.
+  Pid& pid() const { return *pid_; }
+  PidNamespace& pid_ns() const { return pid_->ns(); }
   RefPtr<Task> leader() const;
   std::vector<RefPtr<Task>> tasks() const;
 
   // --- Family (all under the pid table's lock) ---
-  int32_t ppid() const;
+  int32_t ppid() const;  // the number in its own pid namespace; 0: none seen there
   RefPtr<ThreadGroup> parent() const;
   int32_t process_group_id() const;
   int32_t session_id() const;
@@ -77,6 +82,8 @@ class ThreadGroup final : public base::RefCounted {
   // --- Signals ---
   // man 2 kill: to any thread of the group. `info.signo` 1..64.
   Result<void> SendSignal(const SigInfo& info);
+  // The same by a guest, perhaps of another pid namespace.
+  Result<void> SendSignalBy(const Task& sender, SigInfo info);
   RefPtr<SignalActions> actions() const;
   void SetActions(RefPtr<SignalActions> actions);
   // sigaction(2): the old action. What is ignored now is pending no more.
@@ -136,10 +143,13 @@ class ThreadGroup final : public base::RefCounted {
   struct Family;     // parent, children, process group, session: family.h, under the pid table's lock
   struct ExitState;  // exit, stop, exec: task_impl.h, under signal_mu_
 
-  enum class Origin : uint8_t { kGuest, kRuntime };
+  // kAncestor: a guest of a pid namespace further up, whose SIGKILL and SIGSTOP
+  // even init obeys.
+  enum class Origin : uint8_t { kGuest, kAncestor, kRuntime };
   // Queues a signal, for `target` alone or for any thread (null), and wakes who
   // is to take it (Linux's send_signal_locked). False: sigqueue's EAGAIN.
   bool SendLocked(const SigInfo& info, Task* target, Origin origin) ABSL_EXCLUSIVE_LOCKS_REQUIRED(signal_mu_);
+  Origin OriginOf(const Task& sender, SigInfo& info) const;
   Result<void> SendSignalFrom(const SigInfo& info, Origin origin);
   // Linux's prepare_signal: stop and continue undo each other; false: ignored.
   bool PrepareSignalLocked(int signo, Task* target, Origin origin) ABSL_EXCLUSIVE_LOCKS_REQUIRED(signal_mu_);
@@ -158,6 +168,8 @@ class ThreadGroup final : public base::RefCounted {
 
   Kernel& kernel_;
   int32_t tgid_ = 0;
+  RefPtr<Pid> pid_;
+  std::function<void(const ExitStatus&)> on_end_;  // the runtime's
   const int64_t start_time_ns_;
   std::unique_ptr<Family> family_;
   mutable base::RankedMutex<base::LockRank::kSignal> signal_mu_;
@@ -168,7 +180,7 @@ class ThreadGroup final : public base::RefCounted {
   // Lets interrupted tasks and fatal sleeps see the end without the lock.
   std::atomic<bool> exiting_{false};
   std::atomic<bool> ended_{false};
-  // The guest's init: with it all processes end.
+  // The init of its pid namespace: with it all processes of that end.
   std::atomic<bool> is_init_{false};
   // Linux's SIGNAL_UNKILLABLE: signals of the guest's without a handler do not
   // reach it.

@@ -10,6 +10,7 @@
 #include "sentry/syscalls/file_args.h"
 #include "sentry/syscalls/file_io.h"
 #include "sentry/syscalls/handlers.h"
+#include "sentry/vfs/notify.h"
 
 namespace sentry {
 namespace {
@@ -24,6 +25,7 @@ Result<Buffer> ReadChunk(const VfsContext& ctx, FileDescription& file, uint64_t 
   Buffer buf(std::min(count, kIoChunk));
   KernelIoSink sink(buf);
   buf.resize(TRY(file.ReadAt(ctx, sink, offset)));
+  if (!buf.empty()) notify::Accessed(file);
   return buf;
 }
 

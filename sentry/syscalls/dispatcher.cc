@@ -24,7 +24,11 @@ SyscallResult TableDispatcher::Dispatch(Task& task) {
 SyscallResult TableDispatcher::Steady(Task& task, const SyscallRow& row, const SyscallArgs& args) {
   const uint32_t generation = task.context().answers_generation();
   SyscallResult result = row.call(task, args);
-  if (const uint64_t* value = result.value_if()) task.context().RememberAnswer(row.number, *value, generation);
+  const uint64_t* const value = result.value_if();
+  // Filters would not be asked any more. (One that comes now changes the generation.)
+  if (value != nullptr && task.seccomp_state().AnswersStand(row.number)) {
+    task.context().RememberAnswer(row.number, *value, generation);
+  }
   return result;
 }
 

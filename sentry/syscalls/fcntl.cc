@@ -4,6 +4,7 @@
 #include "sentry/fs/pipe/pipe_file.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/pid_table.h"
 #include "sentry/syscalls/file_args.h"
 #include "sentry/syscalls/file_locking.h"
 #include "sentry/syscalls/handlers.h"
@@ -35,18 +36,29 @@ SyscallResult SetFlags(Task& task, FileDescription& file, uint32_t flags) {
   return 0;
 }
 
-// ESRCH for an owner that is not there. Negative: a process group.
-Result<void> CheckOwner(Task& task, int32_t who) {
-  if (who == 0) return Ok();
-  if (who > 0) return task.kernel().FindTask(who) ? Ok() : Errno::kESRCH;
-  return task.CheckProcessGroup(-who, task.session()).Is(Errno::kESRCH) ? Errno::kESRCH : Ok();
+// Numbers of the caller's in, ids out. ESRCH for an owner that is not there.
+// Negative: a process group.
+Result<int32_t> FindOwner(Task& task, int32_t who) {
+  if (who == 0) return 0;
+  const int32_t id = task.IdOf(who > 0 ? who : -who);
+  if (id == 0) return Errno::kESRCH;
+  return who > 0 ? id : -id;
+}
+
+// 0 for one that is gone or not seen.
+int32_t OwnerNumber(Task& task, FileDescription& file) {
+  const int32_t id = file.async_owner().pid;
+  const RefPtr<Pid> pid = task.kernel().pids().FindPid(id < 0 ? -id : id);
+  if (!pid) return 0;
+  const int32_t number = pid->NumberIn(task.pid_ns());
+  return id < 0 ? -number : number;
 }
 
 SyscallResult SetOwner(Task& task, FileDescription& file, int32_t who) {
   if (who == INT32_MIN) return Errno::kEINVAL;
-  TRY(CheckOwner(task, who));
+  const int32_t id = TRY(FindOwner(task, who));
   FileDescription::AsyncOwner owner = file.async_owner();
-  owner.pid = who;
+  owner.pid = id;
   file.SetAsyncOwner(owner);
   return 0;
 }
@@ -59,7 +71,7 @@ SyscallResult SetOwnerEx(Task& task, FileDescription& file, UserAddr arg) {
 }
 
 SyscallResult GetOwnerEx(Task& task, FileDescription& file, UserAddr arg) {
-  const int32_t pid = file.async_owner().pid;
+  const int32_t pid = OwnerNumber(task, file);
   const abi::FOwnerEx owner{.type = pid < 0 ? abi::kFOwnerPgrp : abi::kFOwnerPid, .pid = pid < 0 ? -pid : pid};
   return UserOut<abi::FOwnerEx>(arg).Write(task.mm(), owner);
 }
@@ -104,7 +116,7 @@ SyscallResult DescriptorCommand(Task& task, int32_t fd, File file, uint32_t comm
 SyscallResult OwnerCommand(Task& task, FileDescription& file, uint32_t command, uint64_t arg) {
   switch (command) {
     case abi::kFGetOwn:
-      return file.async_owner().pid;
+      return OwnerNumber(task, file);
     case abi::kFSetOwn:
       return SetOwner(task, file, static_cast<int32_t>(arg));
     case abi::kFGetOwnEx:

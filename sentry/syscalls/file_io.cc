@@ -4,6 +4,7 @@
 #include "sentry/fs/eventfd/eventfd.h"
 #include "sentry/fs/pipe/pipe_file.h"
 #include "sentry/net/socket/socket.h"
+#include "sentry/vfs/notify.h"
 
 namespace sentry {
 namespace {
@@ -36,8 +37,10 @@ Deadline IoDeadline(FileDescription& file, base::EventMask mask) {
 
 Interruptible<size_t> ReadFile(Task& task, const VfsContext& ctx, FileDescription& file, IoSink& dst,
                                std::optional<uint64_t> offset, Wait wait) {
-  return BlockForIo(task, file, base::kReadableEvents, wait,
-                    [&] { return offset ? file.ReadAt(ctx, dst, *offset) : file.Read(ctx, dst); });
+  auto n = BlockForIo(task, file, base::kReadableEvents, wait,
+                      [&] { return offset ? file.ReadAt(ctx, dst, *offset) : file.Read(ctx, dst); });
+  if (n.ok() && n.value() > 0) notify::Accessed(file);
+  return n;
 }
 
 Errno SizeError(Task& task, const VfsContext& ctx, Errno error) {
@@ -45,8 +48,10 @@ Errno SizeError(Task& task, const VfsContext& ctx, Errno error) {
   return error;
 }
 
-Interruptible<size_t> WriteFile(Task& task, const VfsContext& ctx, FileDescription& file, IoSource& src,
-                                std::optional<uint64_t> offset, Wait wait) {
+namespace {
+
+Interruptible<size_t> WriteAll(Task& task, const VfsContext& ctx, FileDescription& file, IoSource& src,
+                               std::optional<uint64_t> offset, Wait wait) {
   size_t done = 0;
   while (true) {
     auto n = BlockForIo(task, file, base::kWritableEvents, wait,
@@ -62,6 +67,15 @@ Interruptible<size_t> WriteFile(Task& task, const VfsContext& ctx, FileDescripti
     done += n.value();
     if (n.value() == 0 || src.remaining() == 0 || !WritesBytes(file)) return done;
   }
+}
+
+}  // namespace
+
+Interruptible<size_t> WriteFile(Task& task, const VfsContext& ctx, FileDescription& file, IoSource& src,
+                                std::optional<uint64_t> offset, Wait wait) {
+  auto n = WriteAll(task, ctx, file, src, offset, wait);
+  if (n.ok() && n.value() > 0) notify::Modified(file);
+  return n;
 }
 
 }  // namespace sentry

@@ -78,7 +78,7 @@ SyscallResult TestRangeLock(Task& task, FileDescription& file, uint32_t command,
     lock.start = static_cast<int64_t>(found->range.start);
     lock.len =
         found->range.last == LockRange::kMax ? 0 : static_cast<int64_t>(found->range.last - found->range.start + 1);
-    lock.pid = found->owner.pid;
+    lock.pid = found->owner.pid < 0 ? found->owner.pid : task.NumberOf(found->owner.pid);
   }
   return UserOut<abi::Flock>(arg).Write(task.mm(), lock);
 }

@@ -159,6 +159,18 @@ SyscallResult SysEpollPwait2(Task& task, Fd epoll, UserAddr events, int32_t max,
 
 // --- event_fds.cc: eventfd, timerfd, signalfd ---
 SyscallResult SysEventfd(Task& task, uint32_t initial);
+// mqueue.cc
+SyscallResult SysMqOpen(Task& task, UserPath name, OpenFlags flags, FileMode mode, UserAddr attr);
+SyscallResult SysMqUnlink(Task& task, UserPath name);
+SyscallResult SysMqTimedsend(Task& task, Fd fd, UserAddr message, Size size, uint32_t priority, UserAddr timeout);
+SyscallResult SysMqTimedreceive(Task& task, Fd fd, UserAddr message, Size size, UserOut<uint32_t> priority,
+                                UserAddr timeout);
+SyscallResult SysMqNotify(Task& task, Fd fd, UserAddr event);
+SyscallResult SysMqGetsetattr(Task& task, Fd fd, UserAddr fresh, UserAddr old);
+SyscallResult SysInotifyInit(Task& task);  // inotify.cc
+SyscallResult SysInotifyInit1(Task& task, uint32_t flags);
+SyscallResult SysInotifyAddWatch(Task& task, Fd fd, UserPath path, HexFlags mask);
+SyscallResult SysInotifyRmWatch(Task& task, Fd fd, int32_t wd);
 SyscallResult SysEventfd2(Task& task, uint32_t initial, uint32_t flags);
 SyscallResult SysTimerfdCreate(Task& task, int32_t clock, uint32_t flags);
 SyscallResult SysTimerfdSettime(Task& task, Fd fd, uint32_t flags, UserIn<abi::Itimerspec> value,
@@ -326,6 +338,7 @@ SyscallResult SysSethostname(Task& task, UserAddr name, int32_t length);
 SyscallResult SysSetdomainname(Task& task, UserAddr name, int32_t length);
 SyscallResult SysSysinfo(Task& task, UserOut<abi::Sysinfo> info);
 SyscallResult SysGetrandom(Task& task, UserAddr buf, Size count, uint32_t flags);
+SyscallResult SysSeccomp(Task& task, uint32_t operation, uint32_t flags, UserAddr arg);  // seccomp.cc
 SyscallResult SysPrctl(Task& task, int32_t option, uint64_t arg2, uint64_t arg3, uint64_t arg4, uint64_t arg5);
 SyscallResult SysArchPrctl(Task& task, int32_t code, UserAddr addr);
 SyscallResult SysPersonality(Task& task, uint32_t persona);

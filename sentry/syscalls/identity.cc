@@ -208,7 +208,7 @@ SyscallResult SysCapget(Task& task, UserAddr header, UserAddr data) {
   if (!words.ok()) return data.is_null() && words.Is(Errno::kEINVAL) ? SyscallResult(0) : SyscallResult(words.error());
   if (asked.pid < 0) return Errno::kEINVAL;
   RefPtr<Task> target(&task);
-  if (asked.pid != 0) target = task.kernel().FindTask(asked.pid);
+  if (asked.pid != 0) target = task.FindTask(asked.pid);
   const RefPtr<Credentials> creds = target ? target->SharedCreds() : nullptr;
   if (!creds) return Errno::kESRCH;
   if (data.is_null()) return 0;
@@ -224,7 +224,7 @@ SyscallResult SysCapget(Task& task, UserAddr header, UserAddr data) {
 SyscallResult SysCapset(Task& task, UserAddr header, UserAddr data) {
   const CapHeader asked = TRY(UserIn<CapHeader>(header).Read(task.mm()));
   const size_t words = TRY(CapWords(task, header, asked.version));
-  if (asked.pid != 0 && asked.pid != task.tid()) return Errno::kEPERM;
+  if (asked.pid != 0 && asked.pid != task.own_tid()) return Errno::kEPERM;
   const std::vector<CapData> in = TRY(UserIn<CapData>(data).ReadArray(task.mm(), words));
   CapabilitySet effective, permitted, inheritable;
   for (size_t i = 0; i < words; ++i) {

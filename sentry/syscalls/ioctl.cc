@@ -4,9 +4,12 @@
 
 #include <algorithm>
 
+#include "sentry/net/socket/socket.h"
 #include "sentry/syscalls/file_args.h"
 #include "sentry/syscalls/file_io.h"
 #include "sentry/syscalls/handlers.h"
+#include "sentry/syscalls/net_ioctl.h"
+#include "sentry/syscalls/seccomp.h"
 
 namespace sentry {
 namespace {
@@ -63,6 +66,13 @@ SyscallResult SysIoctl(Task& task, Fd fd, uint32_t request, uint64_t arg) {
   const RefPtr<Inode> inode = file->inode();
   if (inode && inode->is_regular() && IsRegularRequest(request)) {
     return request == abi::kFioNRead ? BytesLeft(task, *file, UserAddr(arg)) : Errno::kEOPNOTSUPP;
+  }
+  if (const RefPtr<SeccompListener> listener = FileCast<SeccompListener>(file)) {
+    return SeccompIoctl(task, *listener, request, UserAddr(arg));
+  }
+  const RefPtr<Socket> socket = FileCast<Socket>(file);
+  if (socket && IsInterfaceRequest(socket->domain(), request)) {
+    return InterfaceIoctl(task, request, UserAddr(arg));
   }
   VfsContext ctx = task.vfs_context();
   ctx.memory = &task.mm();

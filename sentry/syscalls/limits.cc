@@ -15,7 +15,7 @@ constexpr uint64_t kMaxOpenFiles = 1 << 20;  // fs.nr_open
 
 Result<RefPtr<Task>> FindOrSelf(Task& task, int32_t pid) {
   if (pid < 0) return Errno::kEINVAL;
-  RefPtr<Task> target = pid == 0 ? RefPtr<Task>(&task) : task.kernel().FindTask(pid);
+  RefPtr<Task> target = pid == 0 ? RefPtr<Task>(&task) : task.FindTask(pid);
   if (!target) return Errno::kESRCH;
   return target;
 }
@@ -55,12 +55,12 @@ Result<std::vector<RefPtr<Task>>> PriorityTargets(Task& task, int32_t which, int
   constexpr int32_t kProcess = 0, kGroup = 1, kUser = 2;
   std::vector<RefPtr<Task>> targets;
   if (which == kProcess) {
-    RefPtr<Task> target = who == 0 ? RefPtr<Task>(&task) : task.kernel().FindTask(who);
+    RefPtr<Task> target = who == 0 ? RefPtr<Task>(&task) : task.FindTask(who);
     if (target) targets.push_back(std::move(target));
   } else if (which == kGroup || which == kUser) {
-    const int32_t pgid = who == 0 ? task.process_group() : who;
+    const int32_t pgid = who == 0 ? task.process_group() : task.IdOf(who);
     const uint32_t uid = who == 0 ? task.creds().uid : static_cast<uint32_t>(who);
-    for (const RefPtr<ThreadGroup>& group : task.kernel().Groups()) {
+    for (const RefPtr<ThreadGroup>& group : task.VisibleGroups()) {
       for (const RefPtr<Task>& member : group->tasks()) {
         const RefPtr<Credentials> c = member->SharedCreds();
         if (which == kGroup ? group->process_group_id() == pgid : c && c->uid == uid) targets.push_back(member);

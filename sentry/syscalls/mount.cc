@@ -102,7 +102,7 @@ namespace {
 
 // Linux's chroot_fs_refs: who stands in the old root stands in the new one.
 void MoveRoots(Task& caller, const Path& old_root, const Path& new_root) {
-  for (const RefPtr<ThreadGroup>& group : caller.kernel().Groups()) {
+  for (const RefPtr<ThreadGroup>& group : caller.kernel().Groups(caller.kernel().root_pid_ns())) {
     for (const RefPtr<Task>& task : group->tasks()) {
       const RefPtr<FsContext> fs = task->SharedFs();
       if (!fs) continue;

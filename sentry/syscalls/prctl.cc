@@ -1,13 +1,15 @@
 #include <cstring>
 
 #include "sentry/syscalls/handlers.h"
+#include "sentry/syscalls/seccomp.h"
 
 namespace sentry {
 namespace {
 
 // man 2 prctl.
 constexpr int32_t kSetPdeathsig = 1, kGetPdeathsig = 2, kGetDumpable = 3, kSetDumpable = 4, kGetKeepCaps = 7;
-constexpr int32_t kSetKeepCaps = 8, kGetTiming = 13, kSetName = 15, kGetName = 16, kGetSeccomp = 21, kCapBsetRead = 23;
+constexpr int32_t kSetKeepCaps = 8, kGetTiming = 13, kSetName = 15, kGetName = 16, kGetSeccomp = 21, kSetSeccomp = 22,
+                  kCapBsetRead = 23;
 constexpr int32_t kCapBsetDrop = 24, kGetTsc = 25, kGetSecurebits = 27, kSetSecurebits = 28, kSetTimerSlack = 29;
 constexpr int32_t kGetTimerSlack = 30, kSetChildSubreaper = 36, kGetChildSubreaper = 37, kSetNoNewPrivs = 38;
 constexpr int32_t kGetNoNewPrivs = 39, kGetTidAddress = 40, kCapAmbient = 47;
@@ -128,7 +130,9 @@ SyscallResult SysPrctl(Task& task, int32_t option, uint64_t arg2, uint64_t arg3,
     case kGetName:
       return WriteName(task, out);
     case kGetSeccomp:
-      return 0;  // SECCOMP_MODE_DISABLED
+      return static_cast<int>(task.seccomp_state().mode());
+    case kSetSeccomp:
+      return PrctlSetSeccomp(task, arg2, UserAddr(arg3));
     case kCapBsetRead:
       if (arg2 > kLastCapability) return Errno::kEINVAL;
       return static_cast<int>((task.creds().bounding.bits >> arg2) & 1);

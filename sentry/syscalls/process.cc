@@ -9,9 +9,8 @@
 namespace sentry {
 namespace {
 
-constexpr uint64_t kCloneVm = 0x100, kCloneFs = 0x200, kCloneFiles = 0x400, kCloneSigHand = 0x800;
-constexpr uint64_t kClonePidFd = 0x1000, kCloneVfork = 0x4000, kCloneThread = 0x10000, kCloneNewNs = 0x20000;
-constexpr uint64_t kCloneSysvSem = 0x40000, kCloneParentSetTid = 0x100000, kCloneDetached = 0x400000;
+constexpr uint64_t kCloneVm = 0x100, kClonePidFd = 0x1000, kCloneVfork = 0x4000, kCloneThread = 0x10000;
+constexpr uint64_t kCloneParentSetTid = 0x100000, kCloneDetached = 0x400000;
 constexpr uint64_t kExitSignalMask = 0xff;
 
 // struct clone_args (man 2 clone), as of Linux 5.7.
@@ -26,9 +25,10 @@ Result<void> CopyOutUsage(Task& task, UserOut<abi::Rusage> out, const Task::Wait
   return out.Write(task.mm(), ToRusage(outcome.times, outcome.max_rss));
 }
 
-Result<int32_t> OwnIfZero(Task& task, int32_t pid) {
-  if (pid < 0) return Errno::kESRCH;
-  return pid == 0 ? task.tgid() : pid;
+Result<RefPtr<Task>> FindOrSelf(Task& task, int32_t pid) {
+  RefPtr<Task> target = pid == 0 ? RefPtr<Task>(&task) : task.FindTask(pid);
+  if (!target) return Errno::kESRCH;
+  return target;
 }
 
 }  // namespace
@@ -108,11 +108,11 @@ SyscallResult SysWait4(Task& task, int32_t pid, UserOut<int32_t> status, uint32_
   Task::WaitArgs args{.options = options | kWExited};
   using Which = Task::WaitArgs::Which;
   if (pid > 0) {
-    args.which = Which::kPid, args.id = pid;
+    args.which = Which::kPid, args.id = task.IdOf(pid);
   } else if (pid == 0) {
     args.which = Which::kProcessGroup, args.id = task.process_group();
   } else if (pid < -1) {
-    args.which = Which::kProcessGroup, args.id = -pid;
+    args.which = Which::kProcessGroup, args.id = task.IdOf(-pid);
   }
   const Task::WaitOutcome outcome = TRY(task.Wait(args));
   if (outcome.pid == 0) return 0;
@@ -132,11 +132,11 @@ SyscallResult SysWaitid(Task& task, int32_t which, int32_t id, UserAddr info, ui
   using Which = Task::WaitArgs::Which;
   if (which == kPPid) {
     if (id <= 0) return Errno::kEINVAL;
-    args.which = Which::kPid;
+    args.which = Which::kPid, args.id = task.IdOf(id);
   } else if (which == kPPgid) {
     if (id < 0) return Errno::kEINVAL;
     args.which = Which::kProcessGroup;
-    if (id == 0) args.id = task.process_group();
+    args.id = id == 0 ? task.process_group() : task.IdOf(id);
   } else if (which == kPPidFd) {
     if (id < 0) return Errno::kEINVAL;
     args.which = Which::kPid;
@@ -163,7 +163,7 @@ SyscallResult SysWaitid(Task& task, int32_t which, int32_t id, UserAddr info, ui
 
 SyscallResult SysSetTidAddress(Task& task, UserAddr addr) {
   task.clear_child_tid = addr;
-  return task.tid();
+  return task.own_tid();
 }
 
 SyscallResult SysSetRobustList(Task& task, UserAddr head, Size size) {
@@ -175,7 +175,7 @@ SyscallResult SysSetRobustList(Task& task, UserAddr head, Size size) {
 
 SyscallResult SysGetRobustList(Task& task, int32_t tid, UserOut<uint64_t> head, UserOut<uint64_t> size) {
   RefPtr<Task> target(&task);
-  if (tid != 0) target = task.kernel().FindTask(tid);
+  if (tid != 0) target = task.FindTask(tid);
   if (!target) return Errno::kESRCH;
   if (&target->group() != &task.group() && !task.creds().Has(Capability::kSysPtrace)) return Errno::kEPERM;
   TRY(size.Write(task.mm(), 24));
@@ -183,55 +183,27 @@ SyscallResult SysGetRobustList(Task& task, int32_t tid, UserOut<uint64_t> head, 
   return 0;
 }
 
-SyscallResult SysGetpid(Task& task) { return task.tgid(); }
-SyscallResult SysGettid(Task& task) { return task.tid(); }
+SyscallResult SysGetpid(Task& task) { return task.own_tgid(); }
+SyscallResult SysGettid(Task& task) { return task.own_tid(); }
 SyscallResult SysGetppid(Task& task) { return task.group().ppid(); }
-SyscallResult SysGetpgrp(Task& task) { return task.process_group(); }
+SyscallResult SysGetpgrp(Task& task) { return task.NumberOf(task.process_group()); }
 
-SyscallResult SysGetpgid(Task& task, int32_t pid) {
-  const RefPtr<Task> target = task.kernel().FindTask(TRY(OwnIfZero(task, pid)));
-  if (!target) return Errno::kESRCH;
-  return target->process_group();
-}
+SyscallResult SysGetpgid(Task& task, int32_t pid) { return task.NumberOf(TRY(FindOrSelf(task, pid))->process_group()); }
 
 SyscallResult SysSetpgid(Task& task, int32_t pid, int32_t pgid) {
   if (pgid < 0) return Errno::kEINVAL;
   return task.kernel().SetProcessGroup(task, pid, pgid);
 }
 
-SyscallResult SysGetsid(Task& task, int32_t pid) {
-  const RefPtr<Task> target = task.kernel().FindTask(TRY(OwnIfZero(task, pid)));
-  if (!target) return Errno::kESRCH;
-  return target->session();
-}
+SyscallResult SysGetsid(Task& task, int32_t pid) { return task.NumberOf(TRY(FindOrSelf(task, pid))->session()); }
 
 SyscallResult SysSetsid(Task& task) { return task.kernel().CreateSession(task); }
 
-SyscallResult SysUnshare(Task& task, HexFlags flags) {
-  uint64_t wanted = flags.value;
-  if (wanted & kCloneNewNs) wanted |= kCloneFs;
-  const bool alone = task.group().tasks().size() == 1;
-  if ((wanted & ~(kCloneFs | kCloneFiles | kCloneNewNs | kCloneSysvSem | kCloneThread | kCloneSigHand | kCloneVm)) !=
-      0) {
-    return Errno::kEINVAL;
-  }
-  if ((wanted & (kCloneThread | kCloneSigHand | kCloneVm)) != 0 && !alone) return Errno::kEINVAL;
-  if ((wanted & kCloneNewNs) != 0 && !task.creds().Has(Capability::kSysAdmin)) return Errno::kEPERM;
-  if (wanted & kCloneFs) task.SetFs(task.fs().Fork());
-  if (wanted & kCloneFiles) task.SetFds(task.fds().Fork());
-  if (wanted & kCloneNewNs) {
-    Path root = task.fs().root(), cwd = task.fs().cwd();
-    Path* paths[] = {&root, &cwd};
-    task.SetMounts(task.mounts()->Clone(paths));
-    task.fs().SetRoot(root);
-    task.fs().SetCwd(cwd);
-  }
-  return 0;
-}
+SyscallResult SysUnshare(Task& task, HexFlags flags) { return task.Unshare(flags.value); }
 
 SyscallResult SysPidfdOpen(Task& task, int32_t pid, uint32_t flags) {
   if ((flags & ~abi::kONonBlock) != 0 || pid <= 0) return Errno::kEINVAL;
-  const RefPtr<Task> target = task.kernel().FindTask(pid);
+  const RefPtr<Task> target = task.FindTask(pid);
   if (!target) return Errno::kESRCH;
   if (!target->is_leader()) return Errno::kEINVAL;
   RefPtr<FileDescription> file = PidFd::Create(RefPtr<ThreadGroup>(&target->group()), flags);

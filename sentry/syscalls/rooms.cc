@@ -1,7 +1,6 @@
 #include "sentry/syscalls/rooms.h"
 
 #include "sentry/kernel/kernel.h"
-#include "sentry/net/unix/endpoint.h"
 
 namespace sentry {
 
@@ -11,9 +10,13 @@ SyscallRooms& SyscallRooms::Of(Kernel& kernel) {
 
 SyscallRooms::SyscallRooms(Kernel& kernel)
     : memfds_(TmpfsFileSystem::Create(kernel.memory_file())),
-      unix_names_(MakeRef<UnixNamespace>()),
+      mqueues_(MqueueNamespace::Create()),
+      net_(kernel.net_namespace() != nullptr ? RefPtr<NetNamespace>(kernel.net_namespace())
+                                             : MakeRef<NetNamespace>(nullptr)),
       timers_(kernel.timers()) {}
 
 SyscallRooms::~SyscallRooms() = default;
+
+NetNamespace& NetOf(Task& task) { return *SyscallRooms::Of(task.kernel()).net(); }
 
 }  // namespace sentry

@@ -19,7 +19,7 @@ SigInfo UserInfo(Task& task, int32_t signo, int32_t code) {
   SigInfo info;
   info.signo = signo;
   info.code = code;
-  info.u.kill.pid = task.tgid();
+  info.u.kill.pid = task.own_tgid();
   info.u.kill.uid = task.creds().uid;
   return info;
 }
@@ -43,7 +43,7 @@ Result<void> SignalGroup(Task& task, ThreadGroup& group, const SigInfo& info) {
   if (!leader) return Errno::kESRCH;
   TRY(CheckMaySignal(task, *leader, info.signo));
   if (info.signo == 0) return Ok();
-  return group.SendSignal(info);
+  return group.SendSignalBy(task, info);
 }
 
 // The process that a pidfd or an open /proc/PID stands for; null if the latter's is gone.
@@ -51,7 +51,7 @@ Result<RefPtr<ThreadGroup>> SignalledBy(Task& task, const RefPtr<FileDescription
   if (const RefPtr<PidFd> pidfd = FileCast<PidFd>(file)) return RefPtr<ThreadGroup>(&pidfd->group());
   const std::optional<ProcProcess> named = ProcProcessOf(file);
   if (!named) return Errno::kEBADF;
-  RefPtr<ThreadGroup> group = task.kernel().FindGroup(named->tgid);
+  RefPtr<ThreadGroup> group = task.kernel().FindGroup(named->tgid, task.kernel().root_pid_ns());
   const RefPtr<Task> leader = group ? group->leader() : nullptr;
   return leader && leader->serial() == named->serial ? group : RefPtr<ThreadGroup>();
 }
@@ -61,7 +61,7 @@ template <typename Chosen>
 Result<void> SignalMany(Task& task, int32_t signo, Chosen chosen) {
   SigInfo info = UserInfo(task, signo, abi::kSiUser);
   bool found = false, sent = false;
-  for (const RefPtr<ThreadGroup>& group : task.kernel().Groups()) {
+  for (const RefPtr<ThreadGroup>& group : task.VisibleGroups()) {
     if (!chosen(*group)) continue;
     found = true;
     sent = SignalGroup(task, *group, info).ok() || sent;
@@ -72,11 +72,11 @@ Result<void> SignalMany(Task& task, int32_t signo, Chosen chosen) {
 }
 
 Result<void> SignalThread(Task& task, int32_t tgid, int32_t tid, const SigInfo& info) {
-  const RefPtr<Task> target = task.kernel().FindTask(tid);
-  if (!target || (tgid > 0 && target->tgid() != tgid)) return Errno::kESRCH;
+  const RefPtr<Task> target = task.FindTask(tid);
+  if (!target || (tgid > 0 && target->tgid() != task.IdOf(tgid))) return Errno::kESRCH;
   TRY(CheckMaySignal(task, *target, info.signo));
   if (info.signo == 0) return Ok();
-  return target->SendSignal(info);
+  return target->SendSignalBy(task, info);
 }
 
 // A queued siginfo must not pretend to come from the kernel or from kill(2).
@@ -84,7 +84,7 @@ Result<SigInfo> ReadQueuedInfo(Task& task, UserAddr addr, int32_t signo, int32_t
   SigInfo info;
   TRY(CopyInFull(task.mm(), addr, std::as_writable_bytes(std::span(&info, 1))));
   info.signo = signo;
-  if ((info.code >= 0 || info.code == abi::kSiTkill) && target_tgid != task.tgid()) return Errno::kEPERM;
+  if ((info.code >= 0 || info.code == abi::kSiTkill) && target_tgid != task.own_tgid()) return Errno::kEPERM;
   return info;
 }
 
@@ -171,7 +171,7 @@ SyscallResult SysRtSigtimedwait(Task& task, UserIn<SignalSet> set, UserAddr info
 SyscallResult SysRtSigqueueinfo(Task& task, int32_t pid, SignalNumber signal, UserAddr info) {
   const SigInfo queued = TRY(ReadQueuedInfo(task, info, signal.value, pid));
   if (signal.value < 0 || signal.value > abi::kSigMax) return Errno::kEINVAL;
-  const RefPtr<ThreadGroup> group = task.kernel().FindGroup(pid);
+  const RefPtr<ThreadGroup> group = task.FindGroup(pid);
   if (!group) return Errno::kESRCH;
   return SignalGroup(task, *group, queued);
 }
@@ -217,15 +217,17 @@ SyscallResult SysSigaltstack(Task& task, UserAddr stack, UserAddr old) {
 SyscallResult SysKill(Task& task, int32_t pid, SignalNumber signal) {
   if (signal.value < 0 || signal.value > abi::kSigMax) return Errno::kEINVAL;
   if (pid > 0) {
-    const RefPtr<ThreadGroup> group = task.kernel().FindGroup(pid);
+    const RefPtr<ThreadGroup> group = task.FindGroup(pid);
     if (!group) return Errno::kESRCH;
     return SignalGroup(task, *group, UserInfo(task, signal.value, abi::kSiUser));
   }
   if (pid == INT32_MIN) return Errno::kESRCH;
   if (pid == -1) {
-    return SignalMany(task, signal.value, [&](ThreadGroup& g) { return g.tgid() != 1 && g.tgid() != task.tgid(); });
+    return SignalMany(task, signal.value,
+                      [&](ThreadGroup& g) { return g.pid().NumberIn(task.pid_ns()) != 1 && &g != &task.group(); });
   }
-  const int32_t pgid = pid == 0 ? task.process_group() : -pid;
+  const int32_t pgid = pid == 0 ? task.process_group() : task.IdOf(-pid);
+  if (pgid == 0) return Errno::kESRCH;
   return SignalMany(task, signal.value, [&](ThreadGroup& g) { return g.process_group_id() == pgid; });
 }
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "sentry/kernel/kernel.h"
+#include "sentry/net/netlink/netlink_socket.h"
 #include "sentry/net/unix/unix_socket.h"
 #include "sentry/syscalls/file_io.h"
 #include "sentry/syscalls/handlers.h"
@@ -22,39 +22,58 @@ struct SocketType {
   CloseOnExec cloexec;
 };
 
-// EINVAL, EAFNOSUPPORT: unix sockets are the only family so far.
+// EINVAL, EAFNOSUPPORT.
 Result<SocketType> CheckType(int32_t domain, uint32_t type) {
   constexpr int kTypeMax = 11;
   if ((type & ~(static_cast<uint32_t>(abi::kSockTypeMask) | kTypeFlags)) != 0) return Errno::kEINVAL;
   const int kind = static_cast<int>(type & static_cast<uint32_t>(abi::kSockTypeMask));
   if (domain < 0 || domain >= abi::kAfMax) return Errno::kEAFNOSUPPORT;
   if (kind >= kTypeMax) return Errno::kEINVAL;
-  if (domain != abi::kAfUnix) return Errno::kEAFNOSUPPORT;
   return SocketType{kind, type & abi::kONonBlock, ToCloseOnExec(type)};
 }
 
-// SO_ERROR of a connection that was made while we slept.
-Result<int> ConnectOutcome(const VfsContext& ctx, Socket& socket) {
-  if (socket.Readiness(base::kWritableEvents) == 0) return Errno::kEAGAIN;
-  const std::vector<std::byte> value = TRY(socket.GetOption(ctx, abi::kSolSocket, abi::kSoError, sizeof(int32_t)));
-  int32_t error = 0;
-  memcpy(&error, value.data(), std::min(value.size(), sizeof(error)));
-  if (error != 0) return static_cast<Errno>(error);
-  return 0;
+Result<RefPtr<Socket>> NewSocket(Task& task, int32_t domain, const SocketType& t, int32_t protocol) {
+  const VfsContext ctx = task.vfs_context();
+  NetNamespace& net = NetOf(task);
+  switch (domain) {
+    case abi::kAfUnix:
+      return NewUnixSocket(ctx, net.unix_names(), t.type, protocol, t.flags);
+    case abi::kAfInet:
+    case abi::kAfInet6:
+      if (net.stack() == nullptr) return Errno::kEAFNOSUPPORT;
+      return net.stack()->NewSocket(ctx, domain, t.type, protocol, t.flags);
+    case abi::kAfNetlink:
+      return NewNetlinkSocket(ctx, RefPtr<NetNamespace>(&net), t.type, protocol, t.flags);
+    default:
+      return Errno::kEAFNOSUPPORT;
+  }
 }
+
+// How a connection that was under way has ended. To ask again is what settles
+// it: the socket is connected then, or free for another try.
+Result<int> ConnectOutcome(const VfsContext& ctx, Socket& socket, const SocketAddress& name) {
+  if (socket.Readiness(base::kWritableEvents) == 0) return Errno::kEAGAIN;
+  const Result<void> done = socket.Connect(ctx, name);
+  if (done.ok() || done.Is(Errno::kEISCONN)) return 0;  // another thread's connect(2) has settled it
+  return done.Is(Errno::kEALREADY) || done.Is(Errno::kEINPROGRESS) ? Errno::kEAGAIN : done.error();
+}
+
+bool IsUnderWay(Errno error) { return error == Errno::kEINPROGRESS || error == Errno::kEALREADY; }
 
 }  // namespace
 
 SyscallResult SysSocket(Task& task, int32_t domain, uint32_t type, int32_t protocol) {
   const SocketType t = TRY(CheckType(domain, type));
-  const RefPtr<UnixNamespace>& names = SyscallRooms::Of(task.kernel()).unix_names();
-  return InstallFd(task, TRY(NewUnixSocket(task.vfs_context(), names, t.type, protocol, t.flags)), t.cloexec);
+  return InstallFd(task, TRY(NewSocket(task, domain, t, protocol)), t.cloexec);
 }
 
 SyscallResult SysSocketpair(Task& task, int32_t domain, uint32_t type, int32_t protocol, UserOut<FdPair> fds) {
   const SocketType t = TRY(CheckType(domain, type));
-  const RefPtr<UnixNamespace>& names = SyscallRooms::Of(task.kernel()).unix_names();
-  SocketPair pair = TRY(NewUnixSocketPair(task.vfs_context(), names, t.type, protocol, t.flags));
+  if (domain != abi::kAfUnix) {
+    TRY(NewSocket(task, domain, t, protocol));
+    return Errno::kEOPNOTSUPP;
+  }
+  SocketPair pair = TRY(NewUnixSocketPair(task.vfs_context(), NetOf(task).unix_names(), t.type, protocol, t.flags));
   return InstallFdPair(task, std::move(pair.first), std::move(pair.second), t.cloexec, fds);
 }
 
@@ -97,9 +116,14 @@ SyscallResult SysConnect(Task& task, Fd fd, UserAddr address, uint32_t length) {
   });
   if (begun.ok()) return 0;
   const SyscallError error = begun.error();
-  const bool going_on = error.errno_if() != nullptr && *error.errno_if() == Errno::kEINPROGRESS;
-  if (!going_on || socket->nonblocking()) return error;
-  return BlockForIo(task, *socket, base::kWritableEvents, Wait::kByFile, [&] { return ConnectOutcome(ctx, *socket); });
+  // EALREADY: an earlier call was interrupted; Linux waits on.
+  if (error.errno_if() == nullptr || !IsUnderWay(*error.errno_if()) || socket->nonblocking()) return error;
+  const auto outcome = BlockForIo(task, *socket, base::kWritableEvents, Wait::kByFile,
+                                  [&] { return ConnectOutcome(ctx, *socket, name); });
+  const bool late = !outcome.ok() && outcome.error().errno_if() != nullptr &&
+                    *outcome.error().errno_if() == Errno::kEAGAIN;  // SO_SNDTIMEO
+  if (late) return error;
+  return outcome;
 }
 
 SyscallResult SysGetsockname(Task& task, Fd fd, UserAddr address, UserInOut<uint32_t> length) {

@@ -5,6 +5,7 @@
 
 #include "sentry/kernel/close.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/pid_table.h"
 
 namespace sentry {
 namespace {
@@ -26,23 +27,26 @@ Result<void> AddRights(Task& task, Bytes data, ControlData& control) {
 }
 
 // Linux's scm_check_creds: who one may claim to be.
-Result<void> CheckCredentials(Task& task, const abi::Ucred& claimed) {
+Result<RefPtr<Pid>> CheckCredentials(Task& task, const abi::Ucred& claimed) {
   const Credentials& own = task.creds();
-  const bool pid = claimed.pid == task.tgid() || own.Has(Capability::kSysAdmin);
+  const bool self = claimed.pid == task.own_tgid();
+  const bool pid = self || own.Has(Capability::kSysAdmin);
   const bool uid =
       claimed.uid == own.uid || claimed.uid == own.euid || claimed.uid == own.suid || own.Has(Capability::kSetuid);
   const bool gid =
       claimed.gid == own.gid || claimed.gid == own.egid || claimed.gid == own.sgid || own.Has(Capability::kSetgid);
   if (!pid || !uid || !gid) return Errno::kEPERM;
-  return claimed.pid == task.tgid() || task.kernel().FindTask(claimed.pid) ? Ok() : Errno::kESRCH;
+  RefPtr<Pid> named = self ? RefPtr<Pid>(&task.group().pid()) : task.kernel().pids().FindPid(task.IdOf(claimed.pid));
+  if (!named) return Errno::kESRCH;
+  return named;
 }
 
 Result<void> AddCredentials(Task& task, Bytes data, ControlData& control) {
   abi::Ucred claimed;
   if (data.size() != sizeof(claimed)) return Errno::kEINVAL;
   memcpy(&claimed, data.data(), sizeof(claimed));
-  TRY(CheckCredentials(task, claimed));
-  control.credentials = PeerCredentials{claimed.pid, claimed.uid, claimed.gid};
+  RefPtr<Pid> pid = TRY(CheckCredentials(task, claimed));
+  control.credentials = PeerCredentials{std::move(pid), claimed.uid, claimed.gid};
   return Ok();
 }
 
@@ -56,15 +60,17 @@ class ControlBuffer {
   UserAddr data() const { return addr_ + used_ + sizeof(abi::Cmsghdr); }
 
   // False: it did not fit as a whole.
-  bool Put(int32_t type, Bytes data) {
+  bool Put(int32_t level, int32_t type, Bytes data) {
     if (left_ < sizeof(abi::Cmsghdr)) return false;
     const size_t n = std::min<uint64_t>(data.size(), Room());
-    if (!CopyOutFull(task_.mm(), this->data(), data.first(n)).ok() || !PutHeader(type, n)) return false;
+    if (!CopyOutFull(task_.mm(), this->data(), data.first(n)).ok() || !PutHeader(level, type, n)) {
+      return false;
+    }
     Advance(data.size());
     return n == data.size();
   }
-  bool PutHeader(int32_t type, uint64_t data_length) {
-    const abi::Cmsghdr header{.len = abi::CmsgLen(data_length), .level = abi::kSolSocket, .type = type};
+  bool PutHeader(int32_t level, int32_t type, uint64_t data_length) {
+    const abi::Cmsghdr header{.len = abi::CmsgLen(data_length), .level = level, .type = type};
     return UserOut<abi::Cmsghdr>(addr_ + used_).Write(task_.mm(), header).ok();
   }
   void Advance(uint64_t data_length) {
@@ -95,7 +101,8 @@ bool PutRights(Task& task, std::vector<RefPtr<FileDescription>>& files, ControlB
     if (back.ok()) CloseFile(task, std::move(*back));
     break;
   }
-  if (done > 0 && buffer.PutHeader(abi::kScmRights, done * sizeof(int32_t))) buffer.Advance(done * sizeof(int32_t));
+  const uint64_t bytes = done * sizeof(int32_t);
+  if (done > 0 && buffer.PutHeader(abi::kSolSocket, abi::kScmRights, bytes)) buffer.Advance(bytes);
   return done == files.size();
 }
 
@@ -123,7 +130,7 @@ Result<void> WriteAddress(Task& task, const SocketAddress& address, UserAddr add
   return length.Write(task.mm(), static_cast<uint32_t>(address.size()));
 }
 
-Result<ControlData> ReadControl(Task& task, UserAddr addr, uint64_t length) {
+Result<ControlData> ReadControl(Task& task, const Socket& socket, UserAddr addr, uint64_t length) {
   ControlData control;
   if (length > kMaxControl) return Errno::kENOBUFS;
   std::vector<std::byte> bytes(length);
@@ -135,6 +142,10 @@ Result<ControlData> ReadControl(Task& task, UserAddr addr, uint64_t length) {
     if (header.len < sizeof(header) || header.len > length - at) return Errno::kEINVAL;
     const Bytes data = Bytes(bytes).subspan(at + sizeof(header), header.len - sizeof(header));
     at += abi::CmsgAlign(header.len);
+    if (socket.domain() != abi::kAfUnix) {
+      control.records.push_back({header.level, header.type, {data.begin(), data.end()}});
+      continue;
+    }
     if (header.level != abi::kSolSocket) continue;
     if (header.type == abi::kScmRights) {
       TRY(AddRights(task, data, control));
@@ -151,8 +162,12 @@ ControlWritten WriteControl(Task& task, ControlData control, UserAddr addr, uint
   ControlBuffer buffer(task, addr, addr.is_null() ? 0 : length);
   bool whole = true;
   if (control.credentials) {
-    const abi::Ucred ucred{control.credentials->pid, control.credentials->uid, control.credentials->gid};
-    whole = buffer.Put(abi::kScmCredentials, std::as_bytes(std::span(&ucred, 1)));
+    const RefPtr<Pid>& pid = control.credentials->pid;
+    const abi::Ucred ucred{pid ? pid->NumberIn(task.pid_ns()) : 0, control.credentials->uid, control.credentials->gid};
+    whole = buffer.Put(abi::kSolSocket, abi::kScmCredentials, std::as_bytes(std::span(&ucred, 1)));
+  }
+  for (const ControlRecord& record : control.records) {
+    whole = buffer.Put(record.level, record.type, record.data) && whole;
   }
   if (!control.files.empty()) whole = PutRights(task, control.files, buffer, cloexec) && whole;
   return {.length = buffer.used(), .flags = whole ? 0 : abi::kMsgCtrunc};

@@ -18,8 +18,8 @@ Result<SocketAddress> ReadAddress(Task& task, UserAddr addr, int64_t length);
 Result<void> WriteAddress(Task& task, const SocketAddress& address, UserAddr addr, UserInOut<uint32_t> length);
 
 // sendmsg's ancillary data of one message (man 3 cmsg, man 7 unix). EINVAL,
-// EBADF, EPERM, ESRCH, ENOBUFS.
-Result<ControlData> ReadControl(Task& task, UserAddr addr, uint64_t length);
+// EBADF, EPERM, ESRCH, ENOBUFS. What AF_UNIX has no use for stays in records.
+Result<ControlData> ReadControl(Task& task, const Socket& socket, UserAddr addr, uint64_t length);
 
 // recvmsg's: writes it to the caller's buffer and installs the descriptors.
 struct ControlWritten {

@@ -12,7 +12,12 @@ namespace {
 
 constexpr uint32_t kMsgCmsgCompat = 0x80000000;  // the 32-bit entries' alone
 
-Wait WaitOf(uint32_t flags) { return (flags & abi::kMsgDontWait) != 0 ? Wait::kNever : Wait::kByFile; }
+// With these a stream's result is whole as it comes (TCP drops what MSG_TRUNC
+// asks for, so that the buffer never fills).
+constexpr uint32_t kNoWaitAll = abi::kMsgPeek | abi::kMsgTrunc | abi::kMsgOob | abi::kMsgErrQueue;
+constexpr uint32_t kNeverWaits = abi::kMsgDontWait | abi::kMsgErrQueue;
+
+Wait WaitOf(uint32_t flags) { return (flags & kNeverWaits) != 0 ? Wait::kNever : Wait::kByFile; }
 
 // One message, or all bytes of a stream; SIGPIPE as Linux's unix_stream_sendmsg.
 Interruptible<size_t> Send(Task& task, Socket& socket, IoSource& source, const SocketAddress& to,
@@ -46,9 +51,9 @@ Interruptible<ReceiveResult> Receive(Task& task, Socket& socket, IoSink& sink, u
   };
   auto result = once();
   const bool wait_all =
-      (flags & abi::kMsgWaitAll) != 0 && (flags & abi::kMsgPeek) == 0 && socket.socket_type() == abi::kSockStream;
+      (flags & abi::kMsgWaitAll) != 0 && (flags & kNoWaitAll) == 0 && socket.socket_type() == abi::kSockStream;
   if (!result.ok() || !wait_all) return result;
-  ReceiveResult all = std::move(result).value();
+  ReceiveResult& all = result.value();
   size_t last = all.bytes;
   // Descriptors end a message even in a stream.
   while (last > 0 && sink.remaining() > 0 && all.control.files.empty()) {
@@ -59,7 +64,7 @@ Interruptible<ReceiveResult> Receive(Task& task, Socket& socket, IoSink& sink, u
     all.flags |= more.value().flags;
     all.control.files = std::move(more.value().control.files);
   }
-  return all;
+  return result;
 }
 
 // What one of sendmsg's messages is made of (Linux's copy_msghdr_from_user).
@@ -84,7 +89,7 @@ Interruptible<size_t> SendOne(Task& task, Socket& socket, UserAddr addr, uint32_
   const SocketAddress to = TRY(ReadAddress(task, UserAddr(arg.header.name), arg.header.namelen));
   ControlData control;
   if (arg.header.control != 0) {
-    control = TRY(ReadControl(task, UserAddr(arg.header.control), arg.header.controllen));
+    control = TRY(ReadControl(task, socket, UserAddr(arg.header.control), arg.header.controllen));
   }
   UserIoSource source(task.mm(), std::move(arg.iov));
   return Send(task, socket, source, to, control, flags);
@@ -110,7 +115,9 @@ Result<void> WriteHeader(Task& task, UserAddr addr, const abi::Msghdr& in, Recei
 Interruptible<size_t> ReceiveOne(Task& task, Socket& socket, UserAddr addr, uint32_t flags) {
   MessageArg arg = TRY(ReadHeader(task, addr));
   UserIoSink sink(task.mm(), std::move(arg.iov));
-  ReceiveResult got = TRY(Receive(task, socket, sink, flags));
+  auto received = Receive(task, socket, sink, flags);
+  if (!received.ok()) return received.error();
+  ReceiveResult&& got = std::move(received).value();
   TRY(WriteHeader(task, addr, arg.header, got, flags));
   return got.bytes;
 }

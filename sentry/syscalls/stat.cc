@@ -5,6 +5,7 @@
 
 #include "sentry/syscalls/file_args.h"
 #include "sentry/syscalls/handlers.h"
+#include "sentry/vfs/notify.h"
 
 namespace sentry {
 namespace {
@@ -202,6 +203,7 @@ SyscallResult GetDents(Task& task, Fd fd, UserAddr buf, uint32_t count, DirentLa
   const Result<int64_t> before = file->Seek(ctx, 0, abi::kSeekCur);
   DirentSink sink(layout, count);
   TRY(file->IterateDir(ctx, sink));
+  notify::Accessed(*file);
   if (sink.too_small()) return Errno::kEINVAL;
   const Result<void> copied = CopyOutFull(task.mm(), buf, sink.bytes());
   if (!copied.ok()) {

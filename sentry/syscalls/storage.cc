@@ -4,6 +4,7 @@
 #include "sentry/syscalls/file_args.h"
 #include "sentry/syscalls/file_io.h"
 #include "sentry/syscalls/handlers.h"
+#include "sentry/vfs/notify.h"
 
 namespace sentry {
 namespace {
@@ -81,7 +82,9 @@ SyscallResult SysFallocate(Task& task, Fd fd, int32_t mode, int64_t offset, int6
     return SizeError(task, ctx, Errno::kEFBIG);
   }
   const Result<void> done = file->Fallocate(ctx, mode, start, size);
-  return done.ok() ? done : SizeError(task, ctx, done.error());
+  if (!done.ok()) return SizeError(task, ctx, done.error());
+  notify::Modified(*file);
+  return 0;
 }
 
 SyscallResult SysFadvise64(Task& task, Fd fd, int64_t, int64_t length, int32_t advice) {

@@ -19,7 +19,7 @@ Result<int64_t> CpuClockOf(Task& task, int32_t clock) {
   const int32_t pid = ~(clock >> 3);
   const bool thread = (clock & 4) != 0;
   if ((clock & 3) == 3) return Errno::kEINVAL;
-  const RefPtr<Task> target = pid == 0 ? RefPtr<Task>(&task) : task.kernel().FindTask(pid);
+  const RefPtr<Task> target = pid == 0 ? RefPtr<Task>(&task) : task.FindTask(pid);
   if (!target || (thread ? &target->group() != &task.group() : !target->is_leader() && pid != 0)) {
     return Errno::kEINVAL;
   }

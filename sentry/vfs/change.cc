@@ -3,9 +3,20 @@
 #include <utility>
 
 #include "sentry/vfs/checks.h"
+#include "sentry/vfs/notify.h"
 #include "sentry/vfs/operations.h"
 
 namespace sentry {
+
+namespace {
+
+Result<void> SetAndTell(const VfsContext& ctx, Dentry& dentry, const SetAttributes& set, uint32_t event) {
+  TRY(dentry.inode_ptr()->SetAttr(ctx, set));
+  if (event != 0) notify::Changed(dentry, event);
+  return Ok();
+}
+
+}  // namespace
 
 Result<Attributes> GetAttributes(const VfsContext& ctx, const Path& path) {
   return path.dentry->inode_ptr()->GetAttributes(ctx);
@@ -35,7 +46,7 @@ Result<void> ChangeMode(const VfsContext& ctx, const Path& path, uint32_t perm) 
   if (!OwnerOrCapable(*ctx.creds, old)) return Errno::kEPERM;
   perm &= abi::kPermMask;
   if (!InGroupOrCapable(*ctx.creds, old.gid)) perm &= ~abi::kSIsGid;
-  return inode.SetAttr(ctx, SetAttributes{.perm = perm});
+  return SetAndTell(ctx, *path.dentry, SetAttributes{.perm = perm}, abi::kInAttrib);
 }
 
 Result<void> ChangeOwner(const VfsContext& ctx, const Path& path, uint32_t uid, uint32_t gid) {
@@ -57,7 +68,7 @@ Result<void> ChangeOwner(const VfsContext& ctx, const Path& path, uint32_t uid, 
       set.perm = perm;
     }
   }
-  return inode.SetAttr(ctx, set);
+  return SetAndTell(ctx, *path.dentry, set, set.uid || set.gid || set.perm ? abi::kInAttrib : 0);
 }
 
 namespace {
@@ -91,18 +102,20 @@ Result<void> ChangeTimes(const VfsContext& ctx, const Path& path, const TimeChan
   SetAttributes set;
   set.atime = NewTime(atime, now);
   set.mtime = NewTime(mtime, now);
-  return inode.SetAttr(ctx, set);
+  // Both are a change of attributes; one alone looks like the access that makes it.
+  const uint32_t event = !set.mtime ? abi::kInAccess : !set.atime ? abi::kInModify : abi::kInAttrib;
+  return SetAndTell(ctx, *path.dentry, set, event);
 }
 
 namespace {
 
 // Linux's do_truncate: size limits, set-id bits, times.
-Result<void> DoTruncate(const VfsContext& ctx, Inode& inode, uint64_t size) {
-  const Attributes old = TRY(inode.GetAttributes(ctx));
+Result<void> DoTruncate(const VfsContext& ctx, Dentry& dentry, uint64_t size) {
+  const Attributes old = TRY(dentry.inode_ptr()->GetAttributes(ctx));
   if (size > old.size && (size > ctx.file_size_limit || size > INT64_MAX)) return Errno::kEFBIG;
   SetAttributes set{.size = size, .mtime = RealtimeNow()};
   set.perm = PermAfterWrite(*ctx.creds, old);
-  return inode.SetAttr(ctx, set);
+  return SetAndTell(ctx, dentry, set, abi::kInModify);
 }
 
 }  // namespace
@@ -114,7 +127,7 @@ Result<void> Truncate(const VfsContext& ctx, const Path& path, uint64_t size) {
   TRY(WantWrite(path));
   TRY(inode.CheckPermission(ctx, abi::kMayWrite));
   TRY(inode.GetWriteAccess());
-  const Result<void> result = DoTruncate(ctx, inode, size);
+  const Result<void> result = DoTruncate(ctx, *path.dentry, size);
   inode.PutWriteAccess();
   return result;
 }
@@ -122,7 +135,7 @@ Result<void> Truncate(const VfsContext& ctx, const Path& path, uint64_t size) {
 Result<void> TruncateFile(const VfsContext& ctx, FileDescription& file, uint64_t size) {
   const RefPtr<Inode> inode = file.inode();
   if (!inode || !inode->is_regular() || !file.writable()) return Errno::kEINVAL;
-  return DoTruncate(ctx, *inode, size);
+  return DoTruncate(ctx, file.dentry(), size);
 }
 
 Result<void> CheckAccess(const VfsContext& ctx, const Path& path, uint32_t mask) {

@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "sentry/usermem/user_memory.h"
 #include "sentry/vfs/credentials.h"
+#include "sentry/vfs/pid.h"
 
 namespace sentry {
 
@@ -42,7 +43,7 @@ struct Path {
 };
 
 // The caller as a terminal sees it (man 4 tty_ioctl, credentials). The kernel
-// implements it on its process table. Ids are of the caller's pid namespace.
+// implements it on its process table. Ids are the kernel's (pid.h).
 class JobControl {
  public:
   virtual ~JobControl() = default;
@@ -54,8 +55,11 @@ class JobControl {
   virtual bool process_group_orphaned() const = 0;
   // Whether the caller blocks or ignores the signal.
   virtual bool signal_ignored(int signo) const = 0;
-  // ESRCH when there is no such group, EPERM when it is of another session.
-  virtual Result<void> CheckProcessGroup(int32_t pgid, int32_t session) const = 0;
+  // The group that has this number for the caller: ESRCH when there is none, EPERM
+  // when it is of another session.
+  virtual Result<int32_t> FindProcessGroup(int32_t number, int32_t session) const = 0;
+  // The caller's number for a process group or session; 0: it does not see it.
+  virtual int32_t NumberOf(int32_t id) const = 0;
   // The terminal of the caller's session (identity only), or null.
   virtual const void* controlling_terminal() const = 0;
   virtual void SetControllingTerminal(RefPtr<base::RefCounted> terminal) = 0;
@@ -72,8 +76,15 @@ struct VfsContext {
   JobControl* job = nullptr;              // null for kernel-internal callers
   // The caller's address space, for ioctl arguments; null in kernel callers.
   UserMemory* memory = nullptr;
-  int32_t tid = 0;  // for /proc/self, /proc/thread-self
+  int32_t tid = 0;  // ids (pid.h), for /proc/self, /proc/thread-self; 0: the kernel itself
   int32_t tgid = 0;
+  Pid* process = nullptr;  // the process's; null in kernel callers; kept alive by the caller
+
+  // The caller's number for `pid`; 0: it does not see it.
+  int32_t NumberOf(const Pid* pid) const {
+    if (pid == nullptr) return 0;
+    return process != nullptr ? pid->NumberIn(process->ns()) : pid->id();
+  }
 };
 
 }  // namespace sentry

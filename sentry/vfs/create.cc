@@ -2,12 +2,13 @@
 #include <utility>
 
 #include "sentry/vfs/checks.h"
+#include "sentry/vfs/notify.h"
 #include "sentry/vfs/operations.h"
 
 namespace sentry {
 namespace {
 
-enum class NewKind : uint8_t { kDirectory, kOther };
+enum class NewKind : uint8_t { kDirectory, kLink, kOther };
 
 // Finds the place for a new name and calls make(dir, child, name) under the
 // directory's lock, with the dentry negative and the mount writable; `make`
@@ -25,6 +26,7 @@ Result<Path> CreateAt(const VfsContext& ctx, const Path& start, std::string_view
   if (!dir.inode_ptr()->may_create()) return Errno::kENOENT;
   TRY(WantWrite(walk.parent));
   RefPtr<Inode> inode = TRY(make(walk, dir, *child));
+  kind == NewKind::kLink ? notify::Linked(dir, walk.name, *inode) : notify::Created(dir, walk.name, *inode);
   child->Instantiate(std::move(inode));
   return Path(walk.parent.mount, std::move(child));
 }
@@ -115,7 +117,7 @@ Result<void> MakeLink(const VfsContext& ctx, const Path& old_start, std::string_
                       std::string_view new_path, WalkFlags old_flags) {
   const Path old = TRY(ResolvePath(ctx, old_start, old_path, old_flags));
   RefPtr<Inode> inode = old.dentry->inode();
-  TRY(CreateAt(ctx, new_start, new_path, NewKind::kOther,
+  TRY(CreateAt(ctx, new_start, new_path, NewKind::kLink,
                [&](const ParentWalk& walk, Dentry& dir, const Dentry& child) -> Result<RefPtr<Inode>> {
                  if (!(old.mount == walk.parent.mount)) return Errno::kEXDEV;
                  TRY(MayLink(ctx, *inode));

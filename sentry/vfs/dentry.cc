@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "sentry/vfs/notify.h"
 
 namespace sentry {
 namespace {
@@ -34,6 +35,8 @@ Dentry::Dentry(RefPtr<Dentry> parent, std::string name, RefPtr<Inode> inode)
 
 Dentry::~Dentry() {
   DetachFromParent();
+  if (notify::Active()) [[unlikely]]
+    notify::DentryGone(*this);
   if (Inode* inode = inode_.load(std::memory_order_acquire)) inode->DecRef();
   DropParent(std::move(parent_));
 }
@@ -144,6 +147,8 @@ void Dentry::Unhash() {
   if (is_root_) return;
   DetachFromParent();
   unhashed_.store(true, std::memory_order_release);
+  if (notify::Active()) [[unlikely]]
+    notify::DentryUnhashed(*this);
   DentryCache::Forget(*this);
 }
 

@@ -7,6 +7,7 @@
 #include "sentry/vfs/epoll.h"
 #include "sentry/vfs/file_locks.h"
 #include "sentry/vfs/mount.h"
+#include "sentry/vfs/notify.h"
 #include "sentry/vfs/path_walk.h"
 
 namespace sentry {
@@ -32,6 +33,7 @@ FileDescription::~FileDescription() {
 RefPtr<Inode> FileDescription::inode() const { return path_.dentry->inode(); }
 
 void FileDescription::LastRefDropped() {
+  notify::Closed(*this);
   std::vector<RefPtr<EpollCore>> epolls;
   {
     base::MutexLock lock(owner_mu_);

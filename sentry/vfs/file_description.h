@@ -88,6 +88,8 @@ class FileDescription : public FileIdentity {
   virtual const void* kind() const { return nullptr; }
   // Lines for /proc/PID/fdinfo after pos, flags, mnt_id, ino.
   virtual std::string FdInfo() { return ""; }
+  // The same, where it has process numbers: those of the proc that shows it.
+  virtual std::string FdInfoFor(const PidNamespace& /*viewer*/) { return FdInfo(); }
 
   // --- FileIdentity (/proc/PID/maps) ---
   std::string MappedName() const override;
@@ -96,7 +98,7 @@ class FileDescription : public FileIdentity {
 
   // Linux's f_owner (F_SETOWN, F_SETSIG), kept for F_GETOWN and O_ASYNC.
   struct AsyncOwner {
-    int32_t pid = 0;  // negative: process group
+    int32_t pid = 0;  // an id (pid.h); negative: a process group's
     int32_t signo = 0;
   };
   AsyncOwner async_owner() const;

@@ -23,7 +23,7 @@ enum class LockType : uint8_t { kRead, kWrite };
 // F_GETLK. OFD: the file description, pid -1. Compared by `owner` alone.
 struct LockOwner {
   const void* owner = nullptr;
-  int32_t pid = -1;
+  int32_t pid = -1;  // an id (pid.h)
 };
 
 struct LockRange {

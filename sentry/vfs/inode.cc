@@ -5,6 +5,7 @@
 #include "sentry/vfs/dentry.h"
 #include "sentry/vfs/file_description.h"
 #include "sentry/vfs/file_locks.h"
+#include "sentry/vfs/inotify.h"
 #include "sentry/vfs/mount.h"
 
 namespace sentry {
@@ -40,7 +41,7 @@ Result<void> CheckMode(const Credentials& creds, const Attributes& attributes, u
 FileSystem::FileSystem(std::string type_name) : type_name_(std::move(type_name)), device_(NextDevice()) {}
 
 Inode::Inode(RefPtr<FileSystem> fs) : fs_(std::move(fs)) {}
-Inode::~Inode() = default;
+Inode::~Inode() { delete watches(); }
 
 Result<void> Inode::SetAttr(const VfsContext&, const SetAttributes&) { return Errno::kEPERM; }
 

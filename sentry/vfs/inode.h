@@ -27,6 +27,7 @@ namespace sentry {
 class FileDescription;
 class FileLocks;
 class Inode;
+class InodeWatches;
 
 // A mounted file system's own part: Linux's struct super_block.
 class FileSystem : public base::RefCounted {
@@ -42,6 +43,8 @@ class FileSystem : public base::RefCounted {
   virtual Result<abi::Statfs> StatFs(const VfsContext& ctx) = 0;
   virtual Result<void> Sync() { return Ok(); }
   // Whether names found once may be trusted (see Inode::Revalidate).
+  // Mounts that there are of it; with the last one its watches end (inotify.h).
+  std::atomic<uint32_t> mounts{0};
   // Serialises cross-directory renames (s_vfs_rename_mutex).
   base::RankedMutex<base::LockRank::kRename>& rename_mu() { return rename_mu_; }
 
@@ -128,6 +131,10 @@ class Inode : public Mappable {
   // Held by vfs around directory operations (Linux's i_rwsem of a directory).
   base::RankedMutex<base::LockRank::kDirectory>& dir_mu() { return dir_mu_; }
 
+  // Who is told of what happens to this file (inotify.h); null: nobody ever was.
+  InodeWatches* watches() const { return watches_.load(std::memory_order_acquire); }
+  InodeWatches& MakeWatches();
+
   // What hangs on a fifo or socket node: the pipe's buffer, the bound socket.
   // Set once by its owner (fs/pipe, net/unix); identity with the inode.
   RefPtr<base::RefCounted> attachment();
@@ -148,6 +155,7 @@ class Inode : public Mappable {
   std::unique_ptr<FileLocks> locks_ ABSL_GUARDED_BY(lazy_mu_);
   RefPtr<base::RefCounted> attachment_ ABSL_GUARDED_BY(lazy_mu_);
   std::atomic<int32_t> write_count_{0};
+  std::atomic<InodeWatches*> watches_{nullptr};  // stays once made
 };
 
 }  // namespace sentry

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "sentry/vfs/notify.h"
 
 namespace sentry {
 namespace {
@@ -45,9 +46,13 @@ Mount::Mount(RefPtr<FileSystem> fs, RefPtr<Dentry> root, MountFlags flags)
     : fs_(std::move(fs)),
       root_(std::move(root)),
       id_(NextMountId()),
-      flag_bits_(static_cast<uint32_t>(flags.ToAbi() & kPerMount)) {}
+      flag_bits_(static_cast<uint32_t>(flags.ToAbi() & kPerMount)) {
+  fs_->mounts.fetch_add(1, std::memory_order_relaxed);
+}
 
-Mount::~Mount() = default;
+Mount::~Mount() {
+  if (fs_->mounts.fetch_sub(1, std::memory_order_acq_rel) == 1 && notify::Active()) notify::FileSystemUnmounted(*fs_);
+}
 
 Path Mount::place() const {
   base::MutexLock lock(place_mu_);

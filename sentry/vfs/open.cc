@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "sentry/vfs/checks.h"
+#include "sentry/vfs/notify.h"
 #include "sentry/vfs/operations.h"
 #include "sentry/vfs/path_walker.h"
 #include "sentry/vfs/special_files.h"
@@ -101,6 +102,7 @@ Result<void> TruncateAtOpen(const VfsContext& ctx, const Path& path) {
     SetAttributes set{.size = 0, .mtime = RealtimeNow()};
     set.perm = PermAfterWrite(*ctx.creds, *attributes);
     result = inode.SetAttr(ctx, set);
+    if (result.ok()) notify::Changed(*path.dentry, abi::kInModify);
   } else {
     result = attributes.error();
   }
@@ -154,6 +156,7 @@ Result<RefPtr<FileDescription>> DoOpen(const VfsContext& ctx, const OpenTarget& 
   }
   TRY(MayOpen(ctx, target.path, mask, flags));
   RefPtr<FileDescription> file = TRY(OpenInode(ctx, target.path, flags & ~(abi::kOCreat | abi::kOExcl | abi::kOTrunc)));
+  notify::Opened(*file);
   if (truncate) TRY(TruncateAtOpen(ctx, target.path));
   return file;
 }
@@ -175,6 +178,7 @@ Result<RefPtr<Dentry>> LookupOrCreate(const VfsContext& ctx, const Path& parent,
   TRY(dir.inode_ptr()->CheckPermission(ctx, kMayWriteExec));
   Result<RefPtr<Inode>> inode = dir.inode_ptr()->Create(ctx, name, args);
   if (!inode.ok()) return inode.Is(Errno::kEPERM) ? Errno::kEACCES : inode.error();
+  notify::Created(dir, name, **inode);
   child->Instantiate(std::move(*inode));
   made = Made::kCreated;
   return child;
@@ -230,7 +234,10 @@ Result<RefPtr<FileDescription>> OpenTemporary(const VfsContext& ctx, const Path&
   const Attributes attributes = TRY(inode->GetAttributes(ctx));
   const Path place(dir.mount, Dentry::NewUnhashed(dir.dentry, "#" + std::to_string(attributes.ino), std::move(inode)));
   TRY(MayOpen(ctx, place, 0, how.flags));
-  return OpenInode(ctx, place, how.flags & ~(abi::kOTmpFile & ~abi::kODirectory) & ~abi::kOExcl);
+  RefPtr<FileDescription> file =
+      TRY(OpenInode(ctx, place, how.flags & ~(abi::kOTmpFile & ~abi::kODirectory) & ~abi::kOExcl));
+  notify::Opened(*file);
+  return file;
 }
 
 }  // namespace
@@ -262,6 +269,7 @@ Result<RefPtr<FileDescription>> OpenExecutable(const VfsContext& ctx, const Path
   RefPtr<FileDescription> file = TRY(OpenInode(ctx, place, abi::kORdOnly));
   TRY(inode.DenyWriteAccess());
   file->AdoptWriteAccess(WriteAccess::kDenied);
+  notify::Opened(*file);
   return file;
 }
 

@@ -1,5 +1,6 @@
 // unlink and rmdir: Linux's do_unlinkat and do_rmdir.
 #include "sentry/vfs/checks.h"
+#include "sentry/vfs/notify.h"
 #include "sentry/vfs/operations.h"
 
 namespace sentry {
@@ -25,8 +26,10 @@ Result<void> Unlink(const VfsContext& ctx, const Path& start, std::string_view p
   if (walk.trailing_slash) return inode->is_dir() ? Errno::kEISDIR : Errno::kENOTDIR;
   TRY(MayDelete(ctx, dir, *victim, Victim::kOther));
   if (IsMountpoint(ctx, *victim)) return Errno::kEBUSY;
+  const bool last = notify::IsWatchedLastLink(ctx, *inode);
   TRY(dir.inode_ptr()->Unlink(ctx, walk.name, *inode));
   victim->Unhash();
+  notify::Removed(dir, walk.name, *victim, last);
   return Ok();
 }
 
@@ -55,8 +58,11 @@ Result<void> RemoveDirectory(const VfsContext& ctx, const Path& start, std::stri
   if (!IsMountpoint(ctx, *victim)) result = dir.inode_ptr()->Rmdir(ctx, walk.name, inode);
   if (result.ok()) victim->MarkDead();
   inode.dir_mu().Unlock();
-  if (result.ok()) victim->Unhash();
-  return result;
+  if (!result.ok()) return result;
+  const bool watched = notify::IsWatchedLastLink(ctx, inode);
+  victim->Unhash();
+  notify::Removed(dir, walk.name, *victim, watched);
+  return Ok();
 }
 
 }  // namespace sentry

@@ -1,5 +1,6 @@
 // Linux's do_renameat2 and vfs_rename, with their order of checks.
 #include "sentry/vfs/checks.h"
+#include "sentry/vfs/notify.h"
 #include "sentry/vfs/operations.h"
 
 namespace sentry {
@@ -94,6 +95,8 @@ Result<void> DoRename(const RenameArgs& r) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   if (ctx.mounts != nullptr && (ctx.mounts->IsMountpoint(*r.source) || ctx.mounts->IsMountpoint(*r.target))) {
     return Errno::kEBUSY;
   }
+  const bool replaces = replaced != nullptr && !r.exchange();
+  const bool last = replaces && notify::IsWatchedLastLink(ctx, *replaced);
   // A directory that goes must not be filled meanwhile.
   const bool removes_dir = replaced != nullptr && replaced->is_dir() && !r.exchange();
   if (removes_dir) replaced->dir_mu().LockSameRank();
@@ -108,6 +111,11 @@ Result<void> DoRename(const RenameArgs& r) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     Dentry::Exchange(*r.source, *r.target);
   } else {
     Dentry::Move(*r.source, r.new_dir(), r.to.name, r.target.get());
+  }
+  notify::Renamed(
+      {r.old_dir(), r.from.name, r.new_dir(), r.to.name, *r.source->inode_ptr(), replaces ? replaced : nullptr, last});
+  if (r.exchange()) {
+    notify::Renamed({r.new_dir(), r.to.name, r.old_dir(), r.from.name, *replaced, nullptr, false});
   }
   return Ok();
 }

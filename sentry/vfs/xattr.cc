@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "sentry/vfs/checks.h"
+#include "sentry/vfs/notify.h"
 #include "sentry/vfs/operations.h"
 
 namespace sentry {
@@ -56,12 +57,16 @@ Result<void> SetXattr(const VfsContext& ctx, const Path& path, std::string_view 
   TRY(CheckName(name));
   if (value.size() > kXattrSizeMax) return Errno::kE2BIG;
   TRY(CheckXattr(ctx, path, name, Access::kWrite));
-  return path.dentry->inode_ptr()->SetXattr(ctx, name, value, flags);
+  TRY(path.dentry->inode_ptr()->SetXattr(ctx, name, value, flags));
+  notify::Changed(*path.dentry, abi::kInAttrib);
+  return Ok();
 }
 
 Result<void> RemoveXattr(const VfsContext& ctx, const Path& path, std::string_view name) {
   TRY(CheckXattr(ctx, path, name, Access::kWrite));
-  return path.dentry->inode_ptr()->RemoveXattr(ctx, name);
+  TRY(path.dentry->inode_ptr()->RemoveXattr(ctx, name));
+  notify::Changed(*path.dentry, abi::kInAttrib);
+  return Ok();
 }
 
 Result<std::vector<std::string>> ListXattr(const VfsContext& ctx, const Path& path) {

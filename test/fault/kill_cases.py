@@ -38,6 +38,44 @@ def kill_part(context, name, words, flags=()):
         return seconds
 
 
+CHATTER = """
+import socket, threading
+listener = socket.create_server(("127.0.0.1", 0))
+def serve():
+    while True:
+        connection = listener.accept()[0]
+        connection.sendall(connection.recv(10))
+        connection.close()
+threading.Thread(target=serve, daemon=True).start()
+n = 0
+while True:
+    with socket.create_connection(listener.getsockname()) as client:
+        client.sendall(b"hello")
+        client.recv(10)
+    n += 1
+    print("line", n, flush=True)
+"""
+
+
+def kill_netgofer(context):
+    """In the midst of connections; the guest may still print an error of its own."""
+    with context.run(["/usr/bin/python3", "-c", CHATTER]) as sandbox:
+        sandbox.wait_for_output(b"line 3\n")
+        sandbox.look()
+        time.sleep(random.uniform(0, 0.1))
+        pid = sandbox.part("netgofer")
+        start = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        code = sandbox.wait(10)
+        seconds = time.monotonic() - start
+        lines = [line for line in sandbox.error_lines() if line.startswith("runsc-cpp")]
+        check(code == 125, f"exit code {code}")
+        check(len(lines) == 1 and "netgofer" in lines[0], f"does not name the cause: {sandbox.error_lines()[:5]}")
+        check(seconds <= SECONDS_TO_END, f"took {seconds:.2f} s to end")
+        sandbox.check_nothing_left(max(0.0, SECONDS_TO_END - seconds))
+        return seconds
+
+
 def kill_supervisor(context, flags=()):
     with busy(context, flags) as sandbox:
         start = time.monotonic()
@@ -131,6 +169,8 @@ def spare_stubs(context):
 
 CASES = {
     "kill_gofer": repeated(lambda context: kill_part(context, "gofer", "gofer")),
+    "kill_netgofer": repeated(kill_netgofer),
+    "kill_idle_netgofer": repeated(lambda context: kill_part(context, "netgofer", "netgofer")),
     "kill_sentry": repeated(lambda context: kill_part(context, "sentry", "sentry")),
     "kill_template": repeated(lambda context: kill_part(context, "template", "template")),
     "kill_runsc_cpp": repeated(kill_supervisor),

@@ -8,7 +8,7 @@ import time
 
 import host
 
-PARTS = {"gofer": "runsc-gofer", "sentry": "runsc-sandbox", "template": "runsc-template", "stub": "runsc-stub"}
+PARTS = {"gofer": "runsc-gofer", "netgofer": "runsc-netgofer", "sentry": "runsc-sandbox", "template": "runsc-template", "stub": "runsc-stub"}
 
 
 class Failure(Exception):

@@ -1,5 +1,5 @@
 // Prints the policies for policy.py, a rule a line:
-//   sentry|gofer NUMBER [INDEX MASK VALUE]...
+//   sentry|gofer|netgofer NUMBER [INDEX MASK VALUE]...
 #include <cinttypes>
 #include <cstdio>
 
@@ -23,4 +23,5 @@ int main() {
   // The longer one; the host itself kills for ptrace under the other.
   Dump("sentry", runsc::TracingSentryPolicy());
   Dump("gofer", runsc::GoferPolicy());
+  Dump("netgofer", runsc::NetgoferPolicy());
 }

@@ -1,4 +1,4 @@
-"""The policies of sentry and gofer, printed by a small program that is compiled from their source."""
+"""The policies of sentry, gofer and netgofer, printed by a small program that is compiled from their source."""
 import os
 import re
 import subprocess
@@ -7,7 +7,8 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 SOURCES = [os.path.join(HERE, "dump_policy.cc"), os.path.join(ROOT, "runsc-cpp/filter/sentry_policy.cc"),
-           os.path.join(ROOT, "runsc-cpp/filter/gofer_policy.cc")]
+           os.path.join(ROOT, "runsc-cpp/filter/gofer_policy.cc"),
+           os.path.join(ROOT, "runsc-cpp/filter/netgofer_policy.cc")]
 NEWER_THAN_HEADERS = {452: "fchmodat2"}
 _names = dict(NEWER_THAN_HEADERS)
 
@@ -48,7 +49,7 @@ def load():
         program = os.path.join(directory, "dump_policy")
         subprocess.run(["g++", "-std=c++20", "-D_GNU_SOURCE", "-I", ROOT, "-o", program, *SOURCES], check=True)
         lines = subprocess.run([program], capture_output=True, text=True, check=True).stdout.splitlines()
-    policies = {"sentry": Policy(), "gofer": Policy()}
+    policies = {"sentry": Policy(), "gofer": Policy(), "netgofer": Policy()}
     for line in lines:
         name, number, *words = line.split()
         values = [int(word) for word in words]

@@ -4,12 +4,13 @@ import tempfile
 
 
 class Workload:
-    def __init__(self, name, script, full_only=False, volume=False, seconds=120):
+    def __init__(self, name, script, full_only=False, volume=False, seconds=120, networked=False):
         self.name = name
         self.script = script
         self.seconds = seconds
         self._full_only = full_only
         self._volume = volume
+        self.networked = networked
 
     def runs_in(self, tier):
         return tier == "full" or not self._full_only
@@ -38,6 +39,29 @@ m = mmap.mmap(-1, 64 << 20); m[0:4] = b'abcd'; m[32 << 20] = 7; m.close()
 os.sync(); time.sleep(0.05); print(os.statvfs('/').f_bsize, os.getloadavg(), os.cpu_count())
 END"""
 
+NETWORK = """/usr/bin/python3 - <<'END'
+import ipaddress, select, socket, threading
+for family, host in ((socket.AF_INET, '127.0.0.1'), (socket.AF_INET6, '::1')):
+    listener = socket.create_server((host, 0), family=family)
+    def serve():
+        connection, _ = listener.accept()
+        with connection:
+            while data := connection.recv(65536):
+                connection.sendall(data)
+    thread = threading.Thread(target=serve); thread.start()
+    with socket.create_connection(listener.getsockname()[:2]) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.settimeout(5); client.sendall(b'x' * 300000)
+        total = 0
+        while total < 300000: total += len(client.recv(65536))
+        print(total, client.getpeername()[0]); client.shutdown(socket.SHUT_WR); print(client.recv(1))
+    thread.join()
+    datagrams = socket.socket(family, socket.SOCK_DGRAM); datagrams.bind((host, 0))
+    datagrams.sendto(b'hello', datagrams.getsockname()); print(datagrams.recvfrom(10)[0])
+print(socket.if_nameindex(), socket.getaddrinfo('localhost', 80)[0][0].name)
+print(sum(1 for _ in open('/proc/net/tcp')))
+END"""
+
 GIT = """export HOME=/tmp GIT_CONFIG_NOSYSTEM=1; cd {at} && git init -q r && cd r && git config user.name n &&
 git config user.email e@x && for i in 1 2 3 4 5; do echo $i >f$i && git add f$i && git commit -qm $i; done &&
 git checkout -q -b other HEAD~2 && echo o >o && git add o && git commit -qm o && git merge -q -m m - &&
@@ -52,6 +76,7 @@ ALL = [
     Workload("list_usr_share", "ls -R /usr/share | wc -l"),
     Workload("shell", "for i in $(seq 50); do (exit 0); x=$(echo $i | cat); done; yes | head -n 100000 | sort -u | wc -l"),
     Workload("python", f"[ ! -x /usr/bin/python3 ] || {PYTHON}"),
+    Workload("network", f"[ ! -x /usr/bin/python3 ] || {NETWORK}", networked=True),
     Workload("git", "! command -v git >/dev/null || { " + GIT.format(at="/tmp") + "; }"),
     Workload("volume", VOLUME, volume=True),
     Workload("git_on_volume", "! command -v git >/dev/null || { " + GIT.format(at="/volume") + "; }", volume=True,

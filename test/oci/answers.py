@@ -71,9 +71,13 @@ def error_of(line):
         return line if line.strip() and "level=" not in line else None
 
 
+# Of a container that is on its way out; callers take both for "gone".
+GONE = ("container does not exist", "container not running")
+
+
 def _core(message):
     """Without the name of the runtime and the command, and without what changes from run to run."""
-    return re.sub(r"\d+", "N", PREFIX.sub("", message.strip()))
+    return re.sub(r"\d+", "N", PREFIX.sub("", message.strip())).replace(*GONE)
 
 
 def _messages(running, call):

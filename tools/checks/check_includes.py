@@ -32,6 +32,8 @@ ROOMS = {
     "sentry/state/": 100,
     "fsgofer/protocol/": 15,
     "fsgofer/server/": 16,
+    "netgofer/protocol/": 15,
+    "netgofer/server/": 16,
     "runsc-cpp/": 110,
     "test/": 120,
     "tools/": 120,
@@ -41,6 +43,7 @@ ROOMS = {
 EXTRA = {
     ("sentry/syscalls/", "sentry/fs/pipe/"): "pipe2, splice, tee, F_SETPIPE_SZ",
     ("sentry/syscalls/", "sentry/fs/eventfd/"): "eventfd2",
+    ("sentry/syscalls/", "sentry/fs/mqueue/"): "mq_open and its kin",
     ("sentry/syscalls/", "sentry/fs/signalfd/"): "signalfd4, and the kernel's signals in its shape",
     ("sentry/syscalls/", "sentry/fs/timerfd/"): "timerfd_create, and the kernel's timers in its shape",
     ("sentry/syscalls/", "sentry/fs/tmpfs/"): "memfd_create and seals",
@@ -61,10 +64,12 @@ ONLY_FROM = {
     "sentry/fs/": ("sentry/fs/", "runsc-cpp/boot/"),
     "fsgofer/protocol/": ("fsgofer/", "sentry/fs/gofer/", "runsc-cpp/"),
     "fsgofer/server/": ("runsc-cpp/",),
+    "netgofer/protocol/": ("netgofer/", "sentry/net/hostinet/", "runsc-cpp/boot/"),
+    "netgofer/server/": ("runsc-cpp/boot/",),
 }
 
-# fsgofer is a process of its own and sees nothing of the sentry but the ABI.
-ONLY_TO = {"fsgofer/": ("base/", "sentry/abi/", "fsgofer/")}
+# fsgofer and netgofer are processes of their own and see nothing of the sentry but the ABI.
+ONLY_TO = {"fsgofer/": ("base/", "sentry/abi/", "fsgofer/"), "netgofer/": ("base/", "sentry/abi/", "netgofer/")}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 

@@ -210,7 +210,7 @@ Result<uint64_t> Tty::JobIoctl(const VfsContext& ctx, End end, bool may_read, ui
     if (request == abi::kTiocGSid && session_ == 0) return Errno::kENOTTY;
     id = request == abi::kTiocGSid ? session_ : foreground_;
   }
-  return Put(ctx, arg, id);
+  return Put(ctx, arg, ctx.job->NumberOf(id));
 }
 
 Result<void> Tty::TakeAsControlling(const VfsContext& ctx, bool may_read, bool steal) {
@@ -256,11 +256,11 @@ Result<void> Tty::SetForeground(const VfsContext& ctx, uint64_t arg) {
   const Result<void> allowed = CheckBackground(ctx, kSigTtou);
   if (allowed.Is(Errno::kEIO)) return Errno::kENOTTY;
   if (!allowed.ok()) return allowed.error();
-  const int32_t group = TRY(Get<int32_t>(ctx, arg));
-  if (group < 0) return Errno::kEINVAL;
+  const int32_t number = TRY(Get<int32_t>(ctx, arg));
+  if (number < 0) return Errno::kEINVAL;
   if (!IsControllingOf(ctx)) return Errno::kENOTTY;
   const int32_t session = ctx.job->session();
-  TRY(ctx.job->CheckProcessGroup(group, session));
+  const int32_t group = TRY(ctx.job->FindProcessGroup(number, session));
   base::MutexLock lock(mu_);
   if (session_ != session) return Errno::kENOTTY;
   foreground_ = group;

@@ -28,11 +28,12 @@ class FakeJob final : public JobControl {
   int32_t session() const override { return 10; }
   bool process_group_orphaned() const override { return orphaned_; }
   bool signal_ignored(int signo) const override { return ignored_.count(signo) > 0; }
-  Result<void> CheckProcessGroup(int32_t pgid, int32_t) const override {
-    if (pgid == 99) return Errno::kESRCH;
-    if (pgid == 98) return Errno::kEPERM;
-    return Ok();
+  Result<int32_t> FindProcessGroup(int32_t number, int32_t) const override {
+    if (number == 99) return Errno::kESRCH;
+    if (number == 98) return Errno::kEPERM;
+    return number;
   }
+  int32_t NumberOf(int32_t id) const override { return id; }
   const void* controlling_terminal() const override { return terminal_.get(); }
   void SetControllingTerminal(RefPtr<base::RefCounted> terminal) override { terminal_ = std::move(terminal); }
   void ClearControllingTerminal() override { terminal_.reset(); }

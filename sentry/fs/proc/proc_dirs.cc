@@ -21,7 +21,9 @@ class StaticDir final : public ProcDir {
   std::vector<Entry> Entries(const VfsContext&) override {
     std::vector<Entry> out;
     for (const ProcDirRow& row : row_.dirs) AddRow(&out, ino(), row.name, abi::kSIfDir);
-    for (const ProcFileRow& row : row_.files) AddRow(&out, ino(), row.name, abi::kSIfReg);
+    for (const ProcFileRow& row : row_.files) {
+      if (IsPresent(row)) AddRow(&out, ino(), row.name, abi::kSIfReg);
+    }
     return out;
   }
   Result<RefPtr<Inode>> Lookup(const VfsContext&, std::string_view name) override {
@@ -30,31 +32,34 @@ class StaticDir final : public ProcDir {
       if (name == row.name) return RefPtr<Inode>(NewProcStaticDir(proc(), child, row));
     }
     for (const ProcFileRow& row : row_.files) {
-      if (name == row.name) return RefPtr<Inode>(MakeRef<ProcFile>(proc(), child, ProcTask{}, row));
+      if (name == row.name && IsPresent(row)) return RefPtr<Inode>(MakeRef<ProcFile>(proc(), child, ProcTask{}, row));
     }
     return Errno::kENOENT;
   }
 
  private:
+  bool IsPresent(const ProcFileRow& row) const { return row.present == nullptr || row.present(view()); }
   const ProcDirRow& row_;
 };
 
-Result<std::string> SelfText(const VfsContext& ctx) {
-  if (ctx.tgid == 0) return Errno::kENOENT;  // the kernel itself is no process
-  return std::to_string(ctx.tgid);
+// The kernel itself is no process, and others may not be seen here.
+Result<std::string> SelfText(const ProcRequest& r) {
+  const int32_t tgid = r.view.NumberOf(r.ctx.tgid);
+  if (tgid == 0) return Errno::kENOENT;
+  return std::to_string(tgid);
 }
 
-Result<std::string> ThreadSelfText(const VfsContext& ctx) {
-  if (ctx.tgid == 0) return Errno::kENOENT;
-  return std::to_string(ctx.tgid) + "/task/" + std::to_string(ctx.tid);
+Result<std::string> ThreadSelfText(const ProcRequest& r) {
+  return TRY(SelfText(r)) + "/task/" + std::to_string(r.view.NumberOf(r.ctx.tid));
 }
 
 struct LinkRow {
   const char* name;
-  Result<std::string> (*text)(const VfsContext&);
+  Result<std::string> (*text)(const ProcRequest&);
 };
 constexpr LinkRow kRootLinks[] = {
-    {"mounts", [](const VfsContext&) -> Result<std::string> { return std::string("self/mounts"); }},
+    {"mounts", [](const ProcRequest&) -> Result<std::string> { return std::string("self/mounts"); }},
+    {"net", [](const ProcRequest&) -> Result<std::string> { return std::string("self/net"); }},
     {"self", SelfText},
     {"thread-self", ThreadSelfText},
 };
@@ -129,6 +134,8 @@ const SubdirRow kSubdirs[] = {
      [](RefPtr<ProcFs> fs, uint64_t ino, ProcTask t) { return NewProcFdDir(std::move(fs), ino, t, false); }},
     {"fdinfo", false,
      [](RefPtr<ProcFs> fs, uint64_t ino, ProcTask t) { return NewProcFdDir(std::move(fs), ino, t, true); }},
+    {"net", false,
+     [](RefPtr<ProcFs> fs, uint64_t ino, ProcTask) { return NewProcStaticDir(std::move(fs), ino, NetDirRow()); }},
     {"ns", false, NewProcNsDir},
     {"task", true,
      [](RefPtr<ProcFs> fs, uint64_t ino, ProcTask t) -> RefPtr<ProcDir> {

@@ -70,7 +70,7 @@ class FdDir final : public ProcDir {
   }
   // The process itself may always look (Linux's proc_fd_permission).
   Result<void> CheckPermission(const VfsContext& ctx, uint32_t mask) override {
-    if (ctx.tgid == task().tgid) return Ok();
+    if (ctx.tgid != 0 && view().NumberOf(ctx.tgid) == task().tgid) return Ok();
     return ProcDir::CheckPermission(ctx, mask);
   }
 

@@ -218,11 +218,12 @@ int32_t ParseProcNumber(std::string_view name) {
 std::optional<ProcProcess> ProcProcessOf(const RefPtr<FileDescription>& file) {
   const RefPtr<ProcDirFile> open = FileCast<ProcDirFile>(file);
   if (!open || !open->dir().is_process()) return std::nullopt;
-  return ProcProcess{.tgid = open->dir().task().tgid, .serial = open->dir().task().serial};
+  const ProcDir& dir = open->dir();
+  return ProcProcess{.tgid = dir.view().IdOf(dir.task().tgid), .serial = dir.task().serial};
 }
 
-ProcMount NewProcFs(ProcessView& view) {
-  RefPtr<ProcFs> fs = MakeRef<ProcFs>(view);
+ProcMount NewProcFs(std::shared_ptr<ProcessView> view) {
+  RefPtr<ProcFs> fs = MakeRef<ProcFs>(std::move(view));
   RefPtr<Dentry> root = Dentry::NewRoot(NewProcRoot(fs));
   return {std::move(fs), std::move(root)};
 }

@@ -2,8 +2,10 @@
 #ifndef SENTRY_FS_PROC_PROC_INODE_H_
 #define SENTRY_FS_PROC_PROC_INODE_H_
 
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sentry/fs/proc/proc_rows.h"
@@ -13,12 +15,12 @@ namespace sentry {
 
 class ProcFs final : public FileSystem {
  public:
-  explicit ProcFs(ProcessView& view) : FileSystem("proc"), view_(view) {}
-  ProcessView& view() const { return view_; }
+  explicit ProcFs(std::shared_ptr<ProcessView> view) : FileSystem("proc"), view_(std::move(view)) {}
+  ProcessView& view() const { return *view_; }
   Result<abi::Statfs> StatFs(const VfsContext& ctx) override;
 
  private:
-  ProcessView& view_;
+  const std::shared_ptr<ProcessView> view_;
 };
 
 // The same place has the same number as long as the task lives.
@@ -105,7 +107,7 @@ RefPtr<ProcDir> NewProcNsDir(RefPtr<ProcFs> fs, uint64_t ino, ProcTask task);
 int32_t ParseProcNumber(std::string_view name);
 
 // Links with plain text, made of the caller's ids ("self") or fixed.
-RefPtr<Inode> NewProcTextLink(RefPtr<ProcFs> fs, uint64_t ino, Result<std::string> (*text)(const VfsContext&));
+RefPtr<Inode> NewProcTextLink(RefPtr<ProcFs> fs, uint64_t ino, Result<std::string> (*text)(const ProcRequest&));
 // exe, cwd, root.
 enum class ProcPlace : uint8_t { kExe, kCwd, kRoot };
 RefPtr<Inode> NewProcPlaceLink(RefPtr<ProcFs> fs, uint64_t ino, ProcTask task, ProcPlace place);

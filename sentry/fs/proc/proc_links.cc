@@ -9,12 +9,12 @@ namespace {
 
 class TextLink final : public ProcInode {
  public:
-  TextLink(RefPtr<ProcFs> fs, uint64_t ino, Result<std::string> (*text)(const VfsContext&))
+  TextLink(RefPtr<ProcFs> fs, uint64_t ino, Result<std::string> (*text)(const ProcRequest&))
       : ProcInode(std::move(fs), ino, abi::kSIfLnk | 0777, ProcTask{}), text_(text) {}
-  Result<std::string> ReadLink(const VfsContext& ctx) override { return text_(ctx); }
+  Result<std::string> ReadLink(const VfsContext& ctx) override { return text_(Request(ctx)); }
 
  private:
-  Result<std::string> (*const text_)(const VfsContext&);
+  Result<std::string> (*const text_)(const ProcRequest&);
 };
 
 class PlaceLink final : public ProcInode {
@@ -43,7 +43,7 @@ class PlaceLink final : public ProcInode {
 
 }  // namespace
 
-RefPtr<Inode> NewProcTextLink(RefPtr<ProcFs> fs, uint64_t ino, Result<std::string> (*text)(const VfsContext&)) {
+RefPtr<Inode> NewProcTextLink(RefPtr<ProcFs> fs, uint64_t ino, Result<std::string> (*text)(const ProcRequest&)) {
   return MakeRef<TextLink>(std::move(fs), ino, text);
 }
 

@@ -34,6 +34,8 @@ struct ProcFileRow {
   bool guarded = false;
   // In PID/ but not in task/TID/.
   bool process_only = false;
+  // Null: it is always there. For static directories alone.
+  bool (*present)(ProcessView&) = nullptr;
 };
 
 // A directory of system files: /proc/sys and what is below it.
@@ -46,6 +48,8 @@ struct ProcDirRow {
 std::span<const ProcFileRow> SystemFileRows();   // of /proc
 std::span<const ProcFileRow> ProcessFileRows();  // of /proc/PID
 const ProcDirRow& SysDirRow();                   // /proc/sys
+std::span<const ProcDirRow> SysNetDirRows();     // /proc/sys/net/*
+const ProcDirRow& NetDirRow();                   // /proc/PID/net
 
 // --- Generators that have files of their own ---
 Result<std::string> CpuInfoText(const ProcRequest& r);

@@ -58,6 +58,9 @@ class FakeMemory final : public ProcessMemory {
 
 class FakeView final : public ProcessView {
  public:
+  const PidNamespace& pid_ns() override { return *pid_ns_; }
+  int32_t NumberOf(int32_t id) override { return id; }
+  int32_t IdOf(int32_t number) override { return number; }
   std::vector<int32_t> Processes() override { return {alive.begin(), alive.end()}; }
   std::vector<int32_t> Threads(int32_t tgid) override {
     return tgid == 7 ? std::vector<int32_t>{7, 8} : std::vector{tgid};
@@ -70,6 +73,8 @@ class FakeView final : public ProcessView {
   std::optional<TaskSnapshot> Snapshot(int32_t tgid, int32_t tid) override {
     TaskSnapshot t;
     t.tgid = tgid, t.tid = tid, t.ppid = 1, t.pgid = 7, t.sid = 7;
+    t.id = tgid;
+    t.ns_tgids = {tgid}, t.ns_tids = {tid}, t.ns_pgids = {7}, t.ns_sids = {7};
     t.comm = comm;
     t.creds = MakeRef<Credentials>();
     t.creds->uid = t.creds->euid = t.creds->suid = t.creds->fsuid = uid;
@@ -120,9 +125,17 @@ class FakeView final : public ProcessView {
   uint64_t FileMax() override { return 1000; }
   uint64_t NrOpen() override { return 1048576; }
   uint64_t PipeMaxSize() override { return 1048576; }
+  std::atomic<uint32_t>& Mqueue(const VfsContext&, MqueueLimit) override { return mqueue_limit; }
+  std::atomic<uint32_t> mqueue_limit{10};
   uint64_t MaxMapCount() override { return 65530; }
   int OvercommitMemory() override { return 0; }
   std::string BootId() override { return "b-o-o-t"; }
+  bool HasNetFile(std::string_view directory, std::string_view name) override {
+    return (directory == "net" && name == "dev") || (directory == "sys/net/core" && name == "somaxconn");
+  }
+  Result<std::string> NetFile(std::string_view directory, std::string_view name) override {
+    return std::string(directory) + " " + std::string(name) + "\n";
+  }
   Result<void> SetHostname(const VfsContext&, std::string_view name, bool) override {
     hostname = name;
     return Ok();
@@ -136,6 +149,9 @@ class FakeView final : public ProcessView {
   RefPtr<FakeMemory> memory = MakeRef<FakeMemory>();
   TaskPlaces places;
   std::map<int32_t, RefPtr<FileDescription>> files;
+
+ private:
+  const RefPtr<PidNamespace> pid_ns_ = MakeRef<PidNamespace>(nullptr, SIZE_MAX);
 };
 
 WalkFlags NoFollow() {
@@ -161,7 +177,7 @@ class Names final : public DirSink {
 class ProcTest : public testing::Test {
  protected:
   void SetUp() override {
-    ProcMount m = NewProcFs(view_);
+    ProcMount m = NewProcFs(std::shared_ptr<ProcessView>(&view_, [](ProcessView*) {}));
     mount_ = MakeRef<Mount>(m.fs, m.root, MountFlags{});
     mounts_ = MakeRef<MountNamespace>(mount_);
     ctx_.creds = MakeRef<Credentials>();

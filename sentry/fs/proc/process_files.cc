@@ -60,7 +60,7 @@ Result<std::string> Auxv(const ProcRequest& r) {
 Result<std::string> Comm(const ProcRequest& r) { return TRY(SnapshotOf(r)).comm + "\n"; }
 
 Result<void> WriteComm(const ProcRequest& r, std::string_view text) {
-  if (r.ctx.tgid != r.task.tgid) return Errno::kEINVAL;  // only of one's own threads
+  if (r.view.NumberOf(r.ctx.tgid) != r.task.tgid) return Errno::kEINVAL;  // only of one's own threads
   return r.view.SetComm(r.task.tgid, r.task.tid, text.substr(0, 15));
 }
 
@@ -138,7 +138,7 @@ Result<TaskSnapshot> SnapshotOf(const ProcRequest& r) {
 }
 
 bool MayTrace(const VfsContext& ctx, const TaskSnapshot& target) {
-  if (ctx.tgid == target.tgid) return true;
+  if (ctx.tgid == target.id) return true;
   const Credentials& caller = *ctx.creds;
   const Credentials& owner = *target.creds;
   if (caller.Has(Capability::kSysPtrace)) return true;
@@ -157,7 +157,7 @@ std::string FdInfoText(const ProcRequest& r, const OpenFd& open) {
   const uint32_t flags = file.flags() | (open.close_on_exec ? abi::kOCloExec : 0);
   return absl::StrFormat("pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%u\n", position.ok() ? *position : 0, flags,
                          file.path().mount ? file.path().mount->id() : 0, ino) +
-         file.FdInfo();
+         file.FdInfoFor(r.view.pid_ns());
 }
 
 }  // namespace sentry

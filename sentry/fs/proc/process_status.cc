@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "sentry/fs/proc/proc_rows.h"
 
 namespace sentry {
@@ -45,6 +46,10 @@ void AppendMemory(const MmUsage& u, uint64_t code, std::string* out) {
                   Kilobytes("VmLib", u.exec_bytes - std::min(code, u.exec_bytes)), Kilobytes("VmSwap", 0));
 }
 
+std::string Numbers(const char* name, const std::vector<int32_t>& numbers) {
+  return absl::StrCat(name, ":\t", absl::StrJoin(numbers, "\t"), "\n");
+}
+
 void AppendIds(const TaskSnapshot& t, std::string* out) {
   const Credentials& c = *t.creds;
   absl::StrAppendFormat(out, "Uid:\t%u\t%u\t%u\t%u\n", c.uid, c.euid, c.suid, c.fsuid);
@@ -52,7 +57,8 @@ void AppendIds(const TaskSnapshot& t, std::string* out) {
   absl::StrAppendFormat(out, "FDSize:\t%d\nGroups:\t", t.fd_table_size);
   for (const uint32_t group : c.groups) absl::StrAppend(out, group, " ");
   if (c.groups.empty()) absl::StrAppend(out, " ");
-  absl::StrAppendFormat(out, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", t.tgid, t.tid, t.pgid, t.sid);
+  absl::StrAppend(out, "\n", Numbers("NStgid", t.ns_tgids), Numbers("NSpid", t.ns_tids), Numbers("NSpgid", t.ns_pgids),
+                  Numbers("NSsid", t.ns_sids));
 }
 
 void AppendSignals(const TaskSnapshot& t, std::string* out) {

@@ -1,11 +1,13 @@
 // What proc asks of the kernel. The kernel implements it; proc knows no Task.
 //
 // Every answer is a copy, made under the kernel's locks, so that text is
-// written without any. Ids are those of the sandbox's root pid namespace.
+// written without any. Numbers of processes are those of one pid namespace, that of
+// the mount (vfs/pid.h).
 #ifndef SENTRY_FS_PROC_PROCESS_VIEW_H_
 #define SENTRY_FS_PROC_PROCESS_VIEW_H_
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -18,6 +20,8 @@
 #include "sentry/vfs/context.h"
 #include "sentry/vfs/credentials.h"
 #include "sentry/vfs/file_description.h"
+#include "sentry/vfs/namespace.h"
+#include "sentry/vfs/pid.h"
 
 namespace sentry {
 
@@ -41,6 +45,9 @@ struct ProcLimit {
 // One thread and the process around it.
 struct TaskSnapshot {
   int32_t tgid = 0, tid = 0, ppid = 0, pgid = 0, sid = 0, tracer = 0;
+  // The numbers from the mount's namespace down to the task's own (NSpid and kin).
+  std::vector<int32_t> ns_tgids, ns_tids, ns_pgids, ns_sids;
+  int32_t id = 0;       // the kernel's, of the process
   std::string comm;     // at most 15 bytes
   char state = 'S';     // R S D T t Z X
   uint32_t tty_nr = 0;  // device number of the controlling terminal, 0: none
@@ -110,11 +117,18 @@ struct SystemNames {
   std::string command_line;  // /proc/cmdline, without newline
 };
 
-enum class NamespaceKind : uint8_t { kCgroup, kIpc, kMnt, kNet, kPid, kTime, kUser, kUts };
+// /proc/sys/fs/mqueue.
+enum class MqueueLimit : uint8_t { kQueuesMax, kMsgMax, kMsgsizeMax, kMsgDefault, kMsgsizeDefault };
 
 class ProcessView {
  public:
   virtual ~ProcessView() = default;
+
+  // --- Numbers ---
+  virtual const PidNamespace& pid_ns() = 0;
+  // From the kernel's ids (VfsContext::tgid) to the numbers here and back; 0: not seen.
+  virtual int32_t NumberOf(int32_t id) = 0;
+  virtual int32_t IdOf(int32_t number) = 0;
 
   // --- Processes ---
   virtual std::vector<int32_t> Processes() = 0;            // tgids, ascending
@@ -146,9 +160,14 @@ class ProcessView {
   virtual uint64_t FileMax() = 0;
   virtual uint64_t NrOpen() = 0;
   virtual uint64_t PipeMaxSize() = 0;
+  // Of the caller's IPC namespace.
+  virtual std::atomic<uint32_t>& Mqueue(const VfsContext& ctx, MqueueLimit which) = 0;
   virtual uint64_t MaxMapCount() = 0;
   virtual int OvercommitMemory() = 0;
   virtual std::string BootId() = 0;  // a UUID
+  // Of the network that guests have: a file below "net" or "sys/net/*".
+  virtual bool HasNetFile(std::string_view directory, std::string_view name) = 0;
+  virtual Result<std::string> NetFile(std::string_view directory, std::string_view name) = 0;
   // sethostname(2)'s checks and limits; `domain`: setdomainname(2).
   virtual Result<void> SetHostname(const VfsContext& ctx, std::string_view name, bool domain) = 0;
 };

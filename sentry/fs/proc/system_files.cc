@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "sentry/fs/proc/proc_rows.h"
+#include "sentry/fs/proc/sysctl.h"
 
 namespace sentry {
 namespace {
@@ -67,7 +68,8 @@ Result<std::string> Version(const ProcRequest& r) { return r.view.Names().proc_v
 Result<std::string> CommandLine(const ProcRequest& r) { return r.view.Names().command_line + "\n"; }
 Result<std::string> FileSystems(const ProcRequest&) {
   return std::string(
-      "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevpts\nnodev\toverlay\nnodev\tpipefs\nnodev\tsockfs\n");
+      "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevpts\nnodev\toverlay\nnodev\tmqueue\nnodev\tpipefs\n"
+      "nodev\tsockfs\n");
 }
 Result<std::string> Devices(const ProcRequest&) {
   return std::string("Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n");
@@ -136,6 +138,18 @@ constexpr ProcFileRow kKernelRows[] = {
     {"version", 0444, [](const ProcRequest& r) -> Result<std::string> { return r.view.Names().os_version + "\n"; }},
 };
 
+// What each filter may answer, and which of it is logged: Linux's defaults.
+constexpr ProcFileRow kSeccompRows[] = {
+    {"actions_avail", 0444,
+     [](const ProcRequest&) -> Result<std::string> {
+       return std::string("kill_process kill_thread trap errno user_notif trace log allow\n");
+     }},
+    {"actions_logged", 0444,
+     [](const ProcRequest&) -> Result<std::string> {
+       return std::string("kill_process kill_thread trap errno user_notif trace log\n");
+     }},
+};
+
 constexpr ProcFileRow kFsRows[] = {
     {"file-max", 0444, [](const ProcRequest& r) -> Result<std::string> { return Line(r.view.FileMax()); }},
     {"nr_open", 0444, [](const ProcRequest& r) -> Result<std::string> { return Line(r.view.NrOpen()); }},
@@ -151,8 +165,10 @@ constexpr ProcFileRow kVmRows[] = {
      }},
 };
 
-constexpr ProcDirRow kKernelDirs[] = {{"random", kRandomRows, {}}};
-constexpr ProcDirRow kSysDirs[] = {{"fs", kFsRows, {}}, {"kernel", kKernelRows, kKernelDirs}, {"vm", kVmRows, {}}};
+constexpr ProcDirRow kKernelDirs[] = {{"random", kRandomRows, {}}, {"seccomp", kSeccompRows, {}}};
+constexpr ProcDirRow kFsDirs[] = {{"inotify", kInotifyRows, {}}, {"mqueue", kMqueueRows, {}}};
+const ProcDirRow kSysDirs[] = {
+    {"fs", kFsRows, kFsDirs}, {"kernel", kKernelRows, kKernelDirs}, {"net", {}, SysNetDirRows()}, {"vm", kVmRows, {}}};
 constexpr ProcDirRow kSys = {"sys", {}, kSysDirs};
 
 }  // namespace

@@ -14,7 +14,7 @@ enum class Attempt : uint8_t { kTaken, kBusy };
 
 // One try: takes a free lock (or a dead owner's), else marks that we wait.
 Result<Attempt> TryTake(Task& task, UserAddr addr, FutexTable::PiMode mode) {
-  const uint32_t tid = static_cast<uint32_t>(task.tid());
+  const uint32_t tid = static_cast<uint32_t>(task.own_tid());
   uint32_t word = TRY(task.mm().LoadU32(addr));
   while (true) {
     if ((word & kFutexTidMask) == tid) return Errno::kEDEADLK;
@@ -68,7 +68,7 @@ Interruptible<int> FutexTable::LockPi(Task& task, UserAddr addr, FutexScope scop
 
 Result<int> FutexTable::UnlockPi(Task& task, UserAddr addr, FutexScope scope) {
   const FutexPlace place = TRY(PlaceOf(task.mm(), addr, scope));
-  const uint32_t tid = static_cast<uint32_t>(task.tid());
+  const uint32_t tid = static_cast<uint32_t>(task.own_tid());
   uint32_t word = TRY(task.mm().LoadU32(addr));
   while (true) {
     if ((word & kFutexTidMask) != tid) return Errno::kEPERM;

@@ -36,7 +36,7 @@ bool MarkDead(Task& task, UserAddr addr, bool pi, Pending pending) {
       (void)futexes.Wake(mm, addr, FutexScope::kShared, 1, UINT32_MAX);
       return true;
     }
-    if ((*word & kFutexTidMask) != static_cast<uint32_t>(task.tid())) return true;
+    if ((*word & kFutexTidMask) != static_cast<uint32_t>(task.own_tid())) return true;
     const uint32_t old = *word;
     word = mm.CompareExchangeU32(addr, old, (old & kFutexWaiters) | kFutexOwnerDied);
     if (!word.ok() || *word != old) continue;

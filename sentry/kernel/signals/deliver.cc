@@ -18,7 +18,7 @@ constexpr uint64_t kNrRestartSyscall = 219;
 Task::NextStep Task::NextDelivery() {
   while (true) {
     SigInfo info;
-    bool from_runtime;
+    bool from_outside;
     {
       MutexLock lock(group_->signal_mu_);
       if (killed()) return RunState(RunExit{});
@@ -29,15 +29,15 @@ Task::NextStep Task::NextDelivery() {
         return std::monostate();
       }
       info = *taken;
-      from_runtime = group_->exit_->from_runtime.Has(info.signo);
-      group_->exit_->from_runtime.Remove(info.signo);
+      from_outside = group_->exit_->from_outside.Has(info.signo);
+      group_->exit_->from_outside.Remove(info.signo);
     }
-    NextStep step = Consider(info, from_runtime);
+    NextStep step = Consider(info, from_outside);
     if (!std::holds_alternative<std::monostate>(step)) return step;
   }
 }
 
-Task::NextStep Task::Consider(const SigInfo& info, bool from_runtime) {
+Task::NextStep Task::Consider(const SigInfo& info, bool from_outside) {
   const RefPtr<SignalActions> actions = group_->actions();
   const int signo = info.signo;
   abi::SigAction action = actions->Get(signo);
@@ -50,7 +50,7 @@ Task::NextStep Task::Consider(const SigInfo& info, bool from_runtime) {
     }
     return Delivery{.info = info, .action = action};
   }
-  if (group_->unkillable_.load(std::memory_order_relaxed) && !from_runtime) return std::monostate();
+  if (group_->unkillable_.load(std::memory_order_relaxed) && !from_outside) return std::monostate();
   switch (DefaultActionOf(signo)) {
     case DefaultAction::kIgnore:
     case DefaultAction::kContinue:

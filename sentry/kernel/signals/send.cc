@@ -22,6 +22,12 @@ constexpr SignalSet Only(int signo) {
   return set;
 }
 
+// Linux's has_si_pid_and_uid, for what guests may send to others.
+bool NamesSender(const SigInfo& info) {
+  constexpr int kSiSigIo = -5;
+  return info.code <= abi::kSiUser && info.code != abi::kSiTimer && info.code != kSiSigIo;
+}
+
 bool IsFatalByDefault(int signo) {
   const DefaultAction action = DefaultActionOf(signo);
   return action == DefaultAction::kTerminate || action == DefaultAction::kCore;
@@ -30,6 +36,18 @@ bool IsFatalByDefault(int signo) {
 }  // namespace
 
 Result<void> ThreadGroup::SendSignal(const SigInfo& info) { return SendSignalFrom(info, Origin::kGuest); }
+
+// Who does not see the sender is not told of it.
+ThreadGroup::Origin ThreadGroup::OriginOf(const Task& sender, SigInfo& info) const {
+  if (pid_ns().Contains(sender.pid_ns())) return Origin::kGuest;
+  if (NamesSender(info)) info.u.kill.pid = 0;
+  return Origin::kAncestor;
+}
+
+Result<void> ThreadGroup::SendSignalBy(const Task& sender, SigInfo info) {
+  const Origin origin = OriginOf(sender, info);
+  return SendSignalFrom(info, origin);
+}
 
 Result<void> ThreadGroup::SendSignalFrom(const SigInfo& info, Origin origin) {
   MutexLock lock(signal_mu_);
@@ -41,7 +59,8 @@ bool ThreadGroup::IgnoredLocked(int signo, const Task& target, Origin origin) co
   // A blocked signal waits: its action may change before it is unblocked.
   if (target.blocked().Has(signo)) return false;
   const uint64_t handler = actions_->Get(signo).handler;
-  if (handler == abi::kSigDfl && unkillable_.load(std::memory_order_relaxed) && origin == Origin::kGuest) return true;
+  const bool forced = origin != Origin::kGuest && (signo == abi::kSigKill || signo == abi::kSigStop);
+  if (handler == abi::kSigDfl && unkillable_.load(std::memory_order_relaxed) && !forced) return true;
   return actions_->IsIgnored(signo);
 }
 
@@ -87,7 +106,8 @@ bool ThreadGroup::SendLocked(const SigInfo& info, Task* target, Origin origin) {
     // kill(2) does not fail for want of room: the signal comes, once.
     if (!queue.set().Has(signo)) queue.Enqueue(info, SIZE_MAX);
   }
-  if (origin == Origin::kRuntime) exit_->from_runtime.Add(signo);
+  const bool kernel_only = signo == abi::kSigKill || signo == abi::kSigStop;
+  if (origin == Origin::kRuntime || (origin == Origin::kAncestor && kernel_only)) exit_->from_outside.Add(signo);
   if (target) {
     target->signal_events_.Notify(base::kEventIn);
   } else {
@@ -159,9 +179,17 @@ Result<void> Task::SendSignal(const SigInfo& info) {
   return Ok();
 }
 
+Result<void> Task::SendSignalBy(const Task& sender, SigInfo info) {
+  const ThreadGroup::Origin origin = group_->OriginOf(sender, info);
+  MutexLock lock(group_->signal_mu_);
+  if (impl_->exiting) return Ok();
+  if (!group_->SendLocked(info, this, origin)) return Errno::kEAGAIN;
+  return Ok();
+}
+
 void Task::SendKernelSignal(int signo) {
   SigInfo info = {.signo = signo, .code = abi::kSiUser};
-  info.u.kill.pid = group_->tgid();
+  info.u.kill.pid = own_tgid();
   info.u.kill.uid = creds_->uid;
   (void)SendSignal(info);
 }
@@ -183,7 +211,7 @@ void Task::ForceSignalLocked(const SigInfo& info, bool reset_handler) {
     blocked_.store(mask.bits, std::memory_order_relaxed);
   }
   // Even init dies of its own fault.
-  if (action.handler == abi::kSigDfl) group_->exit_->from_runtime.Add(signo);
+  if (action.handler == abi::kSigDfl) group_->exit_->from_outside.Add(signo);
   pending_.Enqueue(info, SIZE_MAX);
   interrupted_.store(true, std::memory_order_seq_cst);
 }

@@ -54,9 +54,9 @@ Result<int32_t> PosixTimers::Create(int32_t clock, const abi::SigEvent* event) {
       return Errno::kEINVAL;
     }
     if (to_thread) {
-      const RefPtr<Task> target = kernel_.FindTask(event->tid);
+      const RefPtr<Task> target = kernel_.FindTask(event->tid, group_.pid_ns());
       if (!target || &target->group() != &group_) return Errno::kEINVAL;
-      timer->tid = event->tid;
+      timer->tid = target->tid();
     }
     timer->silent = event->notify == abi::kSigEvNone;
     if (!timer->silent && (event->signo < 1 || event->signo > abi::kSigMax)) return Errno::kEINVAL;

@@ -86,6 +86,18 @@ Result<OptionValue> SocketOptions::Get(int name, size_t max) const {
   }
 }
 
+void SocketOptions::Inherit(const SocketOptions& from) {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  send_buffer_.store(from.send_buffer_.load(kRelaxed), kRelaxed);
+  receive_buffer_.store(from.receive_buffer_.load(kRelaxed), kRelaxed);
+  receive_low_water_.store(from.receive_low_water_.load(kRelaxed), kRelaxed);
+  priority_.store(from.priority_.load(kRelaxed), kRelaxed);
+  flags_.store(from.flags_.load(kRelaxed), kRelaxed);
+  linger_.store(from.linger_.load(kRelaxed), kRelaxed);
+  receive_timeout_.store(from.receive_timeout_.load(kRelaxed), kRelaxed);
+  send_timeout_.store(from.send_timeout_.load(kRelaxed), kRelaxed);
+}
+
 Result<void> SocketOptions::Set(const VfsContext& ctx, int name, std::span<const std::byte> value) {
   constexpr auto kRelaxed = std::memory_order_relaxed;
   const int32_t v = TRY(OptionInt(value));

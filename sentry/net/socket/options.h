@@ -36,6 +36,8 @@ class SocketOptions {
   // ENOPROTOOPT for names of the family's own, or unknown.
   Result<OptionValue> Get(int name, size_t max) const;
   Result<void> Set(const VfsContext& ctx, int name, std::span<const std::byte> value);
+  // Of a connection: what its listener had set.
+  void Inherit(const SocketOptions& from);
 
  private:
   std::atomic<int32_t> send_buffer_{212992};  // net.core.wmem_default

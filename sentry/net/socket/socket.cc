@@ -1,6 +1,9 @@
 #include "sentry/net/socket/socket.h"
 
+#include <string>
+
 #include "sentry/abi/socket.h"
+#include "sentry/vfs/simple_inode.h"
 
 namespace sentry {
 
@@ -17,6 +20,16 @@ Result<size_t> Socket::Read(const VfsContext& ctx, IoSink& dst) {
 
 Result<size_t> Socket::Write(const VfsContext& ctx, IoSource& src) {
   return SendMessage(ctx, src, {}, {}, socket_type() == abi::kSockSeqPacket ? abi::kMsgEor : 0);
+}
+
+Path NewSocketPath(const VfsContext& ctx, uint64_t ino) {
+  Attributes attributes;
+  attributes.ino = ino;
+  attributes.mode = abi::kSIfSock | 0777;
+  attributes.uid = ctx.creds->fsuid;
+  attributes.gid = ctx.creds->fsgid;
+  RefPtr<SimpleInode> inode = MakeRef<SimpleInode>(InternalFileSystem(InternalFs::kSocket), attributes);
+  return InternalPath(InternalFs::kSocket, inode, "socket:[" + std::to_string(inode->ino()) + "]");
 }
 
 }  // namespace sentry

@@ -1,5 +1,5 @@
 // A socket, as the system calls see it (man 2 socket and its family). Address
-// families implement it: net/unix today, the network stack later.
+// families implement it.
 //
 // As all file code it never sleeps: EAGAIN, and the caller waits (VfsContext).
 #ifndef SENTRY_NET_SOCKET_SOCKET_H_
@@ -20,13 +20,20 @@ using SocketAddress = std::vector<std::byte>;
 // Ancillary data in kernel form. The system call layer turns descriptors into
 // numbers and back.
 struct PeerCredentials {
-  int32_t pid = 0;
+  RefPtr<Pid> pid;  // null: unknown
   uint32_t uid = 0;
   uint32_t gid = 0;
+};
+// Of a level that has its own rules: as in struct cmsghdr.
+struct ControlRecord {
+  int32_t level;
+  int32_t type;
+  std::vector<std::byte> data;
 };
 struct ControlData {
   std::vector<RefPtr<FileDescription>> files;  // SCM_RIGHTS, at most 253
   std::optional<PeerCredentials> credentials;  // SCM_CREDENTIALS
+  std::vector<ControlRecord> records;          // all of other families than AF_UNIX
 };
 
 struct ReceiveResult {
@@ -73,6 +80,9 @@ class Socket : public FileDescription {
   const void* kind() const override { return Kind(); }
   static const void* Kind();
 };
+
+// The place of a new socket in "sockfs". `ino` 0: one of our own numbers.
+Path NewSocketPath(const VfsContext& ctx, uint64_t ino = 0);
 
 }  // namespace sentry
 

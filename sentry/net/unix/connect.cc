@@ -116,7 +116,7 @@ Result<void> UnixEndpoint::Listen(const VfsContext& ctx, int backlog) {
     // Compared as unsigned, so negative means the maximum.
     backlog_ = std::min<uint32_t>(static_cast<uint32_t>(backlog), abi::kSomaxconn);
     state_ = State::kListening;
-    peer_identity_ = {ctx.tgid, ctx.creds};
+    peer_identity_ = {RefPtr<Pid>(ctx.process), ctx.creds};
   }
   NotifyWriteWaiters();  // the queue may have grown
   return Ok();
@@ -158,7 +158,7 @@ void UnixEndpoint::InitAccepted(const VfsContext& ctx, RefPtr<UnixEndpoint> clie
                                 UnixName name) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   state_ = State::kEstablished;
   peer_ = std::move(client);
-  peer_identity_ = {ctx.tgid, ctx.creds};
+  peer_identity_ = {RefPtr<Pid>(ctx.process), ctx.creds};
   name_ = std::move(name);
   has_file_.store(false, std::memory_order_relaxed);
 }
@@ -223,7 +223,7 @@ void UnixEndpoint::ConnectPair(const VfsContext& ctx, UnixEndpoint& a, UnixEndpo
   a.state_ = b.state_ = State::kEstablished;
   a.peer_ = RefPtr<UnixEndpoint>(&b);
   b.peer_ = RefPtr<UnixEndpoint>(&a);
-  a.peer_identity_ = b.peer_identity_ = {ctx.tgid, ctx.creds};
+  a.peer_identity_ = b.peer_identity_ = {RefPtr<Pid>(ctx.process), ctx.creds};
 }
 
 }  // namespace sentry

@@ -129,7 +129,8 @@ TEST_F(ConnectTest, ListenErrors) {
 TEST_F(ConnectTest, PeerCredentials) {
   S listener = Listener("@l");
   VfsContext user = ctx_;
-  user.tgid = 42;
+  const RefPtr<Pid> process = NewProcess(42);
+  user.process = process.get();
   user.creds = MakeRef<Credentials>();
   user.creds->euid = 1000;
   user.creds->groups = {4, 5};

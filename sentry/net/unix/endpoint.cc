@@ -215,7 +215,7 @@ void UnixEndpoint::MaybeAddCredentials(const VfsContext& ctx, UnixMessage& messa
       other.has_file_.load(std::memory_order_relaxed)) {
     return;
   }
-  message.credentials = PeerCredentials{ctx.tgid, ctx.creds->uid, ctx.creds->gid};
+  message.credentials = PeerCredentials{RefPtr<Pid>(ctx.process), ctx.creds->uid, ctx.creds->gid};
 }
 
 void UnixEndpoint::FillAddress(const UnixMessage& message, SocketAddress* from) const {
@@ -225,7 +225,7 @@ void UnixEndpoint::FillAddress(const UnixMessage& message, SocketAddress* from) 
 
 void UnixEndpoint::FillCredentials(const UnixMessage& message, ControlData* control) const {
   if (!pass_credentials.load(std::memory_order_relaxed)) return;
-  control->credentials = message.credentials.value_or(PeerCredentials{0, kOverflowId, kOverflowId});
+  control->credentials = message.credentials.value_or(PeerCredentials{nullptr, kOverflowId, kOverflowId});
 }
 
 void UnixEndpoint::MovePeekOffset(bool peek, size_t bytes) {

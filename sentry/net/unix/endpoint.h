@@ -59,7 +59,7 @@ class UnixEndpoint final : public base::RefCounted {
   bool listening() const;
   int32_t TakeError();  // SO_ERROR
   struct Identity {     // SO_PEERCRED, SO_PEERGROUPS; no creds: unknown
-    int32_t pid = 0;
+    RefPtr<Pid> pid;
     RefPtr<Credentials> creds;
   };
   Identity peer_identity() const;

@@ -15,7 +15,7 @@ constexpr size_t kMaxMessage = 4 * kPageSize - 320 + 32768;  // Linux: SKB_MAX_A
 // any.
 Result<void> CheckCredentials(const VfsContext& ctx, const PeerCredentials& told) {
   const Credentials& c = *ctx.creds;
-  const bool pid = told.pid == ctx.tgid || c.Has(Capability::kSysAdmin);
+  const bool pid = told.pid.get() == ctx.process || c.Has(Capability::kSysAdmin);
   const bool uid = told.uid == c.uid || told.uid == c.euid || told.uid == c.suid || c.Has(Capability::kSetuid);
   const bool gid = told.gid == c.gid || told.gid == c.egid || told.gid == c.sgid || c.Has(Capability::kSetgid);
   if (told.uid == UINT32_MAX || told.gid == UINT32_MAX) return Errno::kEINVAL;

@@ -96,7 +96,7 @@ TEST_F(StreamTest, AnErrorWaitsForTheReadThatHasNothingElse) {
 }
 
 TEST_F(StreamTest, ReadDropsDescriptors) {
-  Send(a_, "x", "", {.files = {a_, b_}, .credentials = {}}).value();
+  Send(a_, "x", "", {.files = {a_, b_}, .credentials = {}, .records = {}}).value();
   std::byte byte;
   KernelIoSink dst(std::span(&byte, 1));
   EXPECT_EQ(*b_->Read(ctx_, dst), 1u);
@@ -145,21 +145,22 @@ TEST_F(StreamTest, CredentialsOnRequest) {
   ASSERT_TRUE(SetOption(b_, abi::kSoPassCred, 1).ok());
   Send(a_, "x").value();
   VfsContext other = ctx_;
-  other.tgid = 8;
+  const RefPtr<Pid> writer = NewProcess(8);
+  other.process = writer.get();
   KernelIoSource src(std::as_bytes(std::span("y", 1)));
   a_->SendMessage(other, src, {}, {}, 0).value();
   Got got = *Receive(b_, 10);
   EXPECT_EQ(got.bytes, "x");  // not glued to another writer's
-  EXPECT_EQ(got.result.control.credentials->pid, 7);
+  EXPECT_EQ(got.result.control.credentials->pid->id(), 7);
   got = *Receive(b_, 10);
-  EXPECT_EQ(got.result.control.credentials->pid, 8);
+  EXPECT_EQ(got.result.control.credentials->pid->id(), 8);
 }
 
 TEST_F(StreamTest, ForgedCredentialsAreRefused) {
   ControlData control;
-  control.credentials = PeerCredentials{1, 0, 0};
+  control.credentials = PeerCredentials{NewProcess(1), 0, 0};
   EXPECT_TRUE(Send(a_, "x", "", control).Is(Errno::kEPERM));
-  control.credentials = PeerCredentials{7, 1, 0};
+  control.credentials = PeerCredentials{process_, 1, 0};
   EXPECT_TRUE(Send(a_, "x", "", control).Is(Errno::kEPERM));
   ctx_.creds->effective = CapabilitySet::All();
   EXPECT_TRUE(Send(a_, "x", "", control).ok());

@@ -55,7 +55,7 @@ class UnixSocketTest : public ::testing::Test {
  protected:
   UnixSocketTest() {
     ctx_.creds = MakeRef<Credentials>();
-    ctx_.tgid = 7;
+    ctx_.process = process_.get();
     auto root = Dentry::NewRoot(MakeRef<TestDirectory>());
     auto mount = MakeRef<Mount>(InternalFileSystem(InternalFs::kMemfd), root, MountFlags{});
     mounts_ = MakeRef<MountNamespace>(mount);
@@ -116,6 +116,10 @@ class UnixSocketTest : public ::testing::Test {
     return s->SetOption(ctx_, abi::kSolSocket, name, std::as_bytes(std::span(&value, 1)));
   }
 
+  RefPtr<Pid> NewProcess(int32_t id) { return MakeRef<Pid>(pid_ns_, std::vector<int32_t>{id}); }
+
+  RefPtr<PidNamespace> pid_ns_ = MakeRef<PidNamespace>(nullptr, SIZE_MAX);
+  RefPtr<Pid> process_ = NewProcess(7);
   VfsContext ctx_;
   RefPtr<MountNamespace> mounts_;
   RefPtr<UnixNamespace> names_ = MakeRef<UnixNamespace>();

@@ -1,10 +1,8 @@
 #include "sentry/net/unix/unix_socket.h"
 
 #include <algorithm>
-#include <string>
 
 #include "sentry/abi/socket.h"
-#include "sentry/vfs/simple_inode.h"
 
 namespace sentry {
 namespace {
@@ -12,13 +10,7 @@ namespace {
 constexpr uint32_t kUnknownId = UINT32_MAX;
 
 RefPtr<Socket> MakeFile(const VfsContext& ctx, RefPtr<UnixEndpoint> endpoint, uint32_t flags) {
-  Attributes attributes;
-  attributes.mode = abi::kSIfSock | 0777;
-  attributes.uid = ctx.creds->fsuid;
-  attributes.gid = ctx.creds->fsgid;
-  RefPtr<SimpleInode> inode = MakeRef<SimpleInode>(InternalFileSystem(InternalFs::kSocket), attributes);
-  Path path = InternalPath(InternalFs::kSocket, inode, "socket:[" + std::to_string(inode->ino()) + "]");
-  return MakeRef<UnixSocket>(std::move(path), abi::kORdWr | (flags & abi::kONonBlock), std::move(endpoint));
+  return MakeRef<UnixSocket>(NewSocketPath(ctx), abi::kORdWr | (flags & abi::kONonBlock), std::move(endpoint));
 }
 
 // The type as Linux's unix_create takes it.
@@ -99,7 +91,7 @@ Result<OptionValue> UnixSocket::PeerGroups(size_t max) const {
   return OptionValue(groups.begin(), groups.end());
 }
 
-Result<OptionValue> UnixSocket::GetOption(const VfsContext&, int level, int name, size_t max) {
+Result<OptionValue> UnixSocket::GetOption(const VfsContext& ctx, int level, int name, size_t max) {
   if (level != abi::kSolSocket) return Errno::kEOPNOTSUPP;
   UnixEndpoint& e = *endpoint_;
   switch (name) {
@@ -120,7 +112,7 @@ Result<OptionValue> UnixSocket::GetOption(const VfsContext&, int level, int name
     case abi::kSoPeerCred: {
       const UnixEndpoint::Identity peer = e.peer_identity();
       if (!peer.creds) return ToOption(abi::Ucred{0, kUnknownId, kUnknownId}, max);
-      return ToOption(abi::Ucred{peer.pid, peer.creds->euid, peer.creds->egid}, max);
+      return ToOption(abi::Ucred{ctx.NumberOf(peer.pid.get()), peer.creds->euid, peer.creds->egid}, max);
     }
     case abi::kSoPeerGroups:
       return PeerGroups(max);
