@@ -82,8 +82,9 @@ class Creation {
     record_.set_owner(geteuid());
     record_.set_boot_id(BootId());
     for (const auto& [name, value] : bundle_.spec.annotations) (*record_.mutable_annotations())[name] = value;
-    if (absl::Status s = runtime_.root.WriteFile(options_.id, "config.json", bundle_.text); !s.ok()) return s;
-    return runtime_.root.Save(record_);
+    // In this order: a configuration without a record is that of a container that was made (operations.cc).
+    if (absl::Status s = runtime_.root.Save(record_); !s.ok()) return s;
+    return runtime_.root.WriteFile(options_.id, "config.json", bundle_.text);
   }
 
   absl::Status FindSandbox() {
@@ -133,16 +134,12 @@ class Creation {
   }
 
   absl::Status MakeCgroup() {
-    const auto driver = runtime_.systemd_cgroup ? cgroup::Driver::kSystemd : cgroup::Driver::kCgroupfs;
-    absl::StatusOr<cgroup::Host> host =
-        cgroup::Host::Detect(runtime_.rootless ? cgroup::Rootless::kYes : cgroup::Rootless::kNo);
-    if (!host.ok()) return host.status();
-    absl::StatusOr<cgroup::Location> location =
-        cgroup::ParseCgroupsPath(driver, bundle_.plan.cgroups_path, options_.id);
-    if (!location.ok()) return location.status();
-    absl::StatusOr<cgroup::Cgroup> made = cgroup::Cgroup::At(*host, *location);
+    absl::StatusOr<cgroup::Cgroup> made = PlannedCgroup(runtime_, bundle_.plan.cgroups_path, options_.id);
     if (!made.ok()) return made.status();
     if (absl::Status s = made->CheckUnused(); !s.ok()) return s;
+    // First, so that it is found by whoever deletes what a killed command left.
+    *record_.mutable_cgroup() = ToRecord(made->state());
+    if (absl::Status s = runtime_.root.Save(record_); !s.ok()) return s;
     if (absl::Status s = made->Create(bundle_.plan.resources, anchor_.pid, bundle_.spec.annotations); !s.ok()) return s;
     cgroup_ = *std::move(made);
     *record_.mutable_cgroup() = ToRecord(cgroup_->state());

@@ -124,7 +124,7 @@ class Round:
             check("does not exist" in done.err, f"state: code {done.code}: {done.err}")
             return GONE
         found = json.loads(done.out)
-        check((found["pid"] == 0) == (found["status"] == "stopped"), f"state: {found}")
+        check(found["status"] == "creating" or (found["pid"] == 0) == (found["status"] == "stopped"), f"state: {found}")
         return found["status"]
 
     def judge(self, code):
