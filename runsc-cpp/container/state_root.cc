@@ -45,6 +45,7 @@ absl::Status MakeDirectories(const std::string& path) {
 }
 
 void RemoveAt(int directory, const char* name) {
+  if (std::strcmp(name, ".") == 0 || std::strcmp(name, "..") == 0) return;
   if (unlinkat(directory, name, 0) != 0) unlinkat(directory, name, AT_REMOVEDIR);
 }
 

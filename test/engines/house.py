@@ -26,7 +26,7 @@ BETWEEN = ("buildkit",)  # cgroups that runtimes make as parents and nobody remo
 NEEDED = ("unshare", "nsenter", "ip", "docker-init")
 SET_UP = """
 set -e
-for folder in {hidden}; do mkdir -p "$folder"; mount -t tmpfs house "$folder"; done
+for folder in {hidden}; do mkdir -p "$folder"; mount -t tmpfs -o mode=755 house "$folder"; done
 mkdir -p /run/lock /run/netns
 ip link set lo up
 echo up
