@@ -59,9 +59,12 @@ class Round:
         self.known = set(stand.pids())
         self.killed = None
 
+    def words_of_create(self):
+        return ["create", "--bundle", self.folder, "--pid-file", self.folder + "/pid", self.ident]
+
     def words(self):
         if self.step == "create":
-            return ["create", "--bundle", self.folder, "--pid-file", self.folder + "/pid", self.ident]
+            return self.words_of_create()
         if self.step == "exec":
             with open(self.folder + "/process.json", "w", encoding="ascii") as file:
                 json.dump(PROCESS, file)
@@ -72,7 +75,7 @@ class Round:
         """The life up to the step."""
         before = {"create": (), "start": ("create",), "exec": ("create", "start"), "delete": ("create", "start")}[self.step]
         for step in before:
-            words = ["create", "--bundle", self.folder, "--pid-file", self.folder + "/pid", self.ident] if step == "create" else [step, self.ident]
+            words = self.words_of_create() if step == "create" else [step, self.ident]
             code = self.stand.silent(self.stand.ours.command(*words)).wait(SECONDS)
             check(code == 0, f"{step} before it: code {code}")
 

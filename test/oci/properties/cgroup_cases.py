@@ -5,7 +5,7 @@ from kinds import ALL, Case, case, check_refused, expect
 from stand import Failure, Skip, check, equal
 
 MIB = 1 << 20
-# (name, resources, {controller/file: what it must hold, or None for "as the oracle's"})
+# (name, resources, files that must be as the oracle's: CONTROLLER/FILE)
 SAME = (
     ("cpu_shares", {"cpu": {"shares": 512}}, ("cpu/cpu.shares",)),
     ("cpu_quota", {"cpu": {"quota": 50000, "period": 200000}}, ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")),
@@ -16,6 +16,7 @@ SAME = (
     ("pids_none", {"pids": {"limit": -1}}, ("pids/pids.max",)),
     ("memory_reservation", {"memory": {"reservation": 128 * MIB}}, ("memory/memory.soft_limit_in_bytes",)),
     ("memory_swappiness", {"memory": {"swappiness": 30}}, ("memory/memory.swappiness",)),
+    ("memory_checked", {"memory": {"limit": -1, "checkBeforeUpdate": True}}, ("memory/memory.limit_in_bytes",)),
     ("memory_no_killer", {"memory": {"limit": 256 * MIB, "disableOOMKiller": True}}, ("memory/memory.oom_control",)),
     ("blkio_weight", {"blockIO": {"weight": 300, "leafWeight": 200}},
      ("blkio/blkio.weight", "blkio/blkio.bfq.weight", "blkio/blkio.leaf_weight")),
@@ -86,6 +87,17 @@ def cgroup_blkio_devices(stand):
     theirs, wanted = _side(stand, stand.oracle, weights, ("blkio/blkio.weight_device", "blkio/blkio.bfq.weight_device"))
     ours, got = _side(stand, stand.ours, weights, tuple(wanted))
     equal((ours.code, got), (theirs.code, wanted), f"weightDevice: {ours.err}")
+
+
+@case()
+def cgroup_cpu_burst_and_idle(stand):
+    """Newer than the oracle."""
+    for cpu, file, wanted in (({"quota": 50000, "period": 100000, "burst": 20000}, "cpu/cpu.cfs_burst_us", "20000\n"),
+                              ({"idle": 1}, "cpu/cpu.idle", "1\n")):
+        ours, got = _side(stand, stand.ours, {"cpu": cpu}, (file,))
+        if got[file] is None and ours.code != 0:
+            raise Skip(f"this kernel has no {file}: {ours.err}")
+        equal((ours.code, got[file]), (0, wanted), f"{file}: {ours.err}")
 
 
 @case()

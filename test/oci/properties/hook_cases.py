@@ -131,7 +131,8 @@ for _kind in KINDS:
 def hook_order_of_several(stand):
     """Those of one kind run in their order; after a failure none."""
     ident, folder = stand.make(stand.ours, {"/hooks": {"prestart": [
-        {"path": "/bin/sh", "args": ["sh", "-c", f"echo {number} >>$BUNDLE/order; exit {int(number == 3)}"]} for number in (1, 2, 3, 4)]}})
+        {"path": "/bin/sh", "args": ["sh", "-c", f"echo {number} >>$BUNDLE/order; exit {int(number == 3)}"]}
+        for number in (1, 2, 3, 4)]}})
     equal(stand.create_at(stand.ours, ident, folder).code, 1, "code of create")
     with open(folder + "/order", encoding="ascii") as file:
         equal(file.read().split(), ["1", "2", "3"], "hooks that ran")
@@ -152,11 +153,13 @@ def hook_namespaces(stand):
     """createRuntime in the host's network, createContainer in the container's."""
     show = "readlink /proc/self/ns/net >$BUNDLE/"
     ident, folder = stand.make(stand.ours, {"/hooks": {
-        kind: [{"path": "/bin/sh", "args": ["sh", "-c", show + kind], "env": ["PATH=/bin:/usr/bin"]}] for kind in ("createRuntime", "createContainer")}})
+        kind: [{"path": "/bin/sh", "args": ["sh", "-c", show + kind], "env": ["PATH=/bin:/usr/bin"]}]
+        for kind in ("createRuntime", "createContainer")}})
     done = stand.create_at(stand.ours, ident, folder)
     equal(done.code, 0, done.err)
     found = {}
     for kind in ("createRuntime", "createContainer"):
+        check(os.path.exists(f"{folder}/{kind}"), f"{kind} has not run")
         with open(f"{folder}/{kind}", encoding="ascii") as file:
             found[kind] = file.read().strip()
     equal(found["createRuntime"], os.readlink("/proc/self/ns/net"), "createRuntime")

@@ -69,11 +69,14 @@ same("seccomp_errno", seccomp(rule("mkdir mkdirat", "ERRNO", errnoRet=13)), "mkd
 same("seccomp_errno_zero", seccomp(rule("mkdir mkdirat", "ERRNO", errnoRet=0)), "mkdir /tmp/d; echo $?; test -d /tmp/d; echo $?")
 expect("seccomp_flags", seccomp(rule("mkdir mkdirat", "ERRNO"), flags=["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"]),
        "mkdir /tmp/d 2>/dev/null; echo $?", "1\n")
-same("seccomp_no_new_privileges", {**seccomp(rule("mkdir mkdirat", "ERRNO")), "/process/noNewPrivileges": True}, "mkdir /tmp/d 2>&1; echo $?")
+same("seccomp_no_new_privileges", {**seccomp(rule("mkdir mkdirat", "ERRNO")), "/process/noNewPrivileges": True},
+     "mkdir /tmp/d 2>&1; echo $?")
 same("seccomp_without_capabilities", {**seccomp(rule("mkdir mkdirat", "ERRNO")), "/process/capabilities": {},
-                                      "/process/user": {"uid": 1000, "gid": 1000}}, "mkdir /tmp/d 2>&1; grep -E 'Seccomp:|NoNew' /proc/self/status")
+                                      "/process/user": {"uid": 1000, "gid": 1000}},
+     "mkdir /tmp/d 2>&1; grep -E 'Seccomp:|NoNew' /proc/self/status")
 same("seccomp_unknown_call", seccomp(rule("no_such_call mkdir mkdirat", "ERRNO")), "mkdir /tmp/d 2>&1; echo $?")
-same("seccomp_exec", seccomp(rule("execve", "ERRNO", errnoRet=2, args=[{"index": 0, "value": 0, "op": "SCMP_CMP_EQ"}])), "echo alive; /bin/true; echo $?")
+same("seccomp_exec", seccomp(rule("execve", "ERRNO", errnoRet=2, args=[{"index": 0, "value": 0, "op": "SCMP_CMP_EQ"}])),
+     "echo alive; /bin/true; echo $?")
 refused("seccomp_errno_of_allow", seccomp(rule("mkdir", "ALLOW", errnoRet=1)), "linux.seccomp.syscalls[0].errnoRet")
 refused("seccomp_notify", seccomp(rule("mkdir", "NOTIFY")), "linux.seccomp", "SCMP_ACT_NOTIFY")
 
@@ -81,8 +84,8 @@ refused("seccomp_notify", seccomp(rule("mkdir", "NOTIFY")), "linux.seccomp", "SC
 @case()
 def seccomp_docker(stand):
     """An allow list, as an engine writes it."""
-    found = [call["config"]["linux"]["seccomp"] for scenario in configs.read(os.path.join(os.path.dirname(HERE), "recordings/docker.json"))
-             for call in scenario["calls"] if "seccomp" in call.get("config", {}).get("linux", {})]
+    recorded = configs.read(os.path.join(os.path.dirname(HERE), "recordings/docker.json"))
+    found = [call["config"]["linux"]["seccomp"] for scenario in recorded for call in scenario["calls"] if "seccomp" in call.get("config", {}).get("linux", {})]
     check(found, "no recorded profile")
     script = """grep Seccomp: /proc/self/status; mkdir /tmp/d; echo $?
 mount -t tmpfs x /tmp/d 2>&1; unshare -n true 2>&1; chroot / /bin/true; echo $?; linux32 uname -m 2>&1; date +%Y >/dev/null; echo $?"""
@@ -105,7 +108,8 @@ def user_namespace(stand):
         equal(ours.out.splitlines()[:3], ["         0     100000      65536"] * 2 + ["0"], f"{ours.err}; output")
 
 
-refused("mappings_without_namespace", {"/linux/uidMappings": [{"containerID": 0, "hostID": 1, "size": 1}]}, "linux.uidMappings", "user namespace")
+refused("mappings_without_namespace", {"/linux/uidMappings": [{"containerID": 0, "hostID": 1, "size": 1}]},
+        "linux.uidMappings", "user namespace")
 refused("mappings_overlap", {"/linux/namespaces": [{"type": "user"}], "/linux/gidMappings": [{"containerID": 0, "hostID": 0, "size": 9}],
                              "/linux/uidMappings": [{"containerID": 0, "hostID": 0, "size": 9}, {"containerID": 5, "hostID": 90, "size": 9}]},
         "linux.uidMappings[1]", "overlaps")

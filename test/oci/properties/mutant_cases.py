@@ -174,5 +174,5 @@ def _mutants(stand, count, seed):
 
 @case()
 def mutants(stand):
-    count = COUNT[stand.tier]
+    count = int(os.environ.get("MUTANTS", COUNT[stand.tier]))
     stand.note(_mutants(stand, count, int(os.environ.get("SEED", random.SystemRandom().randrange(1 << 32)))))

@@ -93,8 +93,8 @@ for _class, _words in (("RT", "realtime: prio 3"), ("BE", "best-effort: prio 3")
            "ionice -p $$", _words + "\n")
 
 
-def _terminal(stand, side, changes, typed):
-    """(code, what came from the master) of a container on a terminal."""
+def _terminal(stand, side, changes, typed, ready=""):
+    """(code, what came from the master) of a container on a terminal. Types once `ready` has been shown."""
     path = f"{stand.base}/console{next(stand.numbers)}"
     console = callers.Console(path)
     ident, folder, outcome = stand.create(side, {"/process/terminal": True, **changes}, words=("--console-socket", path))
@@ -103,6 +103,7 @@ def _terminal(stand, side, changes, typed):
     check(console.error is None, console.error)
     pid = stand.pid(folder)
     equal(stand.call(side, "start", ident).code, 0, "start")
+    until(lambda: ready.encode() in console.collector.data, 10, "ready")
     os.write(console.master, typed)
     _, status = os.waitpid(pid, 0)
     console.collector.join(5)
@@ -111,16 +112,19 @@ def _terminal(stand, side, changes, typed):
     return os.waitstatus_to_exitcode(status), console.collector.data.decode()
 
 
-def _both_terminals(stand, changes, typed):
-    theirs = _terminal(stand, stand.oracle, changes, typed)
-    ours = _terminal(stand, stand.ours, changes, typed)
+def _both_terminals(stand, changes, typed, ready=""):
+    theirs = _terminal(stand, stand.oracle, changes, typed, ready)
+    ours = _terminal(stand, stand.ours, changes, typed, ready)
+    equal(ours[0], theirs[0], "code")
+    for number, (mine, wanted) in enumerate(zip(ours[1].splitlines(), theirs[1].splitlines())):
+        equal(mine, wanted, f"line {number + 1}")
     equal(ours, theirs, "terminal")
 
 
 @case()
 def terminal(stand):
-    script = "tty; test -c /dev/console && echo console; test -t 2 && echo err; read a; echo got $a; stty -a; exit 3"
-    _both_terminals(stand, {"/process/args": ["/bin/sh", "-c", script]}, b"word\n")
+    script = "tty; test -c /dev/console && echo console; test -t 2 && echo err; stty -a; echo ready; read a; echo got $a; exit 3"
+    _both_terminals(stand, {"/process/args": ["/bin/sh", "-c", script]}, b"word\n", "ready")
 
 
 @case()
@@ -136,7 +140,7 @@ def terminal_user(stand):
 @case()
 def terminal_interrupt(stand):
     script = "trap 'echo caught; exit 4' INT; stty -echoctl; echo ready; read a; sleep 9"
-    _both_terminals(stand, {"/process/args": ["/bin/sh", "-c", script]}, b"\x03")
+    _both_terminals(stand, {"/process/args": ["/bin/sh", "-c", script]}, b"\x03", "ready")
 
 
 @case()
