@@ -15,6 +15,17 @@ CgroupRecord ToRecord(const cgroup::CgroupState& state) {
   return record;
 }
 
+absl::StatusOr<cgroup::Cgroup> PlannedCgroup(const RuntimeOptions& runtime, const std::string& cgroups_path,
+                                             const std::string& id) {
+  const auto driver = runtime.systemd_cgroup ? cgroup::Driver::kSystemd : cgroup::Driver::kCgroupfs;
+  absl::StatusOr<cgroup::Host> host =
+      cgroup::Host::Detect(runtime.rootless ? cgroup::Rootless::kYes : cgroup::Rootless::kNo);
+  if (!host.ok()) return host.status();
+  absl::StatusOr<cgroup::Location> location = cgroup::ParseCgroupsPath(driver, cgroups_path, id);
+  if (!location.ok()) return location.status();
+  return cgroup::Cgroup::At(*host, *location);
+}
+
 absl::StatusOr<std::optional<cgroup::Cgroup>> CgroupOf(const RuntimeOptions& runtime, const ContainerRecord& record) {
   if (!record.has_cgroup()) return std::optional<cgroup::Cgroup>();
   absl::StatusOr<cgroup::Host> host =

@@ -3,6 +3,7 @@
 #define RUNSC_CPP_CONTAINER_CGROUP_RECORD_H_
 
 #include <optional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "runsc-cpp/cgroup/cgroup.h"
@@ -12,6 +13,9 @@
 namespace runsc {
 
 CgroupRecord ToRecord(const cgroup::CgroupState& state);
+// Where a container's is to be, by linux.cgroupsPath.
+absl::StatusOr<cgroup::Cgroup> PlannedCgroup(const RuntimeOptions& runtime, const std::string& cgroups_path,
+                                             const std::string& id);
 // The container's; an error if the host's cgroups can't be found. Nothing: it never had one.
 absl::StatusOr<std::optional<cgroup::Cgroup>> CgroupOf(const RuntimeOptions& runtime, const ContainerRecord& record);
 

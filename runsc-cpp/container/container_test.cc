@@ -53,6 +53,31 @@ TEST_F(StateRootTest, UnknownAndImpossibleIdsDoNotExist) {
   EXPECT_TRUE(CheckId("a-b_c+d.e").ok());
 }
 
+TEST_F(StateRootTest, WithoutARecordThereIsNoContainer) {
+  ASSERT_TRUE(root_.Add("a").ok());
+  EXPECT_TRUE(root_.Exists("a"));
+  EXPECT_TRUE(absl::IsNotFound(root_.Load("a").status()));
+  EXPECT_TRUE(root_.List().empty());
+}
+
+TEST_F(StateRootTest, AnythingInPlaceOfARecordIsRemoved) {
+  ASSERT_TRUE(root_.Add("a").ok());
+  ASSERT_EQ(mkdir((root_.Directory("a") + "/record").c_str(), 0700), 0);
+  EXPECT_TRUE(absl::IsDataLoss(root_.Load("a").status()));
+  root_.Remove("a");
+  EXPECT_FALSE(root_.Exists("a"));
+}
+
+TEST_F(StateRootTest, ALinkIsNoContainer) {
+  ASSERT_TRUE(root_.Add("a").ok());
+  ASSERT_TRUE(root_.Save(Example("a")).ok());
+  ASSERT_EQ(symlink(root_.Directory("a").c_str(), root_.Directory("link").c_str()), 0);
+  EXPECT_FALSE(root_.Exists("link"));
+  root_.Remove("link");
+  EXPECT_TRUE(root_.Load("a").ok());
+  EXPECT_EQ(root_.List(), std::vector<std::string>{"a"});
+}
+
 TEST_F(StateRootTest, EveryCutOrFlippedRecordIsDamaged) {
   ASSERT_TRUE(root_.Add("a").ok());
   ASSERT_TRUE(root_.Save(Example("a")).ok());
@@ -68,8 +93,8 @@ TEST_F(StateRootTest, EveryCutOrFlippedRecordIsDamaged) {
 }
 
 TEST_F(StateRootTest, ListHasContainersOnly) {
-  ASSERT_TRUE(root_.Add("b").ok());
-  ASSERT_TRUE(root_.Add("a").ok());
+  for (const char* id : {"b", "a", "without-record"}) ASSERT_TRUE(root_.Add(id).ok());
+  for (const char* id : {"b", "a"}) ASSERT_TRUE(root_.Save(Example(id)).ok());
   const absl::StatusOr<base::UniqueFd> socket = root_.ListenAs("a");
   ASSERT_TRUE(socket.ok()) << socket.status();
   EXPECT_EQ(root_.List(), (std::vector<std::string>{"a", "b"}));

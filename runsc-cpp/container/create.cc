@@ -82,8 +82,9 @@ class Creation {
     record_.set_owner(geteuid());
     record_.set_boot_id(BootId());
     for (const auto& [name, value] : bundle_.spec.annotations) (*record_.mutable_annotations())[name] = value;
-    if (absl::Status s = runtime_.root.WriteFile(options_.id, "config.json", bundle_.text); !s.ok()) return s;
-    return runtime_.root.Save(record_);
+    // In this order: a configuration without a record is that of a container that was made (operations.cc).
+    if (absl::Status s = runtime_.root.Save(record_); !s.ok()) return s;
+    return runtime_.root.WriteFile(options_.id, "config.json", bundle_.text);
   }
 
   absl::Status FindSandbox() {
@@ -126,23 +127,22 @@ class Creation {
       anchor.network = network.get();
     }
     absl::StatusOr<AnchorProcess> launched = LaunchAnchor(anchor);
-    if (!launched.ok()) return launched.status();
+    if (!launched.ok()) {
+      const std::string where = plan.path.empty() ? "" : absl::StrCat("linux.namespaces: network by ", plan.path, ": ");
+      return absl::Status(launched.status().code(), absl::StrCat(where, launched.status().message()));
+    }
     anchor_ = *std::move(launched);
     *record_.mutable_anchor() = RefTo(anchor_.pid);
     return runtime_.root.Save(record_);
   }
 
   absl::Status MakeCgroup() {
-    const auto driver = runtime_.systemd_cgroup ? cgroup::Driver::kSystemd : cgroup::Driver::kCgroupfs;
-    absl::StatusOr<cgroup::Host> host =
-        cgroup::Host::Detect(runtime_.rootless ? cgroup::Rootless::kYes : cgroup::Rootless::kNo);
-    if (!host.ok()) return host.status();
-    absl::StatusOr<cgroup::Location> location =
-        cgroup::ParseCgroupsPath(driver, bundle_.plan.cgroups_path, options_.id);
-    if (!location.ok()) return location.status();
-    absl::StatusOr<cgroup::Cgroup> made = cgroup::Cgroup::At(*host, *location);
+    absl::StatusOr<cgroup::Cgroup> made = PlannedCgroup(runtime_, bundle_.plan.cgroups_path, options_.id);
     if (!made.ok()) return made.status();
     if (absl::Status s = made->CheckUnused(); !s.ok()) return s;
+    // First, so that it is found by whoever deletes what a killed command left.
+    *record_.mutable_cgroup() = ToRecord(made->state());
+    if (absl::Status s = runtime_.root.Save(record_); !s.ok()) return s;
     if (absl::Status s = made->Create(bundle_.plan.resources, anchor_.pid, bundle_.spec.annotations); !s.ok()) return s;
     cgroup_ = *std::move(made);
     *record_.mutable_cgroup() = ToRecord(cgroup_->state());
@@ -151,6 +151,7 @@ class Creation {
   }
 
   absl::Status RunHostHooks() {
+    hooks_ran_ = true;
     const std::string state = HookState(record_, "creating");
     if (absl::Status s = RunHooks("prestart", bundle_.plan.hooks.prestart, state); !s.ok()) return s;
     return RunHooks("createRuntime", bundle_.plan.hooks.create_runtime, state);
@@ -253,7 +254,17 @@ class Creation {
     if (netgofer_.pid > 0) EndChild(netgofer_.pid);
     if (cgroup_) (void)cgroup_->Delete();
     if (sandbox_.is_new) runtime_.root.RemoveSocket(sandbox_.id);
+    RunPoststop();
     if (added_) runtime_.root.Remove(options_.id);
+  }
+
+  // What earlier hooks set up may be undone by these: the specification wants them after a failure, too.
+  void RunPoststop() {
+    if (!hooks_ran_) return;
+    const std::string state = HookState(record_, "stopped");
+    for (const absl::Status& s : RunEveryHook("poststop", bundle_.plan.hooks.poststop, state)) {
+      if (!s.ok()) runtime_.warn(std::string(s.message()));
+    }
   }
 
   const RuntimeOptions& runtime_;
@@ -270,7 +281,7 @@ class Creation {
   SentryProcess sentry_;
   GoferProcess gofer_;
   NetgoferProcess netgofer_;
-  bool added_ = false, kept_ = false;
+  bool added_ = false, kept_ = false, hooks_ran_ = false;
 };
 
 }  // namespace

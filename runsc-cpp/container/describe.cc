@@ -17,6 +17,17 @@ namespace control = sentry::control;
 
 constexpr uint64_t kMountFlags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME;
 
+// The guest sees a bind mount's tree as one: what is asked for all below ("rro") is asked for it.
+uint64_t FlagsOf(const oci::MountOptions& options) {
+  const auto flags = [](uint64_t attributes) {
+    return (attributes & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)) |  // same bits
+           ((attributes & MOUNT_ATTR__ATIME) == MOUNT_ATTR_NOATIME ? uint64_t{MS_NOATIME} : 0);
+  };
+  const uint64_t cleared = flags(options.recursive_clear & ~uint64_t{MOUNT_ATTR__ATIME}) |
+                           ((options.recursive_clear & MOUNT_ATTR__ATIME) != 0 ? uint64_t{MS_NOATIME} : 0);
+  return ((options.flags & ~cleared) | flags(options.recursive_set)) & kMountFlags;
+}
+
 absl::StatusOr<std::string> Resolve(const std::string& path, absl::string_view what) {
   char resolved[PATH_MAX];
   if (realpath(path.c_str(), resolved) == nullptr) return absl::ErrnoToStatus(errno, absl::StrCat(what, " ", path));
@@ -36,12 +47,12 @@ absl::StatusOr<control::Mount::Kind> KindOf(const std::string& type) {
 absl::Status AddMount(const oci::MountPlan& plan, ContainerDescription& out) {
   control::Mount& mount = *out.container.add_mounts();
   mount.set_destination(plan.destination);
-  mount.set_flags(plan.options.flags & kMountFlags);
+  mount.set_flags(FlagsOf(plan.options));
   mount.set_options(plan.options.data);
   if (plan.type == "bind") {
     absl::StatusOr<std::string> source = Resolve(plan.source, "mount source");
     if (!source.ok()) return source.status();
-    const bool read_only = (plan.options.flags & MS_RDONLY) != 0;
+    const bool read_only = (mount.flags() & MS_RDONLY) != 0;
     mount.set_kind(control::Mount::BIND);
     mount.set_identity(plan.source);
     mount.set_gofer_mount(static_cast<uint32_t>(out.exports.size()));
@@ -110,6 +121,10 @@ absl::StatusOr<ContainerDescription> DescribeContainer(const std::string& id, co
   container.mutable_root()->set_read_only(plan.root_readonly);
   absl::StatusOr<std::string> root = Resolve(plan.root, "root.path");
   if (!root.ok()) return root.status();
+  struct stat st;
+  if (stat(root->c_str(), &st) == 0 && !S_ISDIR(st.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat("root.path ", *root, ": not a directory"));
+  }
   // Mountpoints are made even in a read-only root, as runc does.
   out.exports.push_back({*root, overlay});
   for (const oci::MountPlan& mount : plan.mounts) {

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <optional>
@@ -58,7 +60,8 @@ absl::Status SetPaused(const RuntimeOptions& runtime, Held& held, bool paused) {
 
 // Nothing of it runs any more when this returns.
 void End(const RuntimeOptions& runtime, const ContainerRecord& record) {
-  KillProcess(record.anchor());  // the sentry sees it, and ends the container
+  if (record.boot_id() != BootId()) return;  // the numbers are others' by now
+  KillProcess(record.anchor());              // the sentry sees it, and ends the container
   AwaitEnd(record.anchor(), kEndMs);
   if (!AwaitEnd(record.gofer(), kEndMs)) KillProcess(record.gofer());
   const std::vector<ContainerRecord> members = MembersOf(runtime.root, record.sandbox());
@@ -67,6 +70,34 @@ void End(const RuntimeOptions& runtime, const ContainerRecord& record) {
   }
   if (!AwaitEnd(record.sentry(), kEndMs)) KillProcess(record.sentry());
   AwaitEnd(record.sentry(), kEndMs);
+}
+
+// Anchors, sentry and gofer; the sentry takes the rest with it. Only processes of this very program: should the cgroup
+// be another's after all, nobody else dies.
+void KillOurs(const cgroup::Cgroup& cgroup) {
+  struct stat self, exe;
+  const absl::StatusOr<std::vector<pid_t>> processes = cgroup.AllProcesses();
+  if (!processes.ok() || stat("/proc/self/exe", &self) != 0) return;
+  for (const pid_t pid : *processes) {
+    if (pid == getpid() || stat(absl::StrCat("/proc/", pid, "/exe").c_str(), &exe) != 0) continue;
+    if (exe.st_dev == self.st_dev && exe.st_ino == self.st_ino) KillProcess(RefTo(pid));
+  }
+}
+
+// Ends a container whose record is lost: by its cgroup, of which its configuration tells.
+void EndUnrecorded(const RuntimeOptions& runtime, const std::string& id) {
+  ContainerRecord known;
+  known.set_id(id);
+  const absl::StatusOr<Bundle> bundle = ReadStoredBundle(runtime, known);
+  if (bundle.ok()) {
+    absl::StatusOr<cgroup::Cgroup> cgroup = PlannedCgroup(runtime, bundle->plan.cgroups_path, id);
+    if (cgroup.ok() && cgroup->Exists()) {
+      KillOurs(*cgroup);
+      if (const absl::Status s = cgroup->Delete(); !s.ok()) runtime.warn(std::string(s.message()));
+    }
+  }
+  runtime.root.RemoveSocket(id);
+  runtime.root.Remove(id);
 }
 
 // What is left in the host of a container that has ended.
@@ -137,10 +168,9 @@ absl::Status KillContainer(const RuntimeOptions& runtime, const std::string& id,
 absl::Status DeleteContainer(const RuntimeOptions& runtime, const std::string& id, DeleteMode mode) {
   const bool force = mode == DeleteMode::kForce;
   absl::StatusOr<Held> held = Hold(runtime, id);
-  if (absl::IsNotFound(held.status()) && force) return absl::OkStatus();
-  if (absl::IsDataLoss(held.status()) && force) {
-    runtime.warn(std::string(held.status().message()));
-    runtime.root.Remove(id);
+  if ((absl::IsNotFound(held.status()) || absl::IsDataLoss(held.status())) && force) {
+    if (absl::IsDataLoss(held.status())) runtime.warn(std::string(held.status().message()));
+    if (runtime.root.Exists(id)) EndUnrecorded(runtime, id);
     return absl::OkStatus();
   }
   if (!held.ok()) return held.status();

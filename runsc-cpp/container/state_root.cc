@@ -21,6 +21,8 @@ namespace {
 
 constexpr char kRecord[] = "record";
 constexpr char kSockets[] = ".sandboxes";
+constexpr char kLock[] = "lock";
+constexpr char kRemedy[] = "; `delete --force` removes the container";
 constexpr uint32_t kMagic = 0x63707231;  // "rpc1"
 
 struct Header {
@@ -40,6 +42,11 @@ absl::Status MakeDirectories(const std::string& path) {
     if (mkdir(part.c_str(), 0711) != 0 && errno != EEXIST) return Failed("mkdir", part);
   }
   return absl::OkStatus();
+}
+
+void RemoveAt(int directory, const char* name) {
+  if (std::strcmp(name, ".") == 0 || std::strcmp(name, "..") == 0) return;
+  if (unlinkat(directory, name, 0) != 0) unlinkat(directory, name, AT_REMOVEDIR);
 }
 
 uint32_t Checksum(const std::string& bytes) {
@@ -114,21 +121,22 @@ absl::Status StateRoot::Add(const std::string& id) const {
 
 bool StateRoot::Exists(const std::string& id) const {
   struct stat st;
-  return CheckId(id).ok() && stat(Directory(id).c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+  return CheckId(id).ok() && lstat(Directory(id).c_str(), &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 absl::StatusOr<ContainerRecord> StateRoot::Load(const std::string& id) const {
   if (!Exists(id)) return absl::NotFoundError("container does not exist");
   const absl::StatusOr<std::string> bytes = ReadFile(id, kRecord);
-  if (!bytes.ok()) return absl::DataLossError(std::string(bytes.status().message()));
+  // Its maker or its remover was killed at the first or the last step.
+  if (absl::IsNotFound(bytes.status())) return absl::NotFoundError("container does not exist");
+  if (!bytes.ok()) return absl::DataLossError(absl::StrCat(bytes.status().message(), kRemedy));
   Header header = {};
   std::memcpy(&header, bytes->data(), std::min(bytes->size(), sizeof header));
   ContainerRecord record;
   const std::string body = bytes->substr(std::min(bytes->size(), sizeof header));
   if (header.magic != kMagic || header.size != body.size() || header.crc != Checksum(body) ||
       !record.ParseFromString(body) || record.id() != id) {
-    return absl::DataLossError(
-        absl::StrCat(Directory(id), "/", kRecord, " is damaged; `delete --force` removes the container"));
+    return absl::DataLossError(absl::StrCat(Directory(id), "/", kRecord, " is damaged", kRemedy));
   }
   return record;
 }
@@ -142,10 +150,17 @@ absl::Status StateRoot::Save(const ContainerRecord& record) const {
 
 void StateRoot::Remove(const std::string& id) const {
   const std::string directory = Directory(id);
-  if (DIR* dir = opendir(directory.c_str())) {
-    while (const dirent* entry = readdir(dir)) unlinkat(dirfd(dir), entry->d_name, 0);
-    closedir(dir);
+  // What lies in place of a directory is not followed.
+  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  DIR* dir = fd >= 0 ? fdopendir(fd) : nullptr;
+  if (dir == nullptr) return;
+  while (const dirent* entry = readdir(dir)) {
+    if (std::strcmp(entry->d_name, kRecord) != 0 && std::strcmp(entry->d_name, kLock) != 0) RemoveAt(fd, entry->d_name);
   }
+  // Last: until here it can be listed and deleted again. Then the lock, which others may wait for.
+  RemoveAt(fd, kRecord);
+  RemoveAt(fd, kLock);
+  closedir(dir);
   rmdir(directory.c_str());
 }
 
@@ -154,7 +169,10 @@ std::vector<std::string> StateRoot::List() const {
   DIR* dir = opendir(path_.c_str());
   if (dir == nullptr) return ids;
   while (const dirent* entry = readdir(dir)) {
-    if (std::strcmp(entry->d_name, kSockets) != 0 && Exists(entry->d_name)) ids.emplace_back(entry->d_name);
+    struct stat st;
+    const std::string record = absl::StrCat(entry->d_name, "/", kRecord);
+    if (std::strcmp(entry->d_name, kSockets) == 0 || !Exists(entry->d_name)) continue;
+    if (fstatat(dirfd(dir), record.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0) ids.emplace_back(entry->d_name);
   }
   closedir(dir);
   std::sort(ids.begin(), ids.end());
@@ -162,7 +180,7 @@ std::vector<std::string> StateRoot::List() const {
 }
 
 absl::StatusOr<base::UniqueFd> StateRoot::Lock(const std::string& id) const {
-  const std::string path = absl::StrCat(Directory(id), "/lock");
+  const std::string path = absl::StrCat(Directory(id), "/", kLock);
   base::UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd.valid()) return errno == ENOENT ? absl::NotFoundError("container does not exist") : Failed("open", path);
   while (flock(fd.get(), LOCK_EX) != 0) {

@@ -114,7 +114,12 @@ absl::StatusOr<SentryProcess> StartSentry(SentryConfig config, const SentryDescr
                                "clone the sandbox into new namespaces (as a user: are unprivileged user "
                                "namespaces allowed, sysctl kernel.unprivileged_userns_clone?)");
   }
-  if (sentry.pid == 0) SentryChild(*self, startup->theirs.get(), std::move(config), std::move(plan));
+  if (sentry.pid == 0) {
+    // Or it would wait for ever for a caller that was killed, and hold what that one had locked.
+    startup->ours.reset();
+    control->ours.reset();
+    SentryChild(*self, startup->theirs.get(), std::move(config), std::move(plan));
+  }
   sentry.startup = std::move(startup->ours);
   sentry.control = std::move(control->ours);
   return sentry;

@@ -23,11 +23,12 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"  # not /usr/local: Debian's engines
 STATE = ("{base}/dk-run/runtime-*/moby/*", "/run/containerd/runc/*/*", "/run/containerd/runsc-cpp/*/*",
          "/run/containerd/s/*", "/run/runc/*", "/run/runsc-cpp/*", "/run/netns/*",
          "{base}/ctd-run/io.containerd.runtime.v2.task/*/*")
+REMEMBERED = "/run/runsc-cpp/platform"  # which is measured once in a boot
 BETWEEN = ("buildkit",)  # cgroups that runtimes make as parents and nobody removes
 NEEDED = ("unshare", "nsenter", "ip", "docker-init")
 SET_UP = """
 set -e
-for folder in {hidden}; do mkdir -p "$folder"; mount -t tmpfs house "$folder"; done
+for folder in {hidden}; do mkdir -p "$folder"; mount -t tmpfs -o mode=755 house "$folder"; done
 mkdir -p /run/lock /run/netns
 ip link set lo up
 echo up
@@ -170,7 +171,8 @@ class House:
     def files(self):
         """State of containers in the places where runtimes and shims keep it; names with a dot first are locks."""
         root = f"/proc/{self.init}/root"
-        return [path.removeprefix(root) for pattern in STATE for path in glob.glob(root + pattern.format(base=self.base))]
+        found = [path.removeprefix(root) for pattern in STATE for path in glob.glob(root + pattern.format(base=self.base))]
+        return [path for path in found if path != REMEMBERED]
 
     def leftovers(self, expected_processes=(), kinds=("process", "mount", "cgroup", "file")):
         """What should not be there once all containers are gone. Waits a little for what is on its way out."""

@@ -100,26 +100,32 @@ def skip_all(reason):
     return 0
 
 
+def verdict(case, call, clean=lambda: (), notes=()):
+    """The line of a case: call() does it, clean() takes away what is left and says what should not be."""
+    start = time.monotonic()
+    try:
+        call()
+        result, words = "ok", "; ".join(notes)
+    except Skip as skip:
+        result, words = "skip", str(skip)
+    except Failure as failure:
+        result, words = "FAIL", str(failure)
+    except Exception:  # pylint: disable=broad-except
+        result, words = "FAIL", traceback.format_exc().strip()
+    left = clean()
+    if left and result == "ok":
+        result, words = "FAIL", "left behind: " + "; ".join(left[:8])
+    words = ": " + words.replace("\n", "\n    ") if words else ""
+    return f"{result:4} {case.name} ({time.monotonic() - start:.1f} s){words}"
+
+
 def run_cases(cases, call, clean):
     """call(case) does one, clean() takes away what is left and says what should not be."""
     counts = collections.Counter()
     for case in cases:
-        start = time.monotonic()
-        try:
-            call(case)
-            result, words = "ok", ""
-        except Skip as skip:
-            result, words = "skip", str(skip)
-        except Failure as failure:
-            result, words = "FAIL", str(failure)
-        except Exception:  # pylint: disable=broad-except
-            result, words = "FAIL", traceback.format_exc().strip()
-        left = clean()
-        if left and result == "ok":
-            result, words = "FAIL", "left behind: " + "; ".join(left[:8])
-        counts[result] += 1
-        words = ": " + words.replace("\n", "\n    ") if words else ""
-        print(f"{result:4} {case.name} ({time.monotonic() - start:.1f} s){words}", flush=True)
+        line = verdict(case, lambda case=case: call(case), clean)
+        counts[line.split()[0]] += 1
+        print(line, flush=True)
     skipped = f", {counts['skip']} skipped" if counts["skip"] else ""
     print(f"{counts['ok']} passed, {counts['FAIL']} failed{skipped}")
     return 1 if counts["FAIL"] or not cases else 0

@@ -21,7 +21,7 @@ packages_engines=(
   iproute2 iptables busybox-static python3-grpcio python3-protobuf protobuf-compiler
 )
 packages_lint=(clang clang-format clang-tidy git python3)
-packages_bench=(runsc) # the peer; skipped where the archive lacks it
+packages_bench=(runsc crun) # the peers; skipped where the archive lacks them
 
 # The packages of the named groups that are not installed. One dpkg-query for
 # all: this runs on every call.
