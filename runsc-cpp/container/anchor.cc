@@ -34,6 +34,12 @@ void EnterPlaces(const AnchorOptions& options, int report) {
   if (!options.new_network && options.network >= 0 && setns(options.network, CLONE_NEWNET) != 0) {
     Fail(report, "join the network namespace");
   }
+  for (const auto& [name, value] : options.network_sysctls) {
+    const base::UniqueFd file(open(absl::StrCat("/proc/sys/", name).c_str(), O_WRONLY | O_CLOEXEC));
+    const bool written =
+        file.valid() && write(file.get(), value.data(), value.size()) == static_cast<ssize_t>(value.size());
+    if (!written) Fail(report, absl::StrCat("linux.sysctl: write \"", value, "\" to /proc/sys/", name).c_str());
+  }
   if (chdir("/") != 0) Fail(report, "chdir /");
 }
 
@@ -90,7 +96,7 @@ absl::StatusOr<AnchorProcess> LaunchAnchor(const AnchorOptions& options) {
   if (anchor.pid < 0) return absl::ErrnoToStatus(errno, "clone the anchor");
   if (anchor.pid == 0) AnchorChild(options, self->binary.get(), theirs.get(), tell.get());
   tell.reset();
-  char text[256];
+  char text[512];
   const ssize_t n = read(words.get(), text, sizeof text);
   if (n == 0) return anchor;
   EndChild(anchor.pid);

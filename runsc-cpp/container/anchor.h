@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -14,9 +15,11 @@
 namespace runsc {
 
 struct AnchorOptions {
-  std::vector<std::string> title;     // its command line, for ps(1): the guest's
-  bool new_network = false;           // a network namespace of its own
-  int network = -1;                   // else this one is joined; -1: the caller's
+  std::vector<std::string> title;  // its command line, for ps(1): the guest's
+  bool new_network = false;        // a network namespace of its own
+  int network = -1;                // else this one is joined; -1: the caller's
+  // Of that namespace: path below /proc/sys, value.
+  std::vector<std::pair<std::string, std::string>> network_sysctls = {};
   int terminal = -1;                  // whose size goes to the guest; -1: none
   bool controlling_terminal = false;  // the anchor hears of new sizes by itself
 };

@@ -63,6 +63,11 @@ class Creation {
     for (const std::string& line : annotated.refusals) runtime_.warn(line);
     settings_ = annotated.settings;
     if (!bundle_.plan.process) return absl::InvalidArgumentError("config.json: process: must be there to create");
+    for (const auto& [name, value] : bundle_.plan.sysctls) {
+      if (name.compare(0, 4, "net/") == 0) continue;
+      return absl::UnimplementedError(
+          absl::StrCat("config.json: linux.sysctl: ", name, " can't be set yet; allowed are those below net"));
+    }
     absl::StatusOr<ContainerDescription> description = DescribeContainer(options_.id, bundle_.plan, settings_.overlay);
     if (!description.ok()) return description.status();
     description_ = *std::move(description);
@@ -126,6 +131,7 @@ class Creation {
       if (!network.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("network namespace ", plan.path));
       anchor.network = network.get();
     }
+    anchor.network_sysctls = bundle_.plan.sysctls;
     absl::StatusOr<AnchorProcess> launched = LaunchAnchor(anchor);
     if (!launched.ok()) {
       const std::string where = plan.path.empty() ? "" : absl::StrCat("linux.namespaces: network by ", plan.path, ": ");

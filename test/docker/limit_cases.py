@@ -92,5 +92,5 @@ def oom_score(docker):
 
 @CASES.case()
 def sysctls(docker):
-    equal(docker.once("--sysctl", "net.ipv4.ip_unprivileged_port_start=100", "--sysctl", "kernel.msgmax=9000", IMAGE, "sh", "-c",
-                      "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/msgmax"), "100\n9000\n", "values")
+    equal(docker.once("--sysctl", "net.ipv4.ip_unprivileged_port_start=100", IMAGE, "cat",
+                      "/proc/sys/net/ipv4/ip_unprivileged_port_start"), "100\n", "value")

@@ -74,8 +74,11 @@ def processes_of_another(docker):
     docker.start("box", command=("sleep", "7654"))
     out = docker.once("--pid", "container:box", IMAGE, "ps", "-o", "pid,args")
     check("sleep 7654" in out, out)
+    docker("exec", "-d", "box", "sleep", "4567")
+    until(lambda: "sleep 4567" in docker("exec", "box", "ps", "-o", "args"), 10, "the exec runs")
     docker.once("--pid", "container:box", IMAGE, "sh", "-c", "kill -9 $(pidof sleep); sleep 0.2", code=None)
-    until(lambda: not docker.state("box")["Running"] or docker.is_runc, 10, "killed by its neighbour")
+    until(lambda: "sleep 4567" not in docker("exec", "box", "ps", "-o", "args"), 10, "killed by its neighbour")
+    check(docker.state("box")["Running"], "an init obeys nobody inside")
 
 
 @CASES.case()
