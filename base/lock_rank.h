@@ -28,6 +28,8 @@ enum class LockRank : uint8_t {
   kMountNamespace,   // vfs: mount tree (asked for mountpoints under directory locks)
   kDentryLru,        // vfs: LRU of dentries
   kDentry,           // vfs: dentry tree (children maps)
+  kOom,              // kernel: one process at a time dies for memory
+  kCgroup,           // kernel: control groups and who is in them
   kPidTable,         // kernel: pid numbers, parents, children, sessions, groups
   kThreadGroup,      // kernel: thread list, exit and stop state, children waits
   kSignal,           // kernel: pending signals, handlers

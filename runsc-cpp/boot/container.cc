@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
@@ -17,6 +18,7 @@ using namespace sentry;  // NOLINT: all names of this file are the kernel's
 using base::MutexLock;
 
 constexpr int kGoferEndMs = 2000;
+constexpr int kExecsEndMs = 3000;
 
 }  // namespace
 
@@ -55,18 +57,18 @@ absl::Status Container::Mount(const control::Container& description, RequestFds&
     const std::shared_ptr<Container> self = weak.lock();
     if (self && !self->closing_) self->Kill("the gofer died");
   });
-  // The guest has one UTS namespace: a pod's later containers, which share it, say nothing.
-  if (!description.hostname().empty()) {
-    parts_.kernel->SetUts({.hostname = description.hostname(), .domainname = description.domainname()});
-  }
   return absl::OkStatus();
 }
 
 const PidNamespace& Container::numbers() const { return pid_ns_ ? *pid_ns_ : parts_.kernel->root_pid_ns(); }
 
-void Container::Create(const control::Container& description, RefPtr<PidNamespace> pid_ns, RequestFds& fds,
+void Container::Create(const control::Container& description, ContainerNamespaces namespaces, RequestFds& fds,
                        control::Response& response) {
-  pid_ns_ = std::move(pid_ns);
+  pid_ns_ = std::move(namespaces.pid);
+  uts_ = std::move(namespaces.uts);
+  // Who shares the namespace says nothing, or the same.
+  if (uts_ && !description.hostname().empty()) uts_->SetHostname(description.hostname());
+  if (uts_ && !description.domainname().empty()) uts_->SetDomainname(description.domainname());
   if (absl::Status s = Mount(description, fds); !s.ok()) return Refuse(response, s);
   const control::Process& process = description.process();
   absl::StatusOr<StandardStreams> streams =
@@ -77,6 +79,7 @@ void Container::Create(const control::Container& description, RefPtr<PidNamespac
   }
   if (!DescribeProcess(process, mounts_, *streams, init_, response)) return;
   init_.pid_ns = pid_ns_;
+  init_.uts = uts_;
   absl::StatusOr<std::shared_ptr<HostedProcess>> first =
       HostedProcess::Create(*parts_.kernel, fds.Take(process.link_fd()), *std::move(streams),
                             {.ended = [self = shared_from_this()] { self->OnInitEnded(); },
@@ -111,11 +114,12 @@ void Container::Exec(const control::Process& process, RequestFds& fds, control::
   Kernel::InitProcess init;
   if (!DescribeProcess(process, mounts_, *streams, init, response)) return;
   init.pid_ns = pid_ns_;
+  init.uts = uts_;
   // The callbacks learn which process is theirs when it is there; it has not started before.
   auto own = std::make_shared<HostedProcess*>(nullptr);
   absl::StatusOr<std::shared_ptr<HostedProcess>> hosted =
       HostedProcess::Create(*parts_.kernel, fds.Take(process.link_fd()), *std::move(streams),
-                            {.ended = [self = shared_from_this(), own] { self->Forget(*own); }, .told = [] {}});
+                            {.ended = [] {}, .told = [self = shared_from_this(), own] { self->Forget(*own); }});
   if (!hosted.ok()) return Refuse(response, hosted.status());
   {
     MutexLock lock(mu_);
@@ -186,6 +190,7 @@ int32_t Container::HostPidOf(const ThreadGroup& group) const {
 
 void Container::Forget(const HostedProcess* process) {
   MutexLock lock(mu_);
+  changed_.SignalAll();
   std::erase_if(hosted_, [process](const Hosting& hosting) { return hosting.process.get() == process; });
 }
 
@@ -202,8 +207,12 @@ void Container::Kill(const std::string& cause) {
 // The first process is gone, and with it every other. What they held of the host goes, too.
 void Container::OnInitEnded() {
   {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kExecsEndMs);
     MutexLock lock(mu_);
     state_ = State::kEnded;
+    // Engines forget an exec whose container has ended before it.
+    while (hosted_.size() > 1 && changed_.WaitUntil(mu_, deadline)) {
+    }
     hosted_.clear();
   }
   closing_ = true;

@@ -24,6 +24,12 @@ struct SandboxParts {
   sentry::HostPoller* poller = nullptr;
 };
 
+// Null: the sandbox's first.
+struct ContainerNamespaces {
+  sentry::RefPtr<sentry::PidNamespace> pid;
+  sentry::RefPtr<sentry::UtsNamespace> uts;
+};
+
 class Container : public std::enable_shared_from_this<Container> {
  public:
   // `gone`: on another thread, once, after its end was told; never if Create failed.
@@ -32,16 +38,15 @@ class Container : public std::enable_shared_from_this<Container> {
 
   const std::string& id() const { return id_; }
 
-  // Each fills `response` if it can't be done. `pid_ns`: null for the sandbox's own.
-  void Create(const sentry::control::Container& description, sentry::RefPtr<sentry::PidNamespace> pid_ns,
-              RequestFds& fds, sentry::control::Response& response);
+  // Each fills `response` if it can't be done.
+  void Create(const sentry::control::Container& description, ContainerNamespaces namespaces, RequestFds& fds,
+              sentry::control::Response& response);
   void Start(sentry::control::Response& response);
   void Exec(const sentry::control::Process& process, RequestFds& fds, sentry::control::Response& response);
   void Signal(const sentry::control::SignalRequest& request, sentry::control::Response& response);
   void Processes(sentry::control::Response& response) const;
 
-  // Null: that of the sandbox.
-  const sentry::RefPtr<sentry::PidNamespace>& pid_ns() const { return pid_ns_; }
+  ContainerNamespaces namespaces() const { return {pid_ns_, uts_}; }
 
   // Ends it for this reason.
   void Kill(const std::string& cause);
@@ -64,6 +69,7 @@ class Container : public std::enable_shared_from_this<Container> {
 
   // Rank kControl. Never held over a message to the gofer.
   mutable base::RankedMutex<base::LockRank::kControl> mu_;
+  base::CondVar changed_;
   State state_ ABSL_GUARDED_BY(mu_) = State::kCreating;
   struct Hosting {
     std::shared_ptr<HostedProcess> process;
@@ -75,6 +81,7 @@ class Container : public std::enable_shared_from_this<Container> {
   std::shared_ptr<fsgofer::Client> gofer_;
   base::UniqueFd gofer_process_;  // a pidfd, or nothing
   sentry::RefPtr<sentry::PidNamespace> pid_ns_;
+  sentry::RefPtr<sentry::UtsNamespace> uts_;
   ContainerMounts mounts_;
   sentry::Kernel::InitProcess init_;
   std::shared_ptr<HostedProcess> first_;

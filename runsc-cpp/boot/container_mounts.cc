@@ -221,26 +221,35 @@ class Builder {
 
 // What mount(2) can make, by name.
 void RegisterMountableTypes(const FileSystemParts& parts) {
-  FsTypes::Register("tmpfs",
-                    [&memory = *parts.memory](const VfsContext&, std::string_view,
-                                              std::string_view options) -> Result<NewFileSystem> {
-                      NewMount mount = NewTmpfs(memory, TRY(TmpfsFileSystem::ParseOptions(options)));
-                      return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
-                    });
+  FsTypes::Register(
+      "tmpfs",
+      [&memory = *parts.memory](const VfsContext& ctx, std::string_view,
+                                std::string_view options) -> Result<NewFileSystem> {
+        NewMount mount = NewTmpfs(memory, TRY(TmpfsFileSystem::ParseOptions(options, ctx.creds.get())));
+        return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
+      },
+      FsTypes::Who::kAnyRoot);
   FsTypes::Register(
       "proc",
       [views = parts.processes](const VfsContext& ctx, std::string_view, std::string_view) -> Result<NewFileSystem> {
         auto mount = NewProcFs(views(ctx.process ? &ctx.process->ns() : nullptr));
         return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
-      });
-  FsTypes::Register("sysfs", [parts](const VfsContext&, std::string_view, std::string_view) -> Result<NewFileSystem> {
-    auto mount = NewSysFs(*parts.system, parts.net);
-    return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
-  });
-  FsTypes::Register("devpts", [](const VfsContext&, std::string_view, std::string_view) -> Result<NewFileSystem> {
-    auto mount = NewDevpts();
-    return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
-  });
+      },
+      FsTypes::Who::kIfVisible);
+  FsTypes::Register(
+      "sysfs",
+      [parts](const VfsContext&, std::string_view, std::string_view) -> Result<NewFileSystem> {
+        auto mount = NewSysFs(*parts.system, parts.net);
+        return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
+      },
+      FsTypes::Who::kIfVisible);
+  FsTypes::Register(
+      "devpts",
+      [](const VfsContext&, std::string_view, std::string_view) -> Result<NewFileSystem> {
+        auto mount = NewDevpts();
+        return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
+      },
+      FsTypes::Who::kAnyRoot);
 }
 
 }  // namespace

@@ -7,8 +7,7 @@ namespace runsc {
 
 using base::Errno;
 using base::MutexLock;
-using sentry::PidNamespace;
-using sentry::RefPtr;
+using sentry::MakeRef;
 namespace control = sentry::control;
 
 namespace {
@@ -64,22 +63,31 @@ void Containers::Create(const control::Container& description, RequestFds& fds, 
       return Fail(response, Errno::kEEXIST, absl::StrCat("container with id exists: ", id));
     }
   }
-  RefPtr<PidNamespace> pid_ns;
-  if (ChoosePidNamespace(description.pid_namespace(), pid_ns, response)) {
-    container->Create(description, std::move(pid_ns), fds, response);
+  ContainerNamespaces namespaces;
+  if (ChooseNamespaces(description, namespaces, response)) {
+    container->Create(description, std::move(namespaces), fds, response);
   }
   if (response.error() != 0) return Remove(id);
   MutexLock lock(mu_);
   had_any_ = true;
 }
 
-bool Containers::ChoosePidNamespace(const control::NamespaceChoice& choice, RefPtr<PidNamespace>& ns,
-                                    control::Response& response) {
-  if (choice.kind() == control::NamespaceChoice::OWN) ns = parts_.kernel->NewPidNamespace();
-  if (choice.kind() != control::NamespaceChoice::CONTAINER) return true;
-  const std::shared_ptr<Container> other = Find(choice.id(), response);
-  if (other) ns = other->pid_ns();
-  return other != nullptr;
+bool Containers::ChooseNamespaces(const control::Container& description, ContainerNamespaces& namespaces,
+                                  control::Response& response) {
+  using control::NamespaceChoice;
+  const auto choose = [&](const NamespaceChoice& choice, auto own, auto take) {
+    if (choice.kind() == NamespaceChoice::OWN) own();
+    if (choice.kind() != NamespaceChoice::CONTAINER) return true;
+    const std::shared_ptr<Container> other = Find(choice.id(), response);
+    if (other) take(other->namespaces());
+    return other != nullptr;
+  };
+  return choose(
+             description.pid_namespace(), [&] { namespaces.pid = parts_.kernel->NewPidNamespace(); },
+             [&](ContainerNamespaces theirs) { namespaces.pid = std::move(theirs.pid); }) &&
+         choose(
+             description.uts_namespace(), [&] { namespaces.uts = MakeRef<sentry::UtsNamespace>(sentry::UtsName()); },
+             [&](ContainerNamespaces theirs) { namespaces.uts = std::move(theirs.uts); });
 }
 
 std::shared_ptr<Container> Containers::Find(const std::string& id, control::Response& response) const {

@@ -35,8 +35,9 @@ class Containers {
  private:
   std::shared_ptr<Container> Find(const std::string& id, sentry::control::Response& response) const;
   void Create(const sentry::control::Container& description, RequestFds& fds, sentry::control::Response& response);
-  bool ChoosePidNamespace(const sentry::control::NamespaceChoice& choice, sentry::RefPtr<sentry::PidNamespace>& ns,
-                          sentry::control::Response& response);
+  // False: a container that is asked for is not there.
+  bool ChooseNamespaces(const sentry::control::Container& description, ContainerNamespaces& namespaces,
+                        sentry::control::Response& response);
   void Remove(const std::string& id);
   bool DoneLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 

@@ -16,6 +16,7 @@ using namespace sentry;  // NOLINT: all names of this file are the kernel's
 using base::MutexLock;
 
 constexpr int kDrainMs = 2000;
+constexpr int kAnchorEndMs = 1000;
 
 // What ends a process that has not started: it has no handlers yet.
 bool EndsUnstarted(int signo) { return signo == abi::kSigKill || signo == abi::kSigTerm || signo == abi::kSigInt; }
@@ -137,6 +138,12 @@ void HostedProcess::OnLink() {
   }
 }
 
+// Whoever stands for the process ends now; others may wait for that (an exec ends before its container).
+void HostedProcess::AwaitLinksEnd() {
+  pollfd link{link_.get(), 0, 0};
+  if (link_open_) (void)poll(&link, 1, kAnchorEndMs);
+}
+
 void HostedProcess::Finish() {
   int code;
   bool told;
@@ -151,6 +158,7 @@ void HostedProcess::Finish() {
   streams_ = {};
   callbacks_.ended();
   if (!told) SendLink(link_.get(), {LinkMessageType::kExited, static_cast<uint32_t>(code), ""});
+  AwaitLinksEnd();
   callbacks_.told();
   callbacks_ = {};
 }

@@ -20,7 +20,7 @@ class HostedProcess : public std::enable_shared_from_this<HostedProcess> {
     // On its thread, once, when the process has ended, or will never start since its link is gone. All that belongs to
     // the process is released here: whoever stands for it hears of the end when this returns.
     std::function<void()> ended;
-    // Right after it was told.
+    // After it was told, and its end of the link is gone (or a second has passed).
     std::function<void()> told;
   };
 
@@ -50,6 +50,7 @@ class HostedProcess : public std::enable_shared_from_this<HostedProcess> {
   void Wake();
   bool over() const;
   void Finish();
+  void AwaitLinksEnd();
 
   sentry::Kernel& kernel_;
   base::UniqueFd link_;

@@ -27,7 +27,7 @@ absl::StatusOr<Network> ConnectNetwork(std::vector<base::UniqueFd> sockets) {
   if (!poller.ok()) return Failed("start the poller of sockets", poller.error());
   Network network;
   network.stack = base::MakeRef<sentry::hostinet::HostStack>(*std::move(client), *std::move(poller), MaxSockets());
-  network.net_namespace = base::MakeRef<sentry::NetNamespace>(network.stack);
+  network.net_state = base::MakeRef<sentry::NetState>(network.stack);
   return network;
 }
 

@@ -7,13 +7,13 @@
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
 #include "sentry/net/hostinet/host_stack.h"
-#include "sentry/net/net_namespace.h"
+#include "sentry/net/net_state.h"
 
 namespace runsc {
 
 struct Network {
   sentry::RefPtr<sentry::hostinet::HostStack> stack;
-  sentry::RefPtr<sentry::NetNamespace> net_namespace;
+  sentry::RefPtr<sentry::NetState> net_state;
 };
 
 // Waits until the netgofer serves.

@@ -9,7 +9,7 @@
 #include "sentry/fs/proc/mm_memory.h"
 #include "sentry/kernel/pid_table.h"
 #include "sentry/kernel/version.h"
-#include "sentry/net/net_namespace.h"
+#include "sentry/net/net_state.h"
 #include "sentry/syscalls/rooms.h"
 #include "sentry/vfs/controlling_terminal.h"
 
@@ -160,6 +160,7 @@ std::optional<TaskSnapshot> KernelProcessView::Snapshot(int32_t tgid, int32_t ti
   s.wchan.assign(1, '0');
   if (RefPtr<MemoryManager> mm = task->SharedMm()) {
     s.dumpable = mm->dumpable;
+    s.memory_ns = group.memory_ns();
     s.memory = MakeRef<MmProcessMemory>(std::move(mm));
   }
   return s;
@@ -232,32 +233,14 @@ Result<void> KernelProcessView::SetOomScoreAdj(const VfsContext& ctx, int32_t tg
   return Ok();
 }
 
-// Numbers as Linux gives its first namespaces; a process has no others but for
-// mounts.
-uint64_t KernelProcessView::NamespaceId(int32_t tgid, NamespaceKind kind) {
-  constexpr uint64_t kFirst = 0xf0000000;
-  switch (kind) {
-    case NamespaceKind::kIpc:
-      return kFirst - 1;
-    case NamespaceKind::kUts:
-      return kFirst - 2;
-    case NamespaceKind::kUser:
-      return kFirst - 3;
-    case NamespaceKind::kPid:
-      return kFirst - 4;
-    case NamespaceKind::kCgroup:
-      return kFirst - 5;
-    case NamespaceKind::kNet:
-      return kFirst + 0xdb;
-    case NamespaceKind::kMnt: {
-      const RefPtr<Task> task = kernel_.FindTask(tgid, *ns_);
-      const RefPtr<MountNamespace> mounts = task ? task->mounts() : nullptr;
-      return mounts ? kFirst + static_cast<uint64_t>(mounts->root().mount->id()) : 0;
-    }
-    case NamespaceKind::kTime:
-      return 0;
-  }
-  return 0;
+RefPtr<Namespace> KernelProcessView::GetNamespace(int32_t tgid, int32_t tid, NamespaceKind kind, bool of_children) {
+  const RefPtr<Task> task = Find(tgid, tid);
+  if (!task) return nullptr;
+  if (!of_children) return task->NamespaceOf(kind);
+  const RefPtr<Nsproxy> nsproxy = task->SharedNsproxy();
+  // As long as nobody was born there, nobody may look there either.
+  if (!nsproxy || kernel_.pids().last_number(*nsproxy->pid_for_children) == 0) return nullptr;
+  return nsproxy->pid_for_children;
 }
 
 SystemSnapshot KernelProcessView::System() {
@@ -294,8 +277,14 @@ SystemSnapshot KernelProcessView::System() {
   return s;
 }
 
-SystemNames KernelProcessView::Names() {
-  const UtsName uts = kernel_.uts();
+RefPtr<UtsNamespace> KernelProcessView::UtsOf(const VfsContext& ctx) const {
+  const RefPtr<Task> reader = kernel_.FindTask(ctx.tid, kernel_.root_pid_ns());
+  const RefPtr<Nsproxy> nsproxy = reader ? reader->SharedNsproxy() : nullptr;
+  return nsproxy ? nsproxy->uts : kernel_.first_namespaces().uts;
+}
+
+SystemNames KernelProcessView::Names(const VfsContext& ctx) {
+  const UtsName uts = UtsOf(ctx)->name();
   return {.os_type = kOsType,
           .os_release = kOsRelease,
           .os_version = kOsVersion,
@@ -330,21 +319,24 @@ std::atomic<uint32_t>& KernelProcessView::Mqueue(const VfsContext&, MqueueLimit 
 uint64_t KernelProcessView::MaxMapCount() { return kMaxMappings; }
 
 bool KernelProcessView::HasNetFile(std::string_view directory, std::string_view name) {
-  const NetNamespace* const net = kernel_.net_namespace();
+  const NetState* const net = kernel_.net_state();
   return net != nullptr && net->stack() != nullptr && net->stack()->HasProcFile(directory, name);
 }
 
 Result<std::string> KernelProcessView::NetFile(std::string_view directory, std::string_view name) {
   if (!HasNetFile(directory, name)) return Errno::kENOENT;
-  return kernel_.net_namespace()->stack()->ProcFile(directory, name);
+  return kernel_.net_state()->stack()->ProcFile(directory, name);
 }
 
 Result<void> KernelProcessView::SetHostname(const VfsContext& ctx, std::string_view name, bool domain) {
-  if (!ctx.creds->Has(Capability::kSysAdmin)) return Errno::kEPERM;
+  const RefPtr<UtsNamespace> uts = UtsOf(ctx);
+  if (!ctx.creds->HasIn(*uts->owner(), Capability::kSysAdmin)) return Errno::kEPERM;
   if (name.size() > kNameLength) return Errno::kEINVAL;
-  UtsName uts = kernel_.uts();
-  (domain ? uts.domainname : uts.hostname) = std::string(name);
-  kernel_.SetUts(std::move(uts));
+  if (domain) {
+    uts->SetDomainname(std::string(name));
+  } else {
+    uts->SetHostname(std::string(name));
+  }
   return Ok();
 }
 

@@ -29,9 +29,10 @@ class KernelProcessView final : public sentry::ProcessView {
   int32_t OomScore(int32_t tgid) override;
   int32_t OomScoreAdj(int32_t tgid) override;
   sentry::Result<void> SetOomScoreAdj(const sentry::VfsContext& ctx, int32_t tgid, int32_t value) override;
-  uint64_t NamespaceId(int32_t tgid, sentry::NamespaceKind kind) override;
+  sentry::RefPtr<sentry::Namespace> GetNamespace(int32_t tgid, int32_t tid, sentry::NamespaceKind kind,
+                                                 bool of_children) override;
   sentry::SystemSnapshot System() override;
-  sentry::SystemNames Names() override;
+  sentry::SystemNames Names(const sentry::VfsContext& ctx) override;
   int32_t PidMax() override;
   uint64_t ThreadsMax() override;
   uint64_t FileMax() override;
@@ -48,6 +49,7 @@ class KernelProcessView final : public sentry::ProcessView {
  private:
   sentry::RefPtr<sentry::Task> Find(int32_t tgid, int32_t tid) const;
   sentry::RefPtr<sentry::ThreadGroup> FindGroup(int32_t tgid) const;
+  sentry::RefPtr<sentry::UtsNamespace> UtsOf(const sentry::VfsContext& ctx) const;
   void FillNumbers(const sentry::Task& task, sentry::TaskSnapshot& s) const;
 
   sentry::Kernel& kernel_;

@@ -111,7 +111,7 @@ class Sentry {
                                                        .dispatcher = &dispatcher_,
                                                        .cpu_count = static_cast<int>(config_.cpu_count()),
                                                        .uts = {},
-                                                       .net_namespace = network_.net_namespace.get(),
+                                                       .net_state = network_.net_state.get(),
                                                        .init_ignores_signals = false});
     running_kernel_ = kernel_.get();
     kernel_->on_fatal = [this](std::string cause) { Die(cause); };

@@ -97,6 +97,7 @@ void AddCaller(control::Container& container) {
   char name[HOST_NAME_MAX + 1] = {};
   gethostname(name, HOST_NAME_MAX);
   container.set_hostname(name);
+  container.mutable_uts_namespace()->set_kind(control::NamespaceChoice::OWN);
 }
 
 // A terminal on stdin: each stream that is one becomes the guest's own terminal.

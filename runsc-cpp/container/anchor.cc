@@ -76,9 +76,9 @@ void ArrangeDescriptors(const AnchorOptions& options, int link, int report) {
 }  // namespace
 
 absl::StatusOr<AnchorProcess> LaunchAnchor(const AnchorOptions& options) {
-  const base::UniqueFd self = OpenSelf();
+  absl::StatusOr<SelfFiles> self = OpenSelf();
   int pair[2], report[2];
-  if (!self.valid()) return absl::ErrnoToStatus(errno, "open /proc/self/exe (is /proc mounted?)");
+  if (!self.ok()) return self.status();
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return absl::ErrnoToStatus(errno, "socketpair");
   AnchorProcess anchor;
   anchor.link.reset(pair[0]);
@@ -88,7 +88,7 @@ absl::StatusOr<AnchorProcess> LaunchAnchor(const AnchorOptions& options) {
   base::UniqueFd tell(report[1]);
   anchor.pid = ForkWith(0);
   if (anchor.pid < 0) return absl::ErrnoToStatus(errno, "clone the anchor");
-  if (anchor.pid == 0) AnchorChild(options, self.get(), theirs.get(), tell.get());
+  if (anchor.pid == 0) AnchorChild(options, self->binary.get(), theirs.get(), tell.get());
   tell.reset();
   char text[256];
   const ssize_t n = read(words.get(), text, sizeof text);

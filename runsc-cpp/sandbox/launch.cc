@@ -32,8 +32,8 @@ constexpr uint64_t kNamespaces = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLO
 }
 
 // Of a gofer or the netgofer.
-[[noreturn]] void GoferChild(int self, int config_fd, const DescriptorPlan& plan, GoferTie tie, const char* title,
-                             const char* verb) {
+[[noreturn]] void GoferChild(const SelfFiles& self, int config_fd, const DescriptorPlan& plan, GoferTie tie,
+                             const char* title, const char* verb) {
   setsid();  // a terminal's Ctrl-C is not for it
   if (tie == GoferTie::kParent) prctl(PR_SET_PDEATHSIG, SIGKILL);
   ResetSignals();
@@ -44,7 +44,7 @@ constexpr uint64_t kNamespaces = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLO
 
 // Root gives its rights away in two steps, since inside a chroot a user
 // namespace can only be made once the root is a mount again.
-[[noreturn]] void SentryChild(int self, int startup, SentryConfig config, DescriptorPlan plan) {
+[[noreturn]] void SentryChild(const SelfFiles& self, int startup, SentryConfig config, DescriptorPlan plan) {
   setsid();
   ResetSignals();
   if (absl::Status s = MakeRootPrivate(); !s.ok()) FailInChild(startup, s);
@@ -75,12 +75,6 @@ absl::StatusOr<SocketPair> MakePair(int type) {
   return SocketPair{base::UniqueFd(pair[0]), base::UniqueFd(pair[1])};
 }
 
-absl::StatusOr<base::UniqueFd> Self() {
-  base::UniqueFd self = OpenSelf();
-  if (!self.valid()) return absl::ErrnoToStatus(errno, "open /proc/self/exe (is /proc mounted?)");
-  return self;
-}
-
 absl::Status GiveIds(SentryProcess& sentry) {
   const std::optional<LinkMessage> message = ReceiveLink(sentry.startup.get());
   if (!message) return absl::InternalError("the sandbox process ended before it was set up");
@@ -98,7 +92,7 @@ absl::Status GiveIds(SentryProcess& sentry) {
 }  // namespace
 
 absl::StatusOr<SentryProcess> StartSentry(SentryConfig config, const SentryDescriptors& descriptors) {
-  absl::StatusOr<base::UniqueFd> self = Self();
+  absl::StatusOr<SelfFiles> self = OpenSelf();
   if (!self.ok()) return self.status();
   absl::StatusOr<SocketPair> startup = MakePair(SOCK_SEQPACKET);
   if (!startup.ok()) return startup.status();
@@ -124,7 +118,7 @@ absl::StatusOr<SentryProcess> StartSentry(SentryConfig config, const SentryDescr
     // Or it would wait for ever for a caller that was killed, and hold what that one had locked.
     startup->ours.reset();
     control->ours.reset();
-    SentryChild(self->get(), startup->theirs.get(), std::move(config), std::move(plan));
+    SentryChild(*self, startup->theirs.get(), std::move(config), std::move(plan));
   }
   sentry.startup = std::move(startup->ours);
   sentry.control = std::move(control->ours);
@@ -149,7 +143,7 @@ std::string WhySentryFailed(SentryProcess& sentry) {
 
 absl::StatusOr<GoferProcess> LaunchGofer(const std::vector<GoferExport>& exports, uint32_t log_level, int log_fd,
                                          GoferTie tie) {
-  absl::StatusOr<base::UniqueFd> self = Self();
+  absl::StatusOr<SelfFiles> self = OpenSelf();
   if (!self.ok()) return self.status();
   base::Result<fsgofer::ConnectionFds> connection = fsgofer::MakeConnection(kGoferChannels);
   if (!connection.ok()) {
@@ -171,13 +165,13 @@ absl::StatusOr<GoferProcess> LaunchGofer(const std::vector<GoferExport>& exports
   GoferProcess gofer;
   gofer.pid = ForkWith(geteuid() == 0 ? CLONE_NEWPID : 0);
   if (gofer.pid < 0) return absl::ErrnoToStatus(errno, "clone the gofer");
-  if (gofer.pid == 0) GoferChild(self->get(), config_fd->get(), plan, tie, "runsc-gofer", kGoferVerb);
+  if (gofer.pid == 0) GoferChild(*self, config_fd->get(), plan, tie, "runsc-gofer", kGoferVerb);
   gofer.client = std::move(connection->client);
   return gofer;
 }
 
 absl::StatusOr<NetgoferProcess> LaunchNetgofer(const NetgoferOptions& options) {
-  absl::StatusOr<base::UniqueFd> self = Self();
+  absl::StatusOr<SelfFiles> self = OpenSelf();
   if (!self.ok()) return self.status();
   NetgoferProcess netgofer;
   std::vector<base::UniqueFd> server;
@@ -201,7 +195,7 @@ absl::StatusOr<NetgoferProcess> LaunchNetgofer(const NetgoferOptions& options) {
   if (netgofer.pid < 0) return absl::ErrnoToStatus(errno, "clone the netgofer");
   if (netgofer.pid == 0) {
     if (options.network_namespace >= 0 && setns(options.network_namespace, CLONE_NEWNET) != 0) _exit(125);
-    GoferChild(self->get(), config_fd->get(), plan, options.tie, "runsc-netgofer", kNetgoferVerb);
+    GoferChild(*self, config_fd->get(), plan, options.tie, "runsc-netgofer", kNetgoferVerb);
   }
   return netgofer;
 }

@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "runsc-cpp/sandbox/launch.h"
 
 namespace runsc {
@@ -35,16 +37,25 @@ void ResetSignals() {
   sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-base::UniqueFd OpenSelf() { return base::UniqueFd(open("/proc/self/exe", O_RDONLY | O_CLOEXEC)); }
+absl::StatusOr<SelfFiles> OpenSelf() {
+  SelfFiles files;
+  files.binary.reset(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+  if (!files.binary.valid()) return absl::ErrnoToStatus(errno, "open /proc/self/exe (is /proc mounted?)");
+  files.null.reset(open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!files.null.valid()) return absl::ErrnoToStatus(errno, "open /dev/null");
+  return files;
+}
 
-void ExecSelf(int self, const char* title, const char* verb, int config_fd, const DescriptorPlan& plan) {
+void ExecSelf(const SelfFiles& files, const char* title, const char* verb, int config_fd, const DescriptorPlan& plan) {
   std::vector<int> fds = plan.fds();
   fds[0] = config_fd;
   const int base = kConfigFd + static_cast<int>(fds.size());
-  self = fcntl(self, F_DUPFD_CLOEXEC, base);
+  const int self = fcntl(files.binary.get(), F_DUPFD_CLOEXEC, base);
+  const int null = fcntl(files.null.get(), F_DUPFD_CLOEXEC, base);
   std::vector<int> high;
   for (const int fd : fds) high.push_back(fcntl(fd, F_DUPFD_CLOEXEC, base));
   for (size_t i = 0; i < high.size(); ++i) dup2(high[i], kConfigFd + static_cast<int>(i));
+  for (int fd = 0; fd <= 2; ++fd) dup2(null, fd);
   syscall(SYS_close_range, base, ~0u, CLOSE_RANGE_CLOEXEC);
   const char* argv[] = {title, verb, nullptr};
   const char* envp[] = {nullptr};

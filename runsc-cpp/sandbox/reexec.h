@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "base/unique_fd.h"
 
 namespace runsc {
@@ -30,12 +31,17 @@ pid_t ForkWith(uint64_t flags);
 // to all of its job before is the supervisor's business.
 void ResetSignals();
 
-// Of this binary; before any root is left.
-base::UniqueFd OpenSelf();
+// What a re-execution needs of the host's file system; opened before any root is left.
+struct SelfFiles {
+  base::UniqueFd binary;
+  base::UniqueFd null;  // /dev/null
+};
+absl::StatusOr<SelfFiles> OpenSelf();
 
-// Executes `self` with `title` as its name and `verb` as its argument; it has descriptors 0 to 2, `config_fd` as
-// kConfigFd, and those of the plan.
-[[noreturn]] void ExecSelf(int self, const char* title, const char* verb, int config_fd, const DescriptorPlan& plan);
+// Executes the binary with `title` as its name and `verb` as its argument. It has `config_fd` as kConfigFd, and what
+// the plan has; 0 to 2 are /dev/null: ours may be pipes that somebody reads to their end.
+[[noreturn]] void ExecSelf(const SelfFiles& self, const char* title, const char* verb, int config_fd,
+                           const DescriptorPlan& plan);
 
 }  // namespace runsc
 

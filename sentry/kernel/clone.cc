@@ -52,17 +52,13 @@ Result<void> Task::GiveMemory(const CloneArgs& args, Task& child) {
 }
 
 Result<void> Task::GiveFiles(const CloneArgs& args, Task& child) {
-  child.nsproxy_ = TRY(CopyNamespaces(args.flags));
-  child.mounts_ = mounts_;
-  child.fs_ = args.flags & abi::kCloneFs ? fs_ : fs_->Fork();
-  if (args.flags & abi::kCloneNewNs) {
-    Path root = child.fs_->root();
-    Path cwd = child.fs_->cwd();
-    Path* places[] = {&root, &cwd};
-    child.mounts_ = mounts_->Clone(places);
-    child.fs_->SetRoot(std::move(root));
-    child.fs_->SetCwd(std::move(cwd));
-  }
+  RefPtr<FsContext> fs = args.flags & abi::kCloneFs ? fs_ : fs_->Fork();
+  constexpr uint64_t kUndoneApart = abi::kCloneNewIpc | abi::kCloneSysvSem;
+  NewNamespaces fresh = TRY(CopyNamespaces(args.flags, *child.creds_, *fs));
+  if ((args.flags & kUndoneApart) == kUndoneApart) return Errno::kEINVAL;
+  child.mounts_ = fresh.mounts ? std::move(fresh.mounts) : mounts_;
+  child.nsproxy_ = fresh.nsproxy ? std::move(fresh.nsproxy) : nsproxy_;
+  child.SetFs(std::move(fs));
   child.SetFds(args.flags & abi::kCloneFiles ? fds_ : fds_->Fork());
   return Ok();
 }
@@ -74,7 +70,7 @@ void Task::GiveSignalState(const CloneArgs& args, Task& child) {
   if (args.flags & abi::kCloneVfork) child.impl_->vfork_parent = RefPtr<Task>(this);
 }
 
-Result<RefPtr<Task>> Task::MakeChild(const CloneArgs& args) {
+Result<RefPtr<Task>> Task::MakeChild(const CloneArgs& args, RefPtr<Credentials> creds) {
   RefPtr<ThreadGroup> group = group_;
   if (!(args.flags & abi::kCloneThread)) {
     RefPtr<SignalActions> actions = group_->actions();
@@ -86,7 +82,7 @@ Result<RefPtr<Task>> Task::MakeChild(const CloneArgs& args) {
   }
   std::unique_ptr<platform::Context> context = TRY(kernel().platform().NewContext());
   RefPtr<Task> child = RefPtr<Task>::Adopt(new Task(std::move(group), std::move(context)));
-  child->creds_ = creds_;
+  child->creds_ = std::move(creds);
   TRY(GiveMemory(args, *child));
   TRY(GiveFiles(args, *child));
   GiveSignalState(args, *child);
@@ -120,11 +116,12 @@ Result<void> Task::Publish(const CloneArgs& args, const RefPtr<Task>& child) {
 SyscallResult Task::Clone(const CloneArgs& args) {
   TRY(CheckCloneFlags(args));
   if (interrupted()) return Restart::kNoIntr;
+  RefPtr<Credentials> creds = TRY(CopyCredentials(args.flags));
   const uint64_t limit = group_->soft_limit(RlimitKind::kNproc);
   const bool exempt = creds_->uid == 0 || creds_->Has(Capability::kSysResource) || creds_->Has(Capability::kSysAdmin);
   if (!exempt && limit != UINT64_MAX && kernel().pids().CountUser(creds_->uid, limit) >= limit) return Errno::kEAGAIN;
 
-  Result<RefPtr<Task>> made = MakeChild(args);
+  Result<RefPtr<Task>> made = MakeChild(args, std::move(creds));
   if (!made.ok()) return made.error();
   const RefPtr<Task> child = std::move(made).value();
   int32_t pidfd = -1;
@@ -164,6 +161,7 @@ SyscallResult Task::Clone(const CloneArgs& args) {
 void Task::ReleaseUnstarted() {
   impl_->vfork_parent = nullptr;
   SetFds(nullptr);
+  SetFs(nullptr);
 }
 
 // No host thread could be had. The child leaves by the ordinary way, on the

@@ -24,8 +24,13 @@ SyscallResult Task::Execve(const Path& start, std::string path, WalkFlags flags,
   Result<RefPtr<MemoryManager>> mm =
       MemoryManager::Create(kernel().platform(), kernel().memory_file(), &kernel().code_cache());
   if (!mm.ok()) return mm.error();
-  (*mm)->SetLimits(group_->mm_limits());
-  Result<LoadedProgram> program = LoadProgram(vfs_context(), **mm, request);
+  (*mm)->SetLimits(group_->mm_limits(*creds_));
+  VfsContext ctx = vfs_context();
+  // Linux's check_unsafe_exec.
+  uint32_t own = 0;
+  for (const RefPtr<Task>& task : group_->tasks()) own += task->SharedFs() == fs_ ? 1 : 0;
+  ctx.fs_shared = fs_->users() > own;
+  Result<LoadedProgram> program = LoadProgram(ctx, **mm, request);
   if (!program.ok()) return program.error();
 
   if (!BecomeOnlyThread()) return Restart::kNoIntr;  // it leaves before it could restart
@@ -85,6 +90,7 @@ void Task::SwitchProgram(RefPtr<MemoryManager> mm, LoadedProgram& program) {
   regs_.orig_rax = UINT64_MAX;
 
   SetCreds(program.credentials);
+  group_->SetMemoryNs(program.credentials->user_ns);
   SetName(program.name);
   // Handlers are gone with the code they were in. A table shared with another
   // process (CLONE_SIGHAND) stays that one's.

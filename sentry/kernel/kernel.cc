@@ -19,7 +19,12 @@ Kernel::Kernel(Options options)
       pids_(std::make_unique<PidTable>(options_.max_tasks)),
       futexes_(std::make_unique<FutexTable>()),
       timers_(std::make_unique<TimerQueue>()),
-      uts_(options_.uts) {
+      first_namespaces_(base::MakeRef<Nsproxy>()) {
+  first_namespaces_->uts = base::MakeRef<UtsNamespace>(options_.uts);
+  first_namespaces_->ipc = base::MakeRef<IpcNamespace>();
+  first_namespaces_->pid_for_children = RefPtr<PidNamespace>(&pids_->root());
+  first_namespaces_->net = base::MakeRef<NetNamespace>();
+  first_namespaces_->cgroup = base::MakeRef<CgroupNamespace>();
   PrepareVdso();
 }
 
@@ -41,7 +46,7 @@ Result<RefPtr<Task>> Kernel::MakeInitTask(const InitProcess& init) {
   RefPtr<ThreadGroup> group = base::MakeRef<ThreadGroup>(*this, base::MakeRef<SignalActions>());
   for (const auto& [kind, limit] : init.limits) group->SetLimit(kind, limit);
   RefPtr<MemoryManager> mm = TRY(MemoryManager::Create(platform(), memory_file(), &code_cache_));
-  mm->SetLimits(group->mm_limits());
+  mm->SetLimits(group->mm_limits(*init.creds));
   const VfsContext ctx = {.creds = init.creds,
                           .root = init.root,
                           .cwd = init.cwd,
@@ -61,11 +66,16 @@ Result<RefPtr<Task>> Kernel::MakeInitTask(const InitProcess& init) {
 
   RefPtr<Task> task = RefPtr<Task>::Adopt(new Task(std::move(group), std::move(context)));
   task->mm_ = std::move(mm);
-  task->fs_ = base::MakeRef<FsContext>(init.root, init.cwd, init.umask);
+  task->SetFs(base::MakeRef<FsContext>(init.root, init.cwd, init.umask));
   task->creds_ = program.credentials;
+  task->mm_->SetLimits(task->group_->mm_limits(*program.credentials));
+  task->group_->SetMemoryNs(program.credentials->user_ns);
   task->mounts_ = init.mounts;
-  task->nsproxy_ = base::MakeRef<Nsproxy>();
-  task->nsproxy_->pid_for_children = init.pid_ns ? init.pid_ns : RefPtr<PidNamespace>(&root_pid_ns());
+  task->nsproxy_ = first_namespaces_->Copy();
+  if (init.uts) task->nsproxy_->uts = init.uts;
+  if (init.ipc) task->nsproxy_->ipc = init.ipc;
+  if (init.net) task->nsproxy_->net = init.net;
+  if (init.pid_ns) task->nsproxy_->pid_for_children = init.pid_ns;
   task->regs_ = program.registers;
   task->regs_.orig_rax = UINT64_MAX;
   task->context_->SetFpState(arch::FpState());
@@ -124,16 +134,6 @@ void Kernel::Shutdown() {
     }
     if (threads_ == 0) return;
   }
-}
-
-UtsName Kernel::uts() const {
-  MutexLock lock(uts_mu_);
-  return uts_;
-}
-
-void Kernel::SetUts(UtsName uts) {
-  MutexLock lock(uts_mu_);
-  std::swap(uts_, uts);
 }
 
 PidNamespace& Kernel::root_pid_ns() const { return pids_->root(); }

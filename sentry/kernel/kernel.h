@@ -21,7 +21,7 @@
 
 namespace sentry {
 
-class NetNamespace;
+class NetState;
 class PidTable;
 
 // The system call layer, as the kernel sees it (sentry/syscalls implements it).
@@ -32,11 +32,6 @@ class SyscallDispatcher {
   virtual SyscallResult Dispatch(Task& task) = 0;
 };
 
-struct UtsName {
-  std::string hostname = "runsc-cpp";
-  std::string domainname = "(none)";
-};
-
 class Kernel {
  public:
   struct Options {
@@ -45,8 +40,8 @@ class Kernel {
     SyscallDispatcher* dispatcher = nullptr;
     int cpu_count = 1;  // what the guest sees
     UtsName uts;
-    // Of every guest (net/net_namespace.h); outlives the kernel. Null: AF_UNIX only.
-    NetNamespace* net_namespace = nullptr;
+    // Of every guest (net/net_state.h); outlives the kernel. Null: AF_UNIX only.
+    NetState* net_state = nullptr;
     // As in a pid namespace, the guest's pid 1 ignores signals that it has no
     // handler for, SIGKILL included, unless the runtime or a terminal sends them.
     // `do` turns it off: its command is to act as it does outside.
@@ -60,6 +55,10 @@ class Kernel {
     // Null: the root's. The first process of a namespace is its init (number 1), a
     // later one has no parent there.
     RefPtr<PidNamespace> pid_ns;
+    // Null: the sandbox's first ones.
+    RefPtr<UtsNamespace> uts;
+    RefPtr<IpcNamespace> ipc;
+    RefPtr<NetNamespace> net;
     RefPtr<MountNamespace> mounts;
     Path root, cwd;
     RefPtr<Credentials> creds;
@@ -92,7 +91,7 @@ class Kernel {
   CodeCache& code_cache() { return code_cache_; }
   SyscallDispatcher& dispatcher() const { return *options_.dispatcher; }
   int cpu_count() const { return options_.cpu_count; }
-  NetNamespace* net_namespace() const { return options_.net_namespace; }
+  NetState* net_state() const { return options_.net_state; }
   size_t max_tasks() const { return options_.max_tasks; }
   // The pid namespace that sees all. It has an init only if the runtime starts one.
   PidNamespace& root_pid_ns() const;
@@ -107,8 +106,8 @@ class Kernel {
   TimerQueue& timers() { return *timers_; }
   PidTable& pids() { return *pids_; }
 
-  UtsName uts() const;
-  void SetUts(UtsName uts);
+  // The namespaces of a process that is given no others.
+  const Nsproxy& first_namespaces() const { return *first_namespaces_; }
   int64_t boot_time_ns() const { return boot_time_ns_; }  // CLOCK_REALTIME at start
 
   // --- Processes ---
@@ -168,8 +167,7 @@ class Kernel {
   base::RankedMutex<base::LockRank::kLeaf> threads_mu_;
   base::CondVar threads_changed_;
   size_t threads_ ABSL_GUARDED_BY(threads_mu_) = 0;
-  mutable base::RankedMutex<base::LockRank::kLeaf> uts_mu_;
-  UtsName uts_ ABSL_GUARDED_BY(uts_mu_);
+  RefPtr<Nsproxy> first_namespaces_;
 };
 
 }  // namespace sentry

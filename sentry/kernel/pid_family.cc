@@ -15,6 +15,13 @@ namespace {
 
 int64_t ToTicks(int64_t ns) { return ns / (kNsPerSec / abi::kUserHz); }
 
+// A user as a process of another sees it.
+uint32_t ShownUid(const ThreadGroup& viewer, uint32_t uid) {
+  const RefPtr<Task> leader = viewer.leader();
+  const RefPtr<Credentials> creds = leader ? leader->SharedCreds() : nullptr;
+  return creds ? creds->user_ns->ShownUid(uid) : uid;
+}
+
 SigInfo KernelSignal(int signo) { return {.signo = signo, .code = abi::kSiKernel}; }
 
 }  // namespace
@@ -177,7 +184,7 @@ bool PidTable::NotifyParentLocked(ThreadGroup& group) {
     SigInfo info = {.signo = signo};
     info.code = status.signo == 0 ? abi::kCldExited : status.core ? abi::kCldDumped : abi::kCldKilled;
     info.u.child.pid = told.pid;
-    info.u.child.uid = told.uid;
+    info.u.child.uid = ShownUid(*parent, told.uid);
     info.u.child.status = status.signo ? status.signo : status.code;
     info.u.child.utime = ToTicks(told.times.user_ns);
     info.u.child.stime = ToTicks(told.times.system_ns);
@@ -258,7 +265,7 @@ void PidTable::NotifyStopLocked(ThreadGroup& group, int32_t code, int32_t status
     const Task::WaitOutcome told = DescribeLocked(group);
     SigInfo info = {.signo = abi::kSigChld, .code = code};
     info.u.child.pid = told.pid;
-    info.u.child.uid = told.uid;
+    info.u.child.uid = ShownUid(*parent, told.uid);
     info.u.child.status = status;
     info.u.child.utime = ToTicks(told.times.user_ns);
     info.u.child.stime = ToTicks(told.times.system_ns);

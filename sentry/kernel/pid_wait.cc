@@ -14,7 +14,7 @@ Task::WaitOutcome PidTable::DescribeLocked(const ThreadGroup& child) const {
   const ThreadGroup* const parent = child.family_->parent;
   out.pid = child.pid().NumberIn(parent ? parent->pid_ns() : *root_);
   if (const RefPtr<Task> leader = child.leader()) {
-    if (const RefPtr<Credentials> creds = leader->SharedCreds()) out.uid = creds->uid;
+    if (const RefPtr<Credentials> creds = leader->SharedCreds()) out.uid = creds->uid;  // the kernel's
   }
   out.times = child.cpu_times();
   out.max_rss = child.max_rss();

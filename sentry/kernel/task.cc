@@ -102,10 +102,17 @@ void Task::SetMm(RefPtr<MemoryManager> mm) {
   std::swap(mm_, mm);
 }
 void Task::SetFs(RefPtr<FsContext> fs) {
-  MutexLock lock(resources_mu_);
-  std::swap(fs_, fs);
+  if (fs) fs->AddUser();
+  {
+    MutexLock lock(resources_mu_);
+    std::swap(fs_, fs);
+  }
+  if (fs) fs->DropUser();
 }
 void Task::SetCreds(RefPtr<Credentials> creds) {
+  if (creds->Has(Capability::kIpcLock) != creds_->Has(Capability::kIpcLock)) {
+    mm_->SetLimits(group_->mm_limits(*creds));
+  }
   {
     MutexLock lock(resources_mu_);
     std::swap(creds_, creds);

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -70,11 +71,18 @@ class Task final : public base::RefCounted, public JobControl {
   RefPtr<Credentials> SharedCreds() const;
   RefPtr<MountNamespace> mounts() const;
   const Nsproxy& nsproxy() const { return *nsproxy_; }
+  // The one that this task, of any thread, stands in; null: it exits. Time: none.
+  RefPtr<Namespace> NamespaceOf(NamespaceKind kind) const;
+  // Linux's ptrace_may_access.
+  bool MayTrace(const Task& target, TraceIds ids) const;
   RefPtr<Nsproxy> SharedNsproxy() const;
   void SetMm(RefPtr<MemoryManager> mm);
   void SetFds(RefPtr<FdTable> fds);
   void SetFs(RefPtr<FsContext> fs);
   void SetCreds(RefPtr<Credentials> creds);
+  // The same where a call changes them: who gained or became somebody else can't be
+  // looked into any more (Linux's commit_creds).
+  void CommitCreds(RefPtr<Credentials> creds);
   void SetMounts(RefPtr<MountNamespace> mounts);
   void SetNsproxy(RefPtr<Nsproxy> nsproxy);
 
@@ -124,6 +132,8 @@ class Task final : public base::RefCounted, public JobControl {
                        std::vector<std::string> envp);
   // man 2 unshare, in Linux's order of checks.
   Result<void> Unshare(uint64_t flags);
+  // man 2 setns: into all of these, user namespace first, or none.
+  Result<void> Setns(std::span<const RefPtr<Namespace>> targets);
   // exit(2): this thread only.
   SyscallResult Exit(int32_t code);
 
@@ -251,11 +261,21 @@ class Task final : public base::RefCounted, public JobControl {
   // --- Clone (clone.cc) ---
   Result<void> CheckCloneFlags(const CloneArgs& args) const;
   // The child with all it has, not yet known to anybody.
-  Result<RefPtr<Task>> MakeChild(const CloneArgs& args);
+  Result<RefPtr<Task>> MakeChild(const CloneArgs& args, RefPtr<Credentials> creds);
   Result<void> GiveMemory(const CloneArgs& args, Task& child);
   Result<void> GiveFiles(const CloneArgs& args, Task& child);
-  // Linux's copy_namespaces: EPERM, EINVAL for kinds there are no more of, ENOSPC.
-  Result<RefPtr<Nsproxy>> CopyNamespaces(uint64_t flags) const;
+  // --- Namespaces (namespaces.cc, setns.cc) ---
+  // CLONE_NEWUSER: credentials in a new user namespace (Linux's copy_creds). EPERM, ENOSPC.
+  Result<RefPtr<Credentials>> CopyCredentials(uint64_t flags) const;
+  // Linux's copy_namespaces, for a task with `creds` and `fs`: EPERM, EINVAL for kinds
+  // that there are no more of, ENOSPC. Null: as they are.
+  struct NewNamespaces {
+    RefPtr<MountNamespace> mounts;  // `fs` stands in it
+    RefPtr<Nsproxy> nsproxy;
+  };
+  Result<NewNamespaces> CopyNamespaces(uint64_t flags, const Credentials& creds, FsContext& fs) const;
+  struct NsSet;
+  Result<void> Install(NsSet& set, Namespace& ns) const;
   void GiveSignalState(const CloneArgs& args, Task& child);
   Result<void> Publish(const CloneArgs& args, const RefPtr<Task>& child);
   Result<int32_t> InstallPidfd(const CloneArgs& args, Task& child);

@@ -51,15 +51,27 @@ Task* ThreadGroup::AnyLiveTaskLocked() const {
 void ThreadGroup::InheritFrom(const ThreadGroup& parent) {
   oom_score_adj.store(parent.oom_score_adj.load(std::memory_order_relaxed), std::memory_order_relaxed);
   std::array<Rlimit, static_cast<size_t>(RlimitKind::kCount)> limits;
+  RefPtr<UserNamespace> memory_ns;
   {
     MutexLock lock(parent.mu_);
     limits = parent.limits_;
+    memory_ns = parent.memory_ns_;
   }
   {
     MutexLock lock(mu_);
     limits_ = limits;
+    std::swap(memory_ns_, memory_ns);
   }
   timers_->CpuLimitChanged();
+}
+
+RefPtr<UserNamespace> ThreadGroup::memory_ns() const {
+  MutexLock lock(mu_);
+  return memory_ns_;
+}
+void ThreadGroup::SetMemoryNs(RefPtr<UserNamespace> ns) {
+  MutexLock lock(mu_);
+  std::swap(memory_ns_, ns);
 }
 
 int32_t ThreadGroup::ppid() const { return kernel_.pids().ppid(*this, pid_ns()); }
@@ -126,17 +138,18 @@ void ThreadGroup::SetLimit(RlimitKind kind, Rlimit limit) {
   }
   const RefPtr<Task> task = leader();
   if (!task) return;
-  if (RefPtr<MemoryManager> mm = task->SharedMm()) mm->SetLimits(mm_limits());
+  const RefPtr<Credentials> creds = task->SharedCreds();
+  if (RefPtr<MemoryManager> mm = task->SharedMm(); mm && creds) mm->SetLimits(mm_limits(*creds));
 }
 
-MmLimits ThreadGroup::mm_limits() const {
+MmLimits ThreadGroup::mm_limits(const Credentials& creds) const {
   MutexLock lock(mu_);
   auto soft = [this](RlimitKind kind)
                   ABSL_NO_THREAD_SAFETY_ANALYSIS { return limits_[static_cast<size_t>(kind)].soft; };
   return {.address_space = soft(RlimitKind::kAs),
           .data = soft(RlimitKind::kData),
           .stack = soft(RlimitKind::kStack),
-          .memlock = soft(RlimitKind::kMemlock)};
+          .memlock = creds.Has(Capability::kIpcLock) ? UINT64_MAX : soft(RlimitKind::kMemlock)};
 }
 
 ThreadGroup::CpuTimes ThreadGroup::cpu_times() const {

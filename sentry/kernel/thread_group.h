@@ -18,9 +18,11 @@
 #include "sentry/kernel/syscall_result.h"
 #include "sentry/kernel/time/clock.h"
 #include "sentry/vfs/pid.h"
+#include "sentry/vfs/user_namespace.h"
 
 namespace sentry {
 
+struct Credentials;
 struct MmLimits;
 class Kernel;
 class PosixTimers;
@@ -117,7 +119,8 @@ class ThreadGroup final : public base::RefCounted {
   CpuTimes children_cpu_times() const;  // waited-for
   uint64_t max_rss() const;             // bytes
   uint64_t children_max_rss() const { return children_max_rss_.load(std::memory_order_relaxed); }
-  MmLimits mm_limits() const;                               // what of the limits mm enforces
+  // What of the limits mm enforces, for a task with these credentials (CAP_IPC_LOCK).
+  MmLimits mm_limits(const Credentials& creds) const;
   int64_t start_time_ns() const { return start_time_ns_; }  // CLOCK_BOOTTIME
 
   // --- prctl, proc ---
@@ -125,6 +128,10 @@ class ThreadGroup final : public base::RefCounted {
   std::atomic<bool> child_subreaper{false};
   std::atomic<bool> executed_since_fork{false};  // setpgid's EACCES
   // Controlling terminal of the session: see Session.
+
+  // The user namespace in which its program was executed (Linux's mm->user_ns).
+  RefPtr<UserNamespace> memory_ns() const;
+  void SetMemoryNs(RefPtr<UserNamespace> ns);
 
   PosixTimers& timers() { return *timers_; }
 
@@ -191,6 +198,7 @@ class ThreadGroup final : public base::RefCounted {
   std::array<Rlimit, static_cast<size_t>(RlimitKind::kCount)> limits_ ABSL_GUARDED_BY(mu_);
   CpuTimes dead_times_ ABSL_GUARDED_BY(mu_);
   CpuTimes children_times_ ABSL_GUARDED_BY(mu_);
+  RefPtr<UserNamespace> memory_ns_ ABSL_GUARDED_BY(mu_) = UserNamespace::Initial();
   std::atomic<uint64_t> max_rss_{0};
   std::atomic<uint64_t> children_max_rss_{0};
 

@@ -13,8 +13,8 @@ struct ExecCredentials {
   bool secure = false;  // AT_SECURE
 };
 
-// Set-id bits of `file` count unless its mount says nosuid or the caller has
-// no_new_privs. File capabilities are not read: they never grant anything.
+// Set-id bits and capabilities of `file` count unless its mount says nosuid; with
+// no_new_privs nothing is gained. EPERM, EINVAL: of its capabilities.
 Result<ExecCredentials> CredentialsForExec(const VfsContext& ctx, FileDescription& file);
 
 }  // namespace sentry

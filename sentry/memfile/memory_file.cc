@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "sentry/memfile/extent_set.h"
+#include "sentry/memfile/mem_accounts.h"
 #include "sentry/memfile/page_counts.h"
 #include "sentry/usermem/safe_copy.h"
 
@@ -79,15 +80,21 @@ struct MemoryFile::Impl {
   FileClass large;
   uint64_t limit = 0;
   Usage used ABSL_GUARDED_BY(mu);
+  MemAccounts accounts ABSL_GUARDED_BY(mu);
 
   static bool IsLarge(MemOffset offset) { return offset >= kLargeBase; }
   FileClass& ClassOf(MemOffset offset) { return IsLarge(offset) ? large : small; }
   const FileClass& ClassOf(MemOffset offset) const { return IsLarge(offset) ? large : small; }
   static uint64_t InClass(MemOffset offset) { return IsLarge(offset) ? offset - kLargeBase : offset; }
 
-  void StartPages(FileClass& c, uint64_t start, uint64_t size, MemKind kind) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
-    for (uint64_t at = start; at < start + size; at += kPageSize) c.counts->Start(at, kind);
-    used.bytes[static_cast<size_t>(kind)] += size;
+  void StartPages(FileClass& c, uint64_t start, uint64_t size, PageCounts::Owner owner)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    for (uint64_t at = start; at < start + size; at += kPageSize) c.counts->Start(at, owner);
+    used.bytes[static_cast<size_t>(owner.kind)] += size;
+  }
+  void Uncharge(PageCounts::Owner owner, uint64_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    used.bytes[static_cast<size_t>(owner.kind)] -= bytes;
+    accounts.Uncharge(owner.account, bytes, owner.kind);
   }
   void DropSmall(uint64_t start, uint64_t end, Extents& punch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   void DropLarge(uint64_t start, uint64_t end, Extents& punch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
@@ -114,15 +121,22 @@ MemoryFile::~MemoryFile() = default;
 Result<MemRange> MemoryFile::Allocate(uint64_t size, MemKind kind, bool prefer_large) {
   if (size == 0 || (size & kPageMask) != 0) return Errno::kEINVAL;
   Impl& m = *impl_;
+  const MemCharger* charger = MemCharger::Current();
+  MemAccount* const account = charger != nullptr ? charger->mem_account() : nullptr;
+  const PageCounts::Owner owner{kind, MemAccounts::IdOf(account)};
   bool dirty = false;
   uint64_t start = 0;
   {
     base::MutexLock lock(m.mu);
     const uint64_t total = m.used.total();
     if (size > m.limit || total > m.limit - size) return Errno::kENOMEM;
+    if (MemAccount* over = MemAccounts::TryCharge(account, size, kind)) {
+      over->CountEvent(MemAccount::Event::kMax);
+      return Errno::kENOMEM;
+    }
     if (prefer_large && size % kHugePageSize == 0) {
       if (std::optional<uint64_t> at = m.large.clean.Take(size)) {
-        m.StartPages(m.large, *at, size, kind);
+        m.StartPages(m.large, *at, size, owner);
         return MemRange{kLargeBase + *at, kLargeBase + *at + size};
       }
     }
@@ -130,9 +144,12 @@ Result<MemRange> MemoryFile::Allocate(uint64_t size, MemKind kind, bool prefer_l
     if (size <= kMaxDirtyReuse) at = m.small.dirty.Take(size);
     dirty = at.has_value();
     if (!at) at = m.small.clean.Take(size);
-    if (!at) return Errno::kENOMEM;
+    if (!at) {
+      m.accounts.Uncharge(owner.account, size, kind);
+      return Errno::kENOMEM;
+    }
     start = *at;
-    m.StartPages(m.small, start, size, kind);
+    m.StartPages(m.small, start, size, owner);
   }
   if (dirty && SafeZero(m.small.view + start, size) != 0) {
     DecRef({start, start + size});
@@ -153,8 +170,10 @@ void MemoryFile::IncRef(MemRange range) {
 // pieces and the surplus go back to the host.
 void MemoryFile::Impl::DropSmall(uint64_t start, uint64_t end, Extents& punch) {
   uint64_t free_start = start;
+  PageCounts::Owner owner;  // of [free_start, ...)
   const auto flush = [&](uint64_t free_end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     if (free_start == free_end) return;
+    Uncharge(owner, free_end - free_start);
     if (free_end - free_start >= kPunchAtOnce) {
       punch.push_back({free_start, free_end});
     } else {
@@ -164,7 +183,11 @@ void MemoryFile::Impl::DropSmall(uint64_t start, uint64_t end, Extents& punch) {
   for (uint64_t at = start; at < end; at += kPageSize) {
     const PageCounts::Dropped d = small.counts->Dec(at);
     if (d.free) {
-      used.bytes[static_cast<size_t>(d.kind)] -= kPageSize;
+      if (!(d.owner == owner)) {
+        flush(at);
+        free_start = at;
+        owner = d.owner;
+      }
       small.counts->Retire(at);
       continue;
     }
@@ -182,7 +205,7 @@ void MemoryFile::Impl::DropLarge(uint64_t start, uint64_t end, Extents& punch) {
   for (uint64_t at = start; at < end; at += kPageSize) {
     const PageCounts::Dropped d = large.counts->Dec(at);
     if (!d.free) continue;
-    used.bytes[static_cast<size_t>(d.kind)] -= kPageSize;
+    Uncharge(d.owner, kPageSize);
     if (!punch.empty() && punch.back().end == at) {
       punch.back().end = at + kPageSize;
     } else {
@@ -256,6 +279,46 @@ MemoryFile::Usage MemoryFile::usage() const {
 
 uint64_t MemoryFile::limit() const { return impl_->limit; }
 
+MemAccount* MemoryFile::NewAccount(MemAccount* parent) {
+  base::MutexLock lock(impl_->mu);
+  return impl_->accounts.New(parent);
+}
+
+void MemoryFile::ReleaseAccount(MemAccount& account) {
+  base::MutexLock lock(impl_->mu);
+  impl_->accounts.Release(account);
+}
+
+bool MemoryFile::Scarce() {
+  constexpr uint64_t kEnough = 2 * kHugePageSize;
+  const MemCharger* charger = MemCharger::Current();
+  MemAccount* const account = charger != nullptr ? charger->mem_account() : nullptr;
+  return account != nullptr && account->OverLimit(kEnough) != nullptr;
+}
+
+bool MemoryFile::Relieve() {
+  MemCharger* charger = MemCharger::Current();
+  return charger != nullptr && charger->RelieveMemory();
+}
+
+MemoryFile::View MemoryFile::CallerView() const {
+  const auto of = [](const Usage& u, MemKind kind) { return u.bytes[static_cast<size_t>(kind)]; };
+  const Usage all = usage();
+  View view{limit(), all.total(), of(all, MemKind::kAnonymous), of(all, MemKind::kShared),
+            of(all, MemKind::kPageCache)};
+  const MemCharger* charger = MemCharger::Current();
+  const MemAccount* least = nullptr;
+  for (const MemAccount* a = charger != nullptr ? charger->mem_account() : nullptr; a != nullptr; a = a->parent()) {
+    if (a->max() < view.limit) least = a, view.limit = PageRoundDown(a->max());
+  }
+  if (least == nullptr) return view;
+  view.used = least->usage();
+  view.anonymous = least->bytes(MemKind::kAnonymous);
+  view.shared = least->bytes(MemKind::kShared);
+  view.page_cache = least->bytes(MemKind::kPageCache);
+  return view;
+}
+
 uint64_t MemoryFile::DirtyBytes() const {
   base::MutexLock lock(impl_->mu);
   return impl_->small.dirty.total();
@@ -287,6 +350,19 @@ uint64_t MemoryFile::CommittedBytes() const {
     ForEachData(*c, 0, c->size, [&](uint64_t start, uint64_t end) { sum += end - start; });
   }
   return sum;
+}
+
+std::vector<MemRange> MemoryFile::Untouched(MemRange range) const {
+  const FileClass& c = impl_->ClassOf(range.start);
+  const MemOffset base = range.start - Impl::InClass(range.start);
+  std::vector<MemRange> holes;
+  MemOffset at = range.start;
+  ForEachData(c, Impl::InClass(range.start), Impl::InClass(range.end), [&](uint64_t start, uint64_t end) {
+    if (base + start > at) holes.push_back({at, base + start});
+    at = base + end;
+  });
+  if (at < range.end) holes.push_back({at, range.end});
+  return holes;
 }
 
 Result<void> MemoryFile::Commit(MemRange range) {

@@ -19,6 +19,7 @@
 #include "base/mutex.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "sentry/memfile/mem_account.h"
 #include "sentry/usermem/user_addr.h"
 
 namespace sentry {
@@ -52,7 +53,7 @@ class MemoryFile {
 
   // `size` bytes (page multiple), contiguous in the file, zeroed, each page with
   // one reference. 2 MiB-aligned sizes of at least 2 MiB come from the large
-  // class when `prefer_large`. ENOMEM over the limit.
+  // class when `prefer_large`. Charged to the account of the calling thread's MemCharger. ENOMEM over a limit.
   Result<MemRange> Allocate(uint64_t size, MemKind kind, bool prefer_large);
 
   // One more / one less reference to each page. The last one frees: the page is
@@ -89,11 +90,30 @@ class MemoryFile {
   };
   Usage usage() const;
   uint64_t limit() const;
+
+  // --- Accounts (mem_account.h) ---
+  // Below `parent`, if there is one. Null: there are too many.
+  MemAccount* NewAccount(MemAccount* parent);
+  // What is charged to it stays charged; its limit no longer matters to anybody new.
+  void ReleaseAccount(MemAccount& account);
+  // Whether an account of the calling thread's is close to its limit: then nothing is to be taken in advance.
+  static bool Scarce();
+  // After an ENOMEM: whether it is worth trying again. No lock but an open file's position is held.
+  bool Relieve();
+  // Memory as the calling thread's guest sees it: the least limit that concerns it, and what is used of that.
+  struct View {
+    uint64_t limit = 0, used = 0, anonymous = 0, shared = 0, page_cache = 0;
+    uint64_t free() const { return limit - (used < limit ? used : limit); }
+  };
+  View CallerView() const;
+
   // Bytes that the host has really committed (SEEK_DATA), for true-up.
   uint64_t CommittedBytes() const;
   // The same of one range: for each page, whether the host holds memory for it.
   // `out` has a byte a page. What was never touched reads as zeroes.
   void Residency(MemRange range, std::span<uint8_t> out) const;
+  // The parts of [range) that nobody ever stored to: the host has nothing for them, not even in its swap.
+  std::vector<MemRange> Untouched(MemRange range) const;
   // Makes the host hold memory for all of [range) now (MAP_POPULATE, mlock); the
   // caller holds a reference. ENOMEM.
   Result<void> Commit(MemRange range);

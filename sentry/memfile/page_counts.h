@@ -30,33 +30,40 @@ class PageCounts {
     for (uint64_t i = 0; i < segment_count_; ++i) delete segments_.get()[i];
   }
 
-  uint32_t Get(uint64_t offset) const {
+  // What the memory is for, and the number of the account that pays for it (0: none).
+  struct Owner {
+    MemKind kind = MemKind::kAnonymous;
+    uint32_t account = 0;
+    friend bool operator==(const Owner&, const Owner&) = default;
+  };
+
+  uint64_t Get(uint64_t offset) const {
     const Segment* s = segments_.get()[offset / kHugePageSize];
-    return s == nullptr ? 0 : s->word[Index(offset)] >> kKindBits;
+    return s == nullptr ? 0 : s->word[Index(offset)] >> kOwnerBits;
   }
   // From 0 to 1.
-  void Start(uint64_t offset, MemKind kind) {
+  void Start(uint64_t offset, Owner owner) {
     Segment*& s = segments_.get()[offset / kHugePageSize];
     if (s == nullptr) s = new Segment;
-    uint32_t& w = s->word[Index(offset)];
-    CHECK(w == 0);
-    w = (1u << kKindBits) | static_cast<uint32_t>(kind);
+    uint64_t& w = s->word[Index(offset)];
+    CHECK(w == 0 && owner.account <= kAccountMask);
+    w = kOne | uint64_t{owner.account} << kKindBits | static_cast<uint64_t>(owner.kind);
     ++s->live;
   }
   void Inc(uint64_t offset) {
-    uint32_t& w = Word(offset);
-    CHECK(w < UINT32_MAX - (1u << kKindBits));
-    w += 1u << kKindBits;
+    uint64_t& w = Word(offset);
+    CHECK(w < UINT64_MAX - kOne);
+    w += kOne;
   }
   struct Dropped {
     bool free = false;  // that was the last reference: call Retire when done with it
-    MemKind kind = MemKind::kAnonymous;
+    Owner owner{};
   };
   Dropped Dec(uint64_t offset) {
-    uint32_t& w = Word(offset);
-    w -= 1u << kKindBits;
-    if (w >> kKindBits != 0) return {};
-    Dropped d{true, static_cast<MemKind>(w & kKindMask)};
+    uint64_t& w = Word(offset);
+    w -= kOne;
+    if (w >> kOwnerBits != 0) return {};
+    Dropped d{true, {static_cast<MemKind>(w & kKindMask), static_cast<uint32_t>(w >> kKindBits & kAccountMask)}};
     w = 0;
     return d;
   }
@@ -71,13 +78,17 @@ class PageCounts {
   }
 
  private:
-  // The kind shares the word, so that the page that frees itself knows what to
+  // The owner shares the word, so that the page that frees itself knows what to
   // take off the accounts.
   static constexpr uint32_t kKindBits = 3;
+  static constexpr uint32_t kAccountBits = 16;
+  static constexpr uint64_t kAccountMask = (uint64_t{1} << kAccountBits) - 1;
+  static constexpr uint32_t kOwnerBits = kKindBits + kAccountBits;
+  static constexpr uint64_t kOne = uint64_t{1} << kOwnerBits;
   static constexpr uint32_t kKindMask = (1u << kKindBits) - 1;
   static_assert(static_cast<uint32_t>(MemKind::kCount) <= kKindMask);
   struct Segment {
-    uint32_t word[kPagesPerSegment] = {};
+    uint64_t word[kPagesPerSegment] = {};
     uint32_t live = 0;
   };
   struct Free {
@@ -85,11 +96,11 @@ class PageCounts {
   };
 
   static uint64_t Index(uint64_t offset) { return offset / kPageSize % kPagesPerSegment; }
-  uint32_t& Word(uint64_t offset) {
+  uint64_t& Word(uint64_t offset) {
     Segment* s = segments_.get()[offset / kHugePageSize];
     CHECK(s != nullptr);
-    uint32_t& w = s->word[Index(offset)];
-    CHECK(w >> kKindBits != 0);  // a page that nobody owns
+    uint64_t& w = s->word[Index(offset)];
+    CHECK(w >> kOwnerBits != 0);  // a page that nobody owns
     return w;
   }
 

@@ -14,6 +14,8 @@
 
 namespace sentry {
 
+class NsFile;
+
 // The two descriptors that pipe(2) and socketpair(2) give.
 struct FdPair {
   int32_t first;
@@ -242,9 +244,14 @@ SyscallResult SysGetpgid(Task& task, int32_t pid);
 SyscallResult SysSetpgid(Task& task, int32_t pid, int32_t pgid);
 SyscallResult SysGetsid(Task& task, int32_t pid);
 SyscallResult SysSetsid(Task& task);
-SyscallResult SysUnshare(Task& task, HexFlags flags);
 SyscallResult SysPidfdOpen(Task& task, int32_t pid, uint32_t flags);
 SyscallResult SysPidfdSendSignal(Task& task, Fd fd, SignalNumber signal, UserAddr info, uint32_t flags);
+
+// --- namespaces.cc: namespaces ---
+SyscallResult SysUnshare(Task& task, HexFlags flags);
+SyscallResult SysSetns(Task& task, Fd fd, int32_t nstype);
+// ioctl(2) of a namespace's file.
+SyscallResult NamespaceIoctl(Task& task, const NsFile& file, uint32_t request, uint64_t arg);
 
 // --- signal.cc: signals ---
 SyscallResult SysRtSigaction(Task& task, SignalNumber signal, UserIn<abi::SigAction> action,

@@ -10,6 +10,7 @@
 #include "sentry/syscalls/handlers.h"
 #include "sentry/syscalls/net_ioctl.h"
 #include "sentry/syscalls/seccomp.h"
+#include "sentry/vfs/nsfs.h"
 
 namespace sentry {
 namespace {
@@ -63,6 +64,7 @@ SyscallResult SysIoctl(Task& task, Fd fd, uint32_t request, uint64_t arg) {
     default:
       break;
   }
+  if (const RefPtr<NsFile> ns = FileCast<NsFile>(file)) return NamespaceIoctl(task, *ns, request, arg);
   const RefPtr<Inode> inode = file->inode();
   if (inode && inode->is_regular() && IsRegularRequest(request)) {
     return request == abi::kFioNRead ? BytesLeft(task, *file, UserAddr(arg)) : Errno::kEOPNOTSUPP;

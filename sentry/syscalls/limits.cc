@@ -35,19 +35,18 @@ Result<void> SetLimit(Task& task, ThreadGroup& group, RlimitKind kind, const abi
 
 // Linux's check_prlimit_permission.
 Result<void> CheckPrlimit(Task& task, Task& target) {
-  if (&task.group() == &target.group() || task.creds().Has(Capability::kSysResource)) return Ok();
+  if (&task.group() == &target.group()) return Ok();
   const RefPtr<Credentials> c = target.SharedCreds();
   if (!c) return Errno::kESRCH;
   const Credentials& own = task.creds();
   const bool same = own.uid == c->euid && own.uid == c->suid && own.uid == c->uid && own.gid == c->egid &&
                     own.gid == c->sgid && own.gid == c->gid;
-  if (!same) return Errno::kEPERM;
-  return Ok();
+  return same || own.HasIn(*c->user_ns, Capability::kSysResource) ? Ok() : Errno::kEPERM;
 }
 
 bool MayRenice(Task& task, const Credentials& theirs) {
   const Credentials& own = task.creds();
-  return own.Has(Capability::kSysNice) || own.euid == theirs.uid || own.euid == theirs.euid;
+  return own.euid == theirs.uid || own.euid == theirs.euid || own.HasIn(*theirs.user_ns, Capability::kSysNice);
 }
 
 // The threads that getpriority and setpriority speak of.
@@ -59,7 +58,7 @@ Result<std::vector<RefPtr<Task>>> PriorityTargets(Task& task, int32_t which, int
     if (target) targets.push_back(std::move(target));
   } else if (which == kGroup || which == kUser) {
     const int32_t pgid = who == 0 ? task.process_group() : task.IdOf(who);
-    const uint32_t uid = who == 0 ? task.creds().uid : static_cast<uint32_t>(who);
+    const uint32_t uid = who == 0 ? task.creds().uid : task.creds().user_ns->ToKernelUid(static_cast<uint32_t>(who));
     for (const RefPtr<ThreadGroup>& group : task.VisibleGroups()) {
       for (const RefPtr<Task>& member : group->tasks()) {
         const RefPtr<Credentials> c = member->SharedCreds();

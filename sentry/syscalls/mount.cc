@@ -33,12 +33,11 @@ Result<std::string> ReadData(Task& task, UserAddr addr) {
   return page;
 }
 
-bool MayMount(Task& task) { return task.creds().Has(Capability::kSysAdmin); }
+bool MayMount(Task& task) { return task.creds().HasIn(*task.mounts()->owner(), Capability::kSysAdmin); }
 
 Result<void> Remount(const VfsContext& ctx, const Path& at, uint64_t flags) {
   const RefPtr<Mount> mount = TRY(ctx.mounts->Find(at));
-  mount->SetFlags(MountFlags::FromAbi(flags));
-  return Ok();
+  return mount->ChangeFlags(MountFlags::FromAbi(flags));
 }
 
 // Every mount is private: there is nobody to propagate to. So a slave has no
@@ -61,6 +60,11 @@ Result<void> NewMount(const VfsContext& ctx, const std::string& type, const std:
                       uint64_t flags, const std::string& data) {
   if (type.empty()) return Errno::kEINVAL;
   NewFileSystem made = TRY(FsTypes::Make(ctx, type, source, data));
+  // Devices are not for who is root of a user namespace only (SB_I_NODEV).
+  if (!ctx.creds->user_ns->is_initial()) {
+    flags |= abi::kMsNoDev;
+    made.fs->SetUserNs(ctx.creds->user_ns);
+  }
   return ctx.mounts->Attach(MakeRef<Mount>(std::move(made.fs), std::move(made.root), MountFlags::FromAbi(flags)), at);
 }
 

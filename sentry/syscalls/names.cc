@@ -100,7 +100,7 @@ SyscallResult SysChroot(Task& task, UserPath path) {
   const VfsContext ctx = task.vfs_context();
   const Path place = TRY(ResolveArg(ctx, TRY(ReadPathArg(task, kCwd, path)), {.directory = true}));
   TRY(place.dentry->inode_ptr()->CheckPermission(ctx, abi::kMayExec));
-  if (!task.creds().Has(Capability::kSysChroot)) return Errno::kEPERM;
+  if (!task.creds().HasHere(Capability::kSysChroot)) return Errno::kEPERM;
   task.fs().SetRoot(place);
   return 0;
 }

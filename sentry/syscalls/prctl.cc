@@ -13,7 +13,7 @@ constexpr int32_t kSetKeepCaps = 8, kGetTiming = 13, kSetName = 15, kGetName = 1
 constexpr int32_t kCapBsetDrop = 24, kGetTsc = 25, kGetSecurebits = 27, kSetSecurebits = 28, kSetTimerSlack = 29;
 constexpr int32_t kGetTimerSlack = 30, kSetChildSubreaper = 36, kGetChildSubreaper = 37, kSetNoNewPrivs = 38;
 constexpr int32_t kGetNoNewPrivs = 39, kGetTidAddress = 40, kCapAmbient = 47;
-constexpr uint32_t kSecbitKeepCaps = 1 << 4, kSecbitKeepCapsLocked = 1 << 5, kAllSecbits = 0xff, kAllSecLocks = 0xaa;
+constexpr uint32_t kSecbitKeepCapsLocked = kSecbitKeepCaps << 1;
 constexpr uint64_t kDefaultTimerSlack = 50'000;
 
 SyscallResult ReadName(Task& task, UserAddr addr) {
@@ -51,22 +51,22 @@ SyscallResult SetKeepCaps(Task& task, uint64_t value) {
 
 SyscallResult SetSecurebits(Task& task, uint64_t bits) {
   const uint32_t now = task.creds().securebits;
-  const uint32_t locked = (now & kAllSecLocks) >> 1;
-  if ((bits & ~uint64_t{kAllSecbits}) != 0 || ((now ^ bits) & locked) != 0 || (now & kAllSecLocks & ~bits) != 0 ||
-      !task.creds().Has(Capability::kSetpcap)) {
+  const uint32_t locked = (now & kAllSecurebitLocks) >> 1;
+  if ((bits & ~uint64_t{kAllSecbits}) != 0 || ((now ^ bits) & locked) != 0 || (now & kAllSecurebitLocks & ~bits) != 0 ||
+      !task.creds().HasHere(Capability::kSetpcap)) {
     return Errno::kEPERM;
   }
   return ChangeCredentials(task, [&](Credentials& c) { c.securebits = static_cast<uint32_t>(bits); });
 }
 
 SyscallResult DropBounding(Task& task, uint64_t capability) {
-  if (!task.creds().Has(Capability::kSetpcap)) return Errno::kEPERM;
+  if (!task.creds().HasHere(Capability::kSetpcap)) return Errno::kEPERM;
   if (capability > kLastCapability) return Errno::kEINVAL;
   return ChangeCredentials(task, [&](Credentials& c) { c.bounding.bits &= ~(uint64_t{1} << capability); });
 }
 
 SyscallResult Ambient(Task& task, uint64_t operation, uint64_t capability, uint64_t arg4, uint64_t arg5) {
-  constexpr uint64_t kIsSet = 1, kRaise = 2, kLower = 3, kClearAll = 4, kNoCapAmbientRaise = 1 << 6;
+  constexpr uint64_t kIsSet = 1, kRaise = 2, kLower = 3, kClearAll = 4;
   if (operation == kClearAll) {
     if ((capability | arg4 | arg5) != 0) return Errno::kEINVAL;
     return ChangeCredentials(task, [](Credentials& c) { c.ambient = {}; });
@@ -77,7 +77,7 @@ SyscallResult Ambient(Task& task, uint64_t operation, uint64_t capability, uint6
   if (operation == kIsSet) return (now.ambient.bits & bit) != 0 ? 1 : 0;
   if (operation == kLower) return ChangeCredentials(task, [&](Credentials& c) { c.ambient.bits &= ~bit; });
   if (operation != kRaise) return Errno::kEINVAL;
-  if ((now.permitted.bits & now.inheritable.bits & bit) == 0 || (now.securebits & kNoCapAmbientRaise) != 0) {
+  if ((now.permitted.bits & now.inheritable.bits & bit) == 0 || (now.securebits & kSecbitNoCapAmbientRaise) != 0) {
     return Errno::kEPERM;
   }
   return ChangeCredentials(task, [&](Credentials& c) { c.ambient.bits |= bit; });

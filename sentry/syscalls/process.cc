@@ -154,7 +154,7 @@ SyscallResult SysWaitid(Task& task, int32_t which, int32_t id, UserAddr info, ui
     si.signo = abi::kSigChld;
     si.code = outcome.code;
     si.u.child.pid = outcome.pid;
-    si.u.child.uid = outcome.uid;
+    si.u.child.uid = task.creds().user_ns->ShownUid(outcome.uid);
     si.u.child.status = outcome.status;
   }
   TRY(CopyOutFull(task.mm(), info, std::as_bytes(std::span(&si, 1))));
@@ -177,7 +177,7 @@ SyscallResult SysGetRobustList(Task& task, int32_t tid, UserOut<uint64_t> head, 
   RefPtr<Task> target(&task);
   if (tid != 0) target = task.FindTask(tid);
   if (!target) return Errno::kESRCH;
-  if (&target->group() != &task.group() && !task.creds().Has(Capability::kSysPtrace)) return Errno::kEPERM;
+  if (!task.MayTrace(*target, TraceIds::kReal)) return Errno::kEPERM;
   TRY(size.Write(task.mm(), 24));
   TRY(head.Write(task.mm(), target->robust_list.value));
   return 0;
@@ -198,8 +198,6 @@ SyscallResult SysSetpgid(Task& task, int32_t pid, int32_t pgid) {
 SyscallResult SysGetsid(Task& task, int32_t pid) { return task.NumberOf(TRY(FindOrSelf(task, pid))->session()); }
 
 SyscallResult SysSetsid(Task& task) { return task.kernel().CreateSession(task); }
-
-SyscallResult SysUnshare(Task& task, HexFlags flags) { return task.Unshare(flags.value); }
 
 SyscallResult SysPidfdOpen(Task& task, int32_t pid, uint32_t flags) {
   if ((flags & ~abi::kONonBlock) != 0 || pid <= 0) return Errno::kEINVAL;

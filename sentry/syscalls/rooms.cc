@@ -11,12 +11,11 @@ SyscallRooms& SyscallRooms::Of(Kernel& kernel) {
 SyscallRooms::SyscallRooms(Kernel& kernel)
     : memfds_(TmpfsFileSystem::Create(kernel.memory_file())),
       mqueues_(MqueueNamespace::Create()),
-      net_(kernel.net_namespace() != nullptr ? RefPtr<NetNamespace>(kernel.net_namespace())
-                                             : MakeRef<NetNamespace>(nullptr)),
+      net_(kernel.net_state() != nullptr ? RefPtr<NetState>(kernel.net_state()) : MakeRef<NetState>(nullptr)),
       timers_(kernel.timers()) {}
 
 SyscallRooms::~SyscallRooms() = default;
 
-NetNamespace& NetOf(Task& task) { return *SyscallRooms::Of(task.kernel()).net(); }
+NetState& NetOf(Task& task) { return *SyscallRooms::Of(task.kernel()).net(); }
 
 }  // namespace sentry

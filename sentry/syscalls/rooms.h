@@ -5,7 +5,7 @@
 
 #include "sentry/fs/mqueue/mqueue_fs.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
-#include "sentry/net/net_namespace.h"
+#include "sentry/net/net_state.h"
 #include "sentry/syscalls/event_fd_adaptors.h"
 
 namespace sentry {
@@ -24,19 +24,19 @@ class SyscallRooms final : public base::RefCounted {
   TmpfsFileSystem& memfds() { return *memfds_; }
   // The one IPC namespace's.
   MqueueNamespace& mqueues() { return *mqueues_; }
-  const RefPtr<NetNamespace>& net() { return net_; }
+  const RefPtr<NetState>& net() { return net_; }
   TimerService& timers() { return timers_; }
 
  private:
   ~SyscallRooms() override;
   const RefPtr<TmpfsFileSystem> memfds_;
   const RefPtr<MqueueNamespace> mqueues_;
-  const RefPtr<NetNamespace> net_;
+  const RefPtr<NetState> net_;
   KernelTimers timers_;
 };
 
 // The network namespace of a task.
-NetNamespace& NetOf(Task& task);
+NetState& NetOf(Task& task);
 
 }  // namespace sentry
 

@@ -20,7 +20,7 @@ SigInfo UserInfo(Task& task, int32_t signo, int32_t code) {
   info.signo = signo;
   info.code = code;
   info.u.kill.pid = task.own_tgid();
-  info.u.kill.uid = task.creds().uid;
+  info.u.kill.uid = task.creds().user_ns->ShownUid(task.creds().uid);
   return info;
 }
 
@@ -28,13 +28,12 @@ SigInfo UserInfo(Task& task, int32_t signo, int32_t code) {
 Result<void> CheckMaySignal(Task& task, Task& target, int32_t signo) {
   if (&task.group() == &target.group()) return Ok();
   const Credentials& own = task.creds();
-  if (own.Has(Capability::kKill)) return Ok();
   const RefPtr<Credentials> theirs = target.SharedCreds();
   if (!theirs) return Errno::kESRCH;
   const bool same_user =
       own.euid == theirs->suid || own.euid == theirs->uid || own.uid == theirs->suid || own.uid == theirs->uid;
   const bool same_session_cont = signo == abi::kSigCont && task.session() == target.session();
-  if (same_user || same_session_cont) return Ok();
+  if (same_user || same_session_cont || own.HasIn(*theirs->user_ns, Capability::kKill)) return Ok();
   return Errno::kEPERM;
 }
 

@@ -34,7 +34,7 @@ Result<SocketType> CheckType(int32_t domain, uint32_t type) {
 
 Result<RefPtr<Socket>> NewSocket(Task& task, int32_t domain, const SocketType& t, int32_t protocol) {
   const VfsContext ctx = task.vfs_context();
-  NetNamespace& net = NetOf(task);
+  NetState& net = NetOf(task);
   switch (domain) {
     case abi::kAfUnix:
       return NewUnixSocket(ctx, net.unix_names(), t.type, protocol, t.flags);
@@ -43,7 +43,7 @@ Result<RefPtr<Socket>> NewSocket(Task& task, int32_t domain, const SocketType& t
       if (net.stack() == nullptr) return Errno::kEAFNOSUPPORT;
       return net.stack()->NewSocket(ctx, domain, t.type, protocol, t.flags);
     case abi::kAfNetlink:
-      return NewNetlinkSocket(ctx, RefPtr<NetNamespace>(&net), t.type, protocol, t.flags);
+      return NewNetlinkSocket(ctx, RefPtr<NetState>(&net), t.type, protocol, t.flags);
     default:
       return Errno::kEAFNOSUPPORT;
   }

@@ -27,26 +27,27 @@ Result<void> AddRights(Task& task, Bytes data, ControlData& control) {
 }
 
 // Linux's scm_check_creds: who one may claim to be.
-Result<RefPtr<Pid>> CheckCredentials(Task& task, const abi::Ucred& claimed) {
+Result<PeerCredentials> CheckCredentials(Task& task, abi::Ucred claimed) {
   const Credentials& own = task.creds();
+  claimed.uid = own.user_ns->ToKernelUid(claimed.uid), claimed.gid = own.user_ns->ToKernelGid(claimed.gid);
+  if (claimed.uid == kInvalidId || claimed.gid == kInvalidId) return Errno::kEINVAL;
   const bool self = claimed.pid == task.own_tgid();
-  const bool pid = self || own.Has(Capability::kSysAdmin);
+  const bool pid = self || own.HasIn(*task.pid_ns().owner(), Capability::kSysAdmin);
   const bool uid =
-      claimed.uid == own.uid || claimed.uid == own.euid || claimed.uid == own.suid || own.Has(Capability::kSetuid);
+      claimed.uid == own.uid || claimed.uid == own.euid || claimed.uid == own.suid || own.HasHere(Capability::kSetuid);
   const bool gid =
-      claimed.gid == own.gid || claimed.gid == own.egid || claimed.gid == own.sgid || own.Has(Capability::kSetgid);
+      claimed.gid == own.gid || claimed.gid == own.egid || claimed.gid == own.sgid || own.HasHere(Capability::kSetgid);
   if (!pid || !uid || !gid) return Errno::kEPERM;
   RefPtr<Pid> named = self ? RefPtr<Pid>(&task.group().pid()) : task.kernel().pids().FindPid(task.IdOf(claimed.pid));
   if (!named) return Errno::kESRCH;
-  return named;
+  return PeerCredentials{std::move(named), claimed.uid, claimed.gid};
 }
 
 Result<void> AddCredentials(Task& task, Bytes data, ControlData& control) {
   abi::Ucred claimed;
   if (data.size() != sizeof(claimed)) return Errno::kEINVAL;
   memcpy(&claimed, data.data(), sizeof(claimed));
-  RefPtr<Pid> pid = TRY(CheckCredentials(task, claimed));
-  control.credentials = PeerCredentials{std::move(pid), claimed.uid, claimed.gid};
+  control.credentials = TRY(CheckCredentials(task, claimed));
   return Ok();
 }
 
@@ -163,7 +164,9 @@ ControlWritten WriteControl(Task& task, ControlData control, UserAddr addr, uint
   bool whole = true;
   if (control.credentials) {
     const RefPtr<Pid>& pid = control.credentials->pid;
-    const abi::Ucred ucred{pid ? pid->NumberIn(task.pid_ns()) : 0, control.credentials->uid, control.credentials->gid};
+    const UserNamespace& ns = *task.creds().user_ns;
+    const abi::Ucred ucred{pid ? pid->NumberIn(task.pid_ns()) : 0, ns.ShownUid(control.credentials->uid),
+                           ns.ShownGid(control.credentials->gid)};
     whole = buffer.Put(abi::kSolSocket, abi::kScmCredentials, std::as_bytes(std::span(&ucred, 1)));
   }
   for (const ControlRecord& record : control.records) {

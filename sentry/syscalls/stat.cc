@@ -13,14 +13,14 @@ namespace {
 constexpr uint32_t kAtStatxSyncType = 0x6000;
 constexpr uint32_t kStatFlags = abi::kAtSymlinkNoFollow | abi::kAtNoAutomount | abi::kAtEmptyPath | kAtStatxSyncType;
 
-abi::Stat ToStat(const Attributes& a) {
+abi::Stat ToStat(const UserNamespace& viewer, const Attributes& a) {
   abi::Stat s{};
   s.dev = a.dev;
   s.ino = a.ino;
   s.nlink = a.nlink;
   s.mode = a.mode;
-  s.uid = a.uid;
-  s.gid = a.gid;
+  s.uid = viewer.ShownUid(a.uid);
+  s.gid = viewer.ShownGid(a.gid);
   s.rdev = a.rdev;
   s.size = static_cast<int64_t>(a.size);
   s.blksize = a.blksize;
@@ -35,7 +35,7 @@ abi::StatxTimestamp ToStatxTime(const Timespec& t) {
   return {.sec = t.sec, .nsec = static_cast<uint32_t>(t.nsec), .pad = 0};
 }
 
-abi::Statx ToStatx(const Attributes& a, const Path& path) {
+abi::Statx ToStatx(const UserNamespace& viewer, const Attributes& a, const Path& path) {
   constexpr uint64_t kMountRoot = 0x2000;
   abi::Statx s{};
   s.mask = abi::kStatxBasicStats | abi::kStatxMntId;
@@ -43,8 +43,8 @@ abi::Statx ToStatx(const Attributes& a, const Path& path) {
   s.attributes = path.mount->root() == path.dentry ? kMountRoot : 0;
   s.attributes_mask = kMountRoot;
   s.nlink = a.nlink;
-  s.uid = a.uid;
-  s.gid = a.gid;
+  s.uid = viewer.ShownUid(a.uid);
+  s.gid = viewer.ShownGid(a.gid);
   s.mode = static_cast<uint16_t>(a.mode);
   s.ino = a.ino;
   s.size = a.size;
@@ -67,7 +67,7 @@ abi::Statx ToStatx(const Attributes& a, const Path& path) {
 SyscallResult StatAt(Task& task, DirFd dir, UserPath path, UserOut<abi::Stat> buf, uint32_t at) {
   const VfsContext ctx = task.vfs_context();
   const Path place = TRY(ResolveAt(task, ctx, dir, path, at));
-  return buf.Write(task.mm(), ToStat(TRY(GetAttributes(ctx, place))));
+  return buf.Write(task.mm(), ToStat(*ctx.creds->user_ns, TRY(GetAttributes(ctx, place))));
 }
 
 }  // namespace
@@ -80,7 +80,7 @@ SyscallResult SysLstat(Task& task, UserPath path, UserOut<abi::Stat> buf) {
 
 SyscallResult SysFstat(Task& task, Fd fd, UserOut<abi::Stat> buf) {
   const RefPtr<FileDescription> file = TRY(task.fds().Get(fd.value));
-  return buf.Write(task.mm(), ToStat(TRY(GetAttributes(task.vfs_context(), file->path()))));
+  return buf.Write(task.mm(), ToStat(*task.creds().user_ns, TRY(GetAttributes(task.vfs_context(), file->path()))));
 }
 
 SyscallResult SysNewfstatat(Task& task, DirFd dir, UserPath path, UserOut<abi::Stat> buf, uint32_t flags) {
@@ -94,7 +94,7 @@ SyscallResult SysStatx(Task& task, DirFd dir, UserPath path, uint32_t flags, uin
   if ((flags & ~kStatFlags) != 0) return Errno::kEINVAL;
   const VfsContext ctx = task.vfs_context();
   const Path place = TRY(ResolveAt(task, ctx, dir, path, flags));
-  return buf.Write(task.mm(), ToStatx(TRY(GetAttributes(ctx, place)), place));
+  return buf.Write(task.mm(), ToStatx(*ctx.creds->user_ns, TRY(GetAttributes(ctx, place)), place));
 }
 
 SyscallResult SysStatfs(Task& task, UserPath path, UserOut<abi::Statfs> buf) {
@@ -113,11 +113,12 @@ namespace {
 // access(2) asks for the real ids, and for root's powers only if the real user
 // is root (Linux's access_override_creds).
 RefPtr<Credentials> RealCredentials(const Credentials& creds) {
-  constexpr uint32_t kNoSetuidFixup = 1 << 2;
   auto real = MakeRef<Credentials>(creds);
   real->fsuid = creds.uid;
   real->fsgid = creds.gid;
-  if ((creds.securebits & kNoSetuidFixup) == 0) real->effective = creds.uid == 0 ? creds.permitted : CapabilitySet{};
+  if ((creds.securebits & kSecbitNoSetuidFixup) == 0) {
+    real->effective = creds.uid == creds.user_ns->ToKernelUid(0) ? creds.permitted : CapabilitySet{};
+  }
   return real;
 }
 

@@ -19,7 +19,7 @@ void SetField(char (&field)[65], std::string_view value) {
 }
 
 Result<std::string> ReadName(Task& task, UserAddr name, int32_t length) {
-  if (!task.creds().Has(Capability::kSysAdmin)) return Errno::kEPERM;
+  if (!task.creds().HasIn(*task.nsproxy().uts->owner(), Capability::kSysAdmin)) return Errno::kEPERM;
   if (length < 0 || static_cast<size_t>(length) > kNameMaxLength) return Errno::kEINVAL;
   std::string value(length, '\0');
   TRY(CopyInFull(task.mm(), name, std::as_writable_bytes(std::span(value))));
@@ -30,7 +30,7 @@ Result<std::string> ReadName(Task& task, UserAddr name, int32_t length) {
 }  // namespace
 
 SyscallResult SysUname(Task& task, UserOut<abi::NewUtsname> name) {
-  const UtsName uts = task.kernel().uts();
+  const UtsName uts = task.nsproxy().uts->name();
   abi::NewUtsname out{};
   SetField(out.sysname, kOsType);
   SetField(out.nodename, uts.hostname);
@@ -42,16 +42,12 @@ SyscallResult SysUname(Task& task, UserOut<abi::NewUtsname> name) {
 }
 
 SyscallResult SysSethostname(Task& task, UserAddr name, int32_t length) {
-  UtsName uts = task.kernel().uts();
-  uts.hostname = TRY(ReadName(task, name, length));
-  task.kernel().SetUts(std::move(uts));
+  task.nsproxy().uts->SetHostname(TRY(ReadName(task, name, length)));
   return 0;
 }
 
 SyscallResult SysSetdomainname(Task& task, UserAddr name, int32_t length) {
-  UtsName uts = task.kernel().uts();
-  uts.domainname = TRY(ReadName(task, name, length));
-  task.kernel().SetUts(std::move(uts));
+  task.nsproxy().uts->SetDomainname(TRY(ReadName(task, name, length)));
   return 0;
 }
 

@@ -18,7 +18,7 @@ constexpr uint32_t kGroupExec = 0010;
 bool DropsSetGid(const Credentials& creds, const Attributes& attributes) {
   if ((attributes.mode & abi::kSIsGid) == 0) return false;
   if ((attributes.mode & kGroupExec) != 0) return true;
-  return !creds.InGroup(attributes.gid) && !creds.Has(Capability::kFsetid);
+  return !creds.InGroup(attributes.gid) && !creds.HasOver(attributes.uid, attributes.gid, Capability::kFsetid);
 }
 }  // namespace
 
@@ -30,7 +30,7 @@ uint32_t PermWithoutSetIds(const Credentials& creds, const Attributes& attribute
 
 std::optional<uint32_t> PermAfterWrite(const Credentials& creds, const Attributes& attributes) {
   if ((attributes.mode & (abi::kSIsUid | abi::kSIsGid)) == 0 || attributes.type() != abi::kSIfReg) return std::nullopt;
-  if (creds.Has(Capability::kFsetid)) return std::nullopt;
+  if (creds.HasOver(attributes.uid, attributes.gid, Capability::kFsetid)) return std::nullopt;
   const uint32_t perm = PermWithoutSetIds(creds, attributes);
   if (perm == attributes.perm()) return std::nullopt;
   return perm;

@@ -45,7 +45,7 @@ Result<void> ChangeMode(const VfsContext& ctx, const Path& path, uint32_t perm) 
   const Attributes old = TRY(inode.GetAttributes(ctx));
   if (!OwnerOrCapable(*ctx.creds, old)) return Errno::kEPERM;
   perm &= abi::kPermMask;
-  if (!InGroupOrCapable(*ctx.creds, old.gid)) perm &= ~abi::kSIsGid;
+  if (!InGroupOrCapable(*ctx.creds, old)) perm &= ~abi::kSIsGid;
   return SetAndTell(ctx, *path.dentry, SetAttributes{.perm = perm}, abi::kInAttrib);
 }
 
@@ -55,12 +55,13 @@ Result<void> ChangeOwner(const VfsContext& ctx, const Path& path, uint32_t uid, 
   const Credentials& creds = *ctx.creds;
   const Attributes old = TRY(inode.GetAttributes(ctx));
   SetAttributes set;
-  if (uid != UINT32_MAX) set.uid = uid;
-  if (gid != UINT32_MAX) set.gid = gid;
+  if (uid != UINT32_MAX) set.uid = creds.user_ns->ToKernelUid(uid);
+  if (gid != UINT32_MAX) set.gid = creds.user_ns->ToKernelGid(gid);
+  if (set.uid == kInvalidId || set.gid == kInvalidId) return Errno::kEINVAL;
   const bool owner = creds.fsuid == old.uid;
-  const bool capable = creds.Has(Capability::kChown);
-  if (set.uid && !capable && !(owner && uid == old.uid)) return Errno::kEPERM;
-  if (set.gid && !capable && !(owner && (gid == old.gid || creds.InGroup(gid)))) return Errno::kEPERM;
+  const bool capable = creds.HasOver(old.uid, old.gid, Capability::kChown);
+  if (set.uid && !capable && !(owner && *set.uid == old.uid)) return Errno::kEPERM;
+  if (set.gid && !capable && !(owner && (*set.gid == old.gid || creds.InGroup(*set.gid)))) return Errno::kEPERM;
   if (!inode.is_dir()) {
     if (const uint32_t perm = PermWithoutSetIds(creds, old); perm != old.perm()) {
       // Linux checks this as a change of mode, which is the owner's.

@@ -5,16 +5,22 @@ namespace sentry {
 Result<void> WantWrite(const Path& path) { return path.mount->read_only() ? Errno::kEROFS : Ok(); }
 
 bool OwnerOrCapable(const Credentials& creds, const Attributes& attributes) {
-  return creds.fsuid == attributes.uid || creds.Has(Capability::kFowner);
+  if (creds.fsuid == attributes.uid) return true;
+  // Linux's inode_owner_or_capable: of the group nothing need be known.
+  return creds.HasHere(Capability::kFowner) && creds.user_ns->FromKernelUid(attributes.uid) != kInvalidId;
 }
 
-bool InGroupOrCapable(const Credentials& creds, uint32_t gid) {
-  return creds.InGroup(gid) || creds.Has(Capability::kFsetid);
+bool InGroupOrCapable(const Credentials& creds, const Attributes& attributes) {
+  return creds.InGroup(attributes.gid) || creds.HasOver(attributes.uid, attributes.gid, Capability::kFsetid);
 }
 
 Result<void> MayCreate(const VfsContext& ctx, Dentry& dir, const Dentry& child) {
   if (!child.negative()) return Errno::kEEXIST;
   if (dir.dead()) return Errno::kENOENT;
+  const UserNamespace& ns = dir.inode_ptr()->fs().user_ns();
+  const Credentials& creds = *ctx.creds;
+  const bool known = ns.FromKernelUid(creds.fsuid) != kInvalidId && ns.FromKernelGid(creds.fsgid) != kInvalidId;
+  if (!known) return Errno::kEOVERFLOW;
   return dir.inode_ptr()->CheckPermission(ctx, kMayWriteExec);
 }
 
@@ -22,11 +28,13 @@ Result<void> MayDelete(const VfsContext& ctx, Dentry& dir, const Dentry& victim,
   Inode* const inode = victim.inode_ptr();
   if (inode == nullptr) return Errno::kENOENT;
   TRY(dir.inode_ptr()->CheckPermission(ctx, kMayWriteExec));
-  if (!ctx.creds->Has(Capability::kFowner)) {
+  const Credentials& creds = *ctx.creds;
+  // Who has the capability over all files need not ask for the attributes.
+  if (!creds.Has(Capability::kFowner)) {
     const Attributes parent = TRY(dir.inode_ptr()->GetAttributes(ctx));
-    if ((parent.mode & abi::kSIsVtx) != 0 && parent.uid != ctx.creds->fsuid &&
-        TRY(inode->GetAttributes(ctx)).uid != ctx.creds->fsuid) {
-      return Errno::kEPERM;
+    if ((parent.mode & abi::kSIsVtx) != 0 && parent.uid != creds.fsuid) {
+      const Attributes file = TRY(inode->GetAttributes(ctx));
+      if (file.uid != creds.fsuid && !creds.HasOver(file.uid, file.gid, Capability::kFowner)) return Errno::kEPERM;
     }
   }
   if (kind == Victim::kDirectory) {
@@ -48,7 +56,7 @@ Result<CreateArgs> PrepareCreate(const VfsContext& ctx, Dentry& dir, uint32_t mo
   constexpr uint32_t kSetGidExec = abi::kSIsGid | 0010;
   if (type == abi::kSIfDir) {
     args.mode |= abi::kSIsGid;
-  } else if ((args.mode & kSetGidExec) == kSetGidExec && !InGroupOrCapable(creds, parent.gid)) {
+  } else if ((args.mode & kSetGidExec) == kSetGidExec && !InGroupOrCapable(creds, parent)) {
     args.mode &= ~abi::kSIsGid;
   }
   args.gid = parent.gid;

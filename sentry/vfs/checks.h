@@ -18,7 +18,7 @@ Result<void> WantWrite(const Path& path);
 // The caller owns the file or has CAP_FOWNER.
 bool OwnerOrCapable(const Credentials& creds, const Attributes& attributes);
 // Linux's in_group_or_capable.
-bool InGroupOrCapable(const Credentials& creds, uint32_t gid);
+bool InGroupOrCapable(const Credentials& creds, const Attributes& attributes);
 
 // May a name be made in / taken out of this directory? Called under its lock.
 Result<void> MayCreate(const VfsContext& ctx, Dentry& dir, const Dentry& child);

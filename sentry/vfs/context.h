@@ -78,6 +78,7 @@ struct VfsContext {
   UserMemory* memory = nullptr;
   int32_t tid = 0;  // ids (pid.h), for /proc/self, /proc/thread-self; 0: the kernel itself
   int32_t tgid = 0;
+  bool fs_shared = false;  // root and cwd with another process; looked at by execve alone
   Pid* process = nullptr;  // the process's; null in kernel callers; kept alive by the caller
 
   // The caller's number for `pid`; 0: it does not see it.

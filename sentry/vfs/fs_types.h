@@ -24,8 +24,11 @@ using FsFactory =
 
 class FsTypes {
  public:
+  // Who may mount it: with CAP_SYS_ADMIN over the mount namespace (FS_USERNS_MOUNT); or
+  // that, if all of one is visible already (SB_I_USERNS_VISIBLE); or the sandbox's root.
+  enum class Who : uint8_t { kAnyRoot, kIfVisible, kSandboxRoot };
   // Before the first task runs.
-  static void Register(std::string name, FsFactory make);
+  static void Register(std::string name, FsFactory make, Who who = Who::kSandboxRoot);
   // ENODEV: no such type.
   static Result<NewFileSystem> Make(const VfsContext& ctx, std::string_view name, std::string_view source,
                                     std::string_view options);

@@ -27,12 +27,13 @@ Result<void> CheckMode(const Credentials& creds, const Attributes& attributes, u
     bits = mode >> 3;
   }
   if ((mask & ~bits & 7) == 0) return Ok();
+  auto able = [&](Capability c) { return creds.HasOver(attributes.uid, attributes.gid, c); };
   if (attributes.type() == abi::kSIfDir) {
-    if ((mask & abi::kMayWrite) == 0 && creds.Has(Capability::kDacReadSearch)) return Ok();
-    return creds.Has(Capability::kDacOverride) ? Ok() : Errno::kEACCES;
+    if ((mask & abi::kMayWrite) == 0 && able(Capability::kDacReadSearch)) return Ok();
+    return able(Capability::kDacOverride) ? Ok() : Errno::kEACCES;
   }
-  if (mask == abi::kMayRead && creds.Has(Capability::kDacReadSearch)) return Ok();
-  if (((mask & abi::kMayExec) == 0 || (mode & 0111) != 0) && creds.Has(Capability::kDacOverride)) return Ok();
+  if (mask == abi::kMayRead && able(Capability::kDacReadSearch)) return Ok();
+  if (((mask & abi::kMayExec) == 0 || (mode & 0111) != 0) && able(Capability::kDacOverride)) return Ok();
   return Errno::kEACCES;
 }
 

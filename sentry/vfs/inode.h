@@ -37,6 +37,9 @@ class FileSystem : public base::RefCounted {
 
   const std::string& type_name() const { return type_name_; }  // "tmpfs", as in /proc/mounts
   uint64_t device() const { return device_; }                  // st_dev: anonymous, unique
+  // Who mounted it was root of this one (Linux's s_user_ns).
+  const UserNamespace& user_ns() const { return *user_ns_; }
+  void SetUserNs(RefPtr<UserNamespace> ns) { user_ns_ = std::move(ns); }  // before it is known to anybody
   // What stands in the first column of /proc/mounts, and its options.
   virtual std::string source() const { return type_name_; }
   virtual std::string options() const { return ""; }
@@ -51,6 +54,7 @@ class FileSystem : public base::RefCounted {
  private:
   const std::string type_name_;
   const uint64_t device_;
+  RefPtr<UserNamespace> user_ns_ = UserNamespace::Initial();
   base::RankedMutex<base::LockRank::kRename> rename_mu_;
 };
 

@@ -64,7 +64,18 @@ void Mount::SetFlags(MountFlags flags) {
   flag_bits_.store(static_cast<uint32_t>(flags.ToAbi() & kPerMount), std::memory_order_relaxed);
 }
 
-MountNamespace::MountNamespace(RefPtr<Mount> root) : root_(std::move(root)) {
+Result<void> Mount::ChangeFlags(MountFlags flags) {
+  const uint32_t locked = locked_flags_.load(std::memory_order_relaxed);
+  if ((locked & ~flags.ToAbi()) != 0) return Errno::kEPERM;
+  SetFlags(flags);
+  return Ok();
+}
+
+MountNamespace::MountNamespace(RefPtr<Mount> root)
+    : MountNamespace(std::move(root), UserNamespace::Initial(), NamespaceCharge()) {}
+
+MountNamespace::MountNamespace(RefPtr<Mount> root, RefPtr<UserNamespace> owner, NamespaceCharge charge)
+    : Namespace(NamespaceKind::kMnt, First::kNo, std::move(owner), std::move(charge)), root_(std::move(root)) {
   root_->attached_ = true;
   mounts_.push_back(root_);
 }
@@ -177,7 +188,7 @@ Result<void> MountNamespace::Detach(const Path& at, bool detach) {
   std::vector<Path> places;
   base::MutexLock lock(mu_);
   const RefPtr<Mount> mount = FindLocked(at);
-  if (!mount || mount == root_) return Errno::kEINVAL;
+  if (!mount || mount == root_ || mount->locked()) return Errno::kEINVAL;
   gone = TreeLocked(mount);
   if ((gone.size() > 1 || mount->users.load(std::memory_order_relaxed) > 0) && !detach) return Errno::kEBUSY;
   for (auto it = gone.rbegin(); it != gone.rend(); ++it) {
@@ -191,7 +202,7 @@ Result<void> MountNamespace::MoveMount(const Path& from, const Path& to) {
   Path old_place;
   base::MutexLock lock(mu_);
   const RefPtr<Mount> mount = FindLocked(from);
-  if (!mount || mount == root_) return Errno::kEINVAL;
+  if (!mount || mount == root_ || mount->locked()) return Errno::kEINVAL;
   const Path top = TopLocked(to);
   if (top.dentry->unhashed()) return Errno::kENOENT;
   const Inode* on = top.dentry->inode_ptr();
@@ -214,6 +225,7 @@ Result<void> MountNamespace::Bind(const Path& source, const Path& at, MountFlags
   if (on == nullptr || root == nullptr || top.dentry->unhashed()) return Errno::kENOENT;
   if (on->is_dir() != root->is_dir()) return Errno::kENOTDIR;
   if (!source.mount->attached_) return Errno::kEINVAL;  // pipefs and the like
+  if (!recursive && HasLockedChildLocked(*source.mount, *source.dentry)) return Errno::kEINVAL;
   const std::vector<RefPtr<Mount>> tree =
       recursive ? TreeLocked(source.mount) : std::vector<RefPtr<Mount>>{source.mount};
   if (mounts_.size() + tree.size() > kMaxMounts) return Errno::kENOSPC;
@@ -228,6 +240,8 @@ Result<void> MountNamespace::Bind(const Path& source, const Path& at, MountFlags
       place = Path(it->second, mount->mountpoint_);
     }
     auto copy = MakeRef<Mount>(mount->fs_, first ? source.dentry : mount->root_, first ? flags : mount->flags());
+    copy->locked_ = !first && mount->locked();
+    copy->locked_flags_ = mount->locked_flags_.load(std::memory_order_relaxed);
     PutLocked(copy, place);
     mounts_.push_back(copy);
     copies.emplace_back(mount, std::move(copy));
@@ -235,14 +249,33 @@ Result<void> MountNamespace::Bind(const Path& source, const Path& at, MountFlags
   return Ok();
 }
 
-RefPtr<MountNamespace> MountNamespace::Clone(std::span<Path*> paths) const {
+bool MountNamespace::HasLockedChildLocked(const Mount& mount, const Dentry& below) const {
+  return std::any_of(mounts_.begin(), mounts_.end(), [&](const RefPtr<Mount>& m) {
+    return m->locked() && m->parent_.get() == &mount && below.IsAncestorOf(*m->mountpoint_);
+  });
+}
+
+bool MountNamespace::FullyVisible(std::string_view type) const {
+  base::MutexLock lock(mu_);
+  return std::any_of(mounts_.begin(), mounts_.end(), [&](const RefPtr<Mount>& m) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return m->fs().type_name() == type && m->root()->is_root() && !HasLockedChildLocked(*m, *m->root());
+  });
+}
+
+RefPtr<MountNamespace> MountNamespace::Clone(std::span<Path*> paths, RefPtr<UserNamespace> new_owner,
+                                             NamespaceCharge charge) const {
+  const bool less_privileged = new_owner != owner();
   std::vector<Path> old;  // what the callers' paths were, dropped behind the lock
   base::MutexLock lock(mu_);
   std::map<const Mount*, RefPtr<Mount>> copies;
   for (const RefPtr<Mount>& mount : mounts_) {
-    copies[mount.get()] = MakeRef<Mount>(mount->fs_, mount->root_, mount->flags());
+    RefPtr<Mount>& copy = copies[mount.get()];
+    copy = MakeRef<Mount>(mount->fs_, mount->root_, mount->flags());
+    copy->locked_ = mount->locked() || (less_privileged && mount != root_);
+    copy->locked_flags_ = less_privileged ? mount->flag_bits_.load(std::memory_order_relaxed)
+                                          : mount->locked_flags_.load(std::memory_order_relaxed);
   }
-  auto clone = MakeRef<MountNamespace>(copies[root_.get()]);
+  auto clone = MakeRef<MountNamespace>(copies[root_.get()], std::move(new_owner), std::move(charge));
   clone->mu_.LockSameRank();  // nobody else knows it yet
   for (const RefPtr<Mount>& mount : mounts_) {
     if (!mount->parent_) continue;
@@ -282,6 +315,7 @@ Result<void> MountNamespace::PivotRoot(const Path& new_root, const Path& put_old
   base::MutexLock lock(mu_);
   const RefPtr<Mount> mount = FindLocked(new_root);
   if (!mount) return Errno::kEINVAL;
+  if (mount->locked()) return Errno::kEINVAL;
   if (mount == root_ || put_old.mount == root_) return Errno::kEBUSY;
   if (!BelowLocked(put_old, new_root)) return Errno::kEINVAL;
   if (put_old.dentry->unhashed()) return Errno::kENOENT;

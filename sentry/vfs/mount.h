@@ -7,12 +7,15 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/mutex.h"
 #include "base/ref_ptr.h"
 #include "sentry/vfs/dentry.h"
+#include "sentry/vfs/namespace.h"
+#include "sentry/vfs/user_namespace.h"
 
 namespace sentry {
 
@@ -36,6 +39,11 @@ class Mount final : public base::RefCounted {
   const RefPtr<Dentry>& root() const { return root_; }
   MountFlags flags() const;
   void SetFlags(MountFlags flags);
+  // A mount that a less privileged mount namespace was born with: it can't be taken
+  // off alone, nor lose these flags (Linux's MNT_LOCKED, MNT_LOCK_*).
+  bool locked() const { return locked_.load(std::memory_order_relaxed); }
+  // EPERM: they would lose a locked one.
+  Result<void> ChangeFlags(MountFlags flags);
   bool read_only() const { return flags().read_only; }
   int32_t id() const { return id_; }
   // Open files, working directories and roots here: umount(2) is EBUSY.
@@ -50,6 +58,8 @@ class Mount final : public base::RefCounted {
   const RefPtr<Dentry> root_;
   const int32_t id_;
   std::atomic<uint32_t> flag_bits_;
+  std::atomic<bool> locked_{false};
+  std::atomic<uint32_t> locked_flags_{0};
   // Where this stands. Written under the namespace's lock and place_mu_, read
   // under either. No parent: a root, or detached. A mount is of one namespace at
   // most.
@@ -59,9 +69,10 @@ class Mount final : public base::RefCounted {
   bool attached_ = false;
 };
 
-class MountNamespace final : public base::RefCounted {
+class MountNamespace final : public Namespace {
  public:
   explicit MountNamespace(RefPtr<Mount> root);
+  MountNamespace(RefPtr<Mount> root, RefPtr<UserNamespace> owner, NamespaceCharge charge);
 
   Path root() const;
   // The mount that stands on (mount, dentry), topmost, or null. Free when the
@@ -82,7 +93,7 @@ class MountNamespace final : public base::RefCounted {
   // rmdir, rename).
   bool IsMountpoint(const Dentry& dentry) const;
   // unshare(CLONE_NEWNS): the same mounts; `paths` are moved to their copies.
-  RefPtr<MountNamespace> Clone(std::span<Path*> paths) const;
+  RefPtr<MountNamespace> Clone(std::span<Path*> paths, RefPtr<UserNamespace> owner, NamespaceCharge charge) const;
   // pivot_root(2).
   Result<void> PivotRoot(const Path& new_root, const Path& put_old);
 
@@ -93,6 +104,9 @@ class MountNamespace final : public base::RefCounted {
   };
   std::vector<MountInfo> List(const Path& root) const;
   std::vector<RefPtr<Mount>> Mounts() const;  // sync(2)
+  // Whether all of a file system of this type can be seen somewhere, so that mounting
+  // another shows nothing new (Linux's mount_too_revealing).
+  bool FullyVisible(std::string_view type) const;
 
  private:
   using Place = std::pair<const Mount*, const Dentry*>;
@@ -100,6 +114,7 @@ class MountNamespace final : public base::RefCounted {
   ~MountNamespace() override;
   RefPtr<Mount> OnLocked(const Mount& mount, const Dentry& dentry) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   RefPtr<Mount> FindLocked(const Path& mount_root) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool HasLockedChildLocked(const Mount& mount, const Dentry& below) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void PutLocked(const RefPtr<Mount>& mount, const Path& at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Path TakeLocked(Mount& mount) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Path TopLocked(Path at) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

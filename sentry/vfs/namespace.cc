@@ -1,6 +1,10 @@
 #include "sentry/vfs/namespace.h"
 
 #include <atomic>
+#include <utility>
+
+#include "sentry/abi/sched.h"
+#include "sentry/vfs/user_namespace.h"
 
 namespace sentry {
 namespace {
@@ -37,7 +41,31 @@ uint64_t NextId() {
 
 }  // namespace
 
-Namespace::Namespace(NamespaceKind kind, First first)
-    : kind_(kind), id_(first == First::kYes ? FirstId(kind) : NextId()) {}
+uint64_t CloneFlagOf(NamespaceKind kind) {
+  constexpr uint64_t kFlags[kNamespaceKinds] = {abi::kCloneNewCgroup, abi::kCloneNewIpc, abi::kCloneNewNs,
+                                                abi::kCloneNewNet,    abi::kCloneNewPid, abi::kCloneNewTime,
+                                                abi::kCloneNewUser,   abi::kCloneNewUts};
+  return kFlags[static_cast<size_t>(kind)];
+}
+
+const char* NameOf(NamespaceKind kind) {
+  constexpr const char* kNames[kNamespaceKinds] = {"cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
+NamespaceCharge::NamespaceCharge() = default;
+NamespaceCharge::NamespaceCharge(base::RefPtr<UserNamespace> ns, uint32_t uid, NamespaceKind kind)
+    : ns_(std::move(ns)), uid_(uid), kind_(kind) {}
+NamespaceCharge::NamespaceCharge(NamespaceCharge&& o) noexcept : ns_(std::move(o.ns_)), uid_(o.uid_), kind_(o.kind_) {}
+NamespaceCharge::~NamespaceCharge() {
+  if (ns_) ns_->Uncharge(uid_, kind_);
+}
+
+Namespace::Namespace(NamespaceKind kind, First first, base::RefPtr<UserNamespace> owner, NamespaceCharge charge)
+    : kind_(kind),
+      id_(first == First::kYes ? FirstId(kind) : NextId()),
+      owner_(std::move(owner)),
+      charge_(std::move(charge)) {}
+Namespace::~Namespace() = default;
 
 }  // namespace sentry

@@ -1,9 +1,15 @@
 #include "sentry/vfs/pid.h"
 
+#include "sentry/vfs/user_namespace.h"
+
 namespace sentry {
 
 PidNamespace::PidNamespace(base::RefPtr<PidNamespace> parent, size_t max_tasks)
-    : Namespace(NamespaceKind::kPid, parent ? First::kNo : First::kYes),
+    : PidNamespace(std::move(parent), max_tasks, UserNamespace::Initial(), NamespaceCharge()) {}
+
+PidNamespace::PidNamespace(base::RefPtr<PidNamespace> parent, size_t max_tasks, base::RefPtr<UserNamespace> owner,
+                           NamespaceCharge charge)
+    : Namespace(NamespaceKind::kPid, parent ? First::kNo : First::kYes, std::move(owner), std::move(charge)),
       parent_(std::move(parent)),
       level_(parent_ ? parent_->level_ + 1 : 0),
       max_tasks_(max_tasks) {}

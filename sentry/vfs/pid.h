@@ -28,6 +28,8 @@ class PidNamespace final : public Namespace {
 
   // `max_tasks`: in it and all below, EAGAIN of clone beyond. Null parent: the root.
   PidNamespace(base::RefPtr<PidNamespace> parent, size_t max_tasks);
+  PidNamespace(base::RefPtr<PidNamespace> parent, size_t max_tasks, base::RefPtr<UserNamespace> owner,
+               NamespaceCharge charge);
 
   const base::RefPtr<PidNamespace>& parent() const { return parent_; }
   int level() const { return level_; }  // 0: the root

@@ -57,8 +57,8 @@ Result<RefPtr<FileDescription>> SimpleInode::Open(const VfsContext& ctx, const P
 
 namespace {
 
-constexpr uint32_t kSuperMagic[] = {0x50495045, 0x534f434b, 0x09041934, 0x01021994};
-constexpr const char* kTypeName[] = {"pipefs", "sockfs", "anon_inodefs", "tmpfs"};
+constexpr uint32_t kSuperMagic[] = {0x50495045, 0x534f434b, 0x09041934, 0x01021994, 0x6e736673};
+constexpr const char* kTypeName[] = {"pipefs", "sockfs", "anon_inodefs", "tmpfs", "nsfs"};
 
 class InternalFileSystemImpl final : public FileSystem {
  public:
@@ -83,8 +83,8 @@ struct Internal {
 
 // One of each, made at first use and never destroyed.
 const Internal& TheInternal(InternalFs which) {
-  static const std::array<Internal, 4>* const all = [] {
-    auto* made = new std::array<Internal, 4>;
+  static const std::array<Internal, std::size(kSuperMagic)>* const all = [] {
+    auto* made = new std::array<Internal, std::size(kSuperMagic)>;
     for (size_t i = 0; i < made->size(); ++i) {
       RefPtr<FileSystem> fs = MakeRef<InternalFileSystemImpl>(static_cast<InternalFs>(i));
       auto root = Dentry::NewRoot(MakeRef<SimpleInode>(fs, Attributes{.mode = abi::kSIfDir | 0555}));

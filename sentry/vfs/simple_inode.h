@@ -32,9 +32,9 @@ class SimpleInode : public Inode {
   const uint64_t ino_;
 };
 
-// The kernel-internal file systems "pipefs", "sockfs", "anon_inodefs": one
+// The kernel-internal file systems "pipefs", "sockfs", "anon_inodefs", "nsfs": one
 // instance each, with a mount that no namespace shows.
-enum class InternalFs : uint8_t { kPipe, kSocket, kAnonInode, kMemfd };
+enum class InternalFs : uint8_t { kPipe, kSocket, kAnonInode, kMemfd, kNs };
 RefPtr<FileSystem> InternalFileSystem(InternalFs which);
 // A place for an object without a name in the tree; shown by /proc/PID/fd as
 // "<name>": "pipe:[12]", "socket:[7]", "anon_inode:[eventfd]", "/memfd:x (deleted)".

@@ -33,15 +33,16 @@ Result<size_t> TextFile::ReadAt(const VfsContext& ctx, IoSink& dst, uint64_t off
   return CopyFrom(*text, dst, offset);
 }
 
-Result<size_t> TextFile::WriteAt(const VfsContext& ctx, IoSource& src, uint64_t) {
+Result<size_t> TextFile::WriteAt(const VfsContext& ctx, IoSource& src, uint64_t offset) {
+  const size_t asked = src.remaining();
   std::string text(std::min(src.remaining(), kMaxWrite), '\0');
   const size_t n = TRY(src.Read(std::as_writable_bytes(std::span(text))));
   text.resize(n);
-  TRY(Store(ctx, text));
+  TRY(Store(ctx, {.text = text, .offset = offset, .size = asked}));
   return n;
 }
 
-Result<void> TextFile::Store(const VfsContext&, std::string_view) { return Errno::kEIO; }
+Result<void> TextFile::Store(const VfsContext&, const Order&) { return Errno::kEIO; }
 
 Result<std::shared_ptr<const std::string>> TextFile::Text(const VfsContext& ctx, bool fresh) {
   if (!fresh) {

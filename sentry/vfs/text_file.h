@@ -17,7 +17,7 @@ class TextFile : public FileDescription {
 
   Result<size_t> Read(const VfsContext& ctx, IoSink& dst) final;
   Result<size_t> ReadAt(const VfsContext& ctx, IoSink& dst, uint64_t offset) final;
-  // Each write is one whole order; its offset does not matter. At most kMaxWrite bytes are taken.
+  // Each write is one whole order. At most kMaxWrite bytes are taken.
   Result<size_t> WriteAt(const VfsContext& ctx, IoSource& src, uint64_t offset) final;
   bool seekable() const override { return true; }
   Result<uint64_t> SeekDataHole(const VfsContext&, uint64_t, int) override { return Errno::kEINVAL; }
@@ -26,9 +26,14 @@ class TextFile : public FileDescription {
  protected:
   static constexpr size_t kMaxWrite = 4096;
 
+  struct Order {
+    std::string_view text;
+    uint64_t offset;  // few care
+    size_t size;      // as asked for: the text may be less
+  };
   // Both are called with no lock held.
   virtual Result<std::string> Generate(const VfsContext& ctx) = 0;
-  virtual Result<void> Store(const VfsContext& ctx, std::string_view text);  // EIO by default
+  virtual Result<void> Store(const VfsContext& ctx, const Order& order);  // EIO by default
 
  private:
   Result<std::shared_ptr<const std::string>> Text(const VfsContext& ctx, bool fresh);

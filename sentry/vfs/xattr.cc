@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "sentry/vfs/checks.h"
+#include "sentry/vfs/file_capabilities.h"
 #include "sentry/vfs/notify.h"
 #include "sentry/vfs/operations.h"
 
@@ -31,9 +32,8 @@ Result<void> CheckXattr(const VfsContext& ctx, const Path& path, std::string_vie
   if (access == Access::kWrite) TRY(WantWrite(path));
   const bool admin = ctx.creds->Has(Capability::kSysAdmin);
   if (name.starts_with("security.")) {
-    if (access == Access::kRead || admin) return Ok();
-    const bool capability = name == "security.capability";
-    return capability && ctx.creds->Has(Capability::kSetfcap) ? Ok() : Errno::kEPERM;
+    // Capabilities of files have rules of their own (file_capabilities.h).
+    return access == Access::kRead || name == kCapabilityXattr || admin ? Ok() : Errno::kEPERM;
   }
   if (name.starts_with("trusted.")) {
     if (admin) return Ok();
@@ -47,7 +47,9 @@ Result<void> CheckXattr(const VfsContext& ctx, const Path& path, std::string_vie
 
 Result<std::string> GetXattr(const VfsContext& ctx, const Path& path, std::string_view name) {
   TRY(CheckXattr(ctx, path, name, Access::kRead));
-  return path.dentry->inode_ptr()->GetXattr(ctx, name);
+  std::string value = TRY(path.dentry->inode_ptr()->GetXattr(ctx, name));
+  if (name == kCapabilityXattr) return CapabilityXattrFor(*ctx.creds->user_ns, value);
+  return value;
 }
 
 Result<void> SetXattr(const VfsContext& ctx, const Path& path, std::string_view name, std::string_view value,
@@ -56,15 +58,27 @@ Result<void> SetXattr(const VfsContext& ctx, const Path& path, std::string_view 
   if ((flags & ~(kCreate | kReplace)) != 0) return Errno::kEINVAL;
   TRY(CheckName(name));
   if (value.size() > kXattrSizeMax) return Errno::kE2BIG;
+  Inode& inode = *path.dentry->inode_ptr();
+  std::string kept;
+  if (name == kCapabilityXattr && !value.empty()) {
+    const Attributes file = TRY(inode.GetAttributes(ctx));
+    kept = TRY(CapabilityXattrToKeep(*ctx.creds, file.uid, file.gid, value));
+    value = kept;
+  }
   TRY(CheckXattr(ctx, path, name, Access::kWrite));
-  TRY(path.dentry->inode_ptr()->SetXattr(ctx, name, value, flags));
+  TRY(inode.SetXattr(ctx, name, value, flags));
   notify::Changed(*path.dentry, abi::kInAttrib);
   return Ok();
 }
 
 Result<void> RemoveXattr(const VfsContext& ctx, const Path& path, std::string_view name) {
   TRY(CheckXattr(ctx, path, name, Access::kWrite));
-  TRY(path.dentry->inode_ptr()->RemoveXattr(ctx, name));
+  Inode& inode = *path.dentry->inode_ptr();
+  if (name == kCapabilityXattr) {
+    const Attributes file = TRY(inode.GetAttributes(ctx));
+    if (!ctx.creds->HasOver(file.uid, file.gid, Capability::kSetfcap)) return Errno::kEPERM;
+  }
+  TRY(inode.RemoveXattr(ctx, name));
   notify::Changed(*path.dentry, abi::kInAttrib);
   return Ok();
 }

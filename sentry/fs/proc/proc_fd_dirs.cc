@@ -1,9 +1,11 @@
 // /proc/PID/fd, fdinfo and ns: entries that lead to objects of the process.
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "sentry/fs/proc/proc_inode.h"
 #include "sentry/vfs/dentry.h"
 #include "sentry/vfs/mount.h"
+#include "sentry/vfs/nsfs.h"
 #include "sentry/vfs/path_walk.h"
 #include "sentry/vfs/simple_inode.h"
 
@@ -84,10 +86,11 @@ class FdDir final : public ProcDir {
 struct NsRow {
   const char* name;
   NamespaceKind kind;
+  bool of_children = false;
 };
 constexpr NsRow kNamespaces[] = {
     {"cgroup", NamespaceKind::kCgroup}, {"ipc", NamespaceKind::kIpc}, {"mnt", NamespaceKind::kMnt},
-    {"net", NamespaceKind::kNet},       {"pid", NamespaceKind::kPid}, {"time", NamespaceKind::kTime},
+    {"net", NamespaceKind::kNet},       {"pid", NamespaceKind::kPid}, {"pid_for_children", NamespaceKind::kPid, true},
     {"user", NamespaceKind::kUser},     {"uts", NamespaceKind::kUts},
 };
 
@@ -96,26 +99,19 @@ class NsLink final : public ProcInode {
   NsLink(RefPtr<ProcFs> fs, uint64_t ino, ProcTask task, const NsRow& row)
       : ProcInode(std::move(fs), ino, abi::kSIfLnk | 0777, task), row_(row) {}
 
-  Result<std::string> ReadLink(const VfsContext& ctx) override { return Name(TRY(Id(ctx))); }
-  // A place that can be told apart by stat, not opened: there is no setns(2) by
-  // descriptor.
-  Result<LinkTarget> FollowLink(const VfsContext& ctx) override {
-    const uint64_t id = TRY(Id(ctx));
-    Attributes a;
-    a.ino = id;
-    a.mode = abi::kSIfReg | 0444;
-    RefPtr<Inode> inode = MakeRef<SimpleInode>(InternalFileSystem(InternalFs::kAnonInode), a);
-    return LinkTarget(InternalPath(InternalFs::kAnonInode, std::move(inode), Name(id)));
+  Result<std::string> ReadLink(const VfsContext& ctx) override {
+    const RefPtr<Namespace> ns = TRY(Find(ctx));
+    return absl::StrCat(NameOf(ns->kind()), ":[", ns->id(), "]");
   }
+  Result<LinkTarget> FollowLink(const VfsContext& ctx) override { return LinkTarget(NsPath(TRY(Find(ctx)))); }
 
  private:
-  std::string Name(uint64_t id) const { return std::string(row_.name) + ":[" + std::to_string(id) + "]"; }
-  Result<uint64_t> Id(const VfsContext& ctx) {
+  Result<RefPtr<Namespace>> Find(const VfsContext& ctx) {
     const TaskSnapshot t = TRY(SnapshotOf(Request(ctx)));
     if (!MayTrace(ctx, t)) return Errno::kEACCES;
-    const uint64_t id = view().NamespaceId(task().tgid, row_.kind);
-    if (id == 0) return Errno::kENOENT;
-    return id;
+    RefPtr<Namespace> ns = view().GetNamespace(task().tgid, task().tid, row_.kind, row_.of_children);
+    if (!ns) return Errno::kENOENT;
+    return ns;
   }
   const NsRow& row_;
 };
@@ -126,15 +122,13 @@ class NsDir final : public ProcDir {
   std::vector<Entry> Entries(const VfsContext&) override {
     std::vector<Entry> out;
     for (const NsRow& row : kNamespaces) {
-      if (view().NamespaceId(task().tgid, row.kind) == 0) continue;
       out.push_back({row.name, ProcIno(ino(), row.name), abi::kSIfLnk, static_cast<int64_t>(out.size()) + 2});
     }
     return out;
   }
   Result<RefPtr<Inode>> Lookup(const VfsContext&, std::string_view name) override {
     for (const NsRow& row : kNamespaces) {
-      if (name != row.name || view().NamespaceId(task().tgid, row.kind) == 0) continue;
-      return RefPtr<Inode>(MakeRef<NsLink>(proc(), ProcIno(ino(), name), task(), row));
+      if (name == row.name) return RefPtr<Inode>(MakeRef<NsLink>(proc(), ProcIno(ino(), name), task(), row));
     }
     return Errno::kENOENT;
   }

@@ -17,17 +17,29 @@ class ProcTextFile final : public TextFile {
  public:
   using Generator = std::function<Result<std::string>(const ProcRequest&)>;
   ProcTextFile(Path path, uint32_t flags, RefPtr<ProcInode> inode, Generator generate,
-               Result<void> (*write)(const ProcRequest&, std::string_view))
-      : TextFile(std::move(path), flags), inode_(std::move(inode)), generate_(std::move(generate)), write_(write) {}
+               Result<void> (*write)(const ProcRequest&, std::string_view), RefPtr<Credentials> opener)
+      : TextFile(std::move(path), flags),
+        opener_(std::move(opener)),
+        inode_(std::move(inode)),
+        generate_(std::move(generate)),
+        write_(write) {}
 
  private:
-  Result<std::string> Generate(const VfsContext& ctx) override { return generate_(inode_->Request(ctx)); }
-  Result<void> Store(const VfsContext& ctx, std::string_view text) override {
+  Result<std::string> Generate(const VfsContext& ctx) override { return generate_(Request(ctx)); }
+  Result<void> Store(const VfsContext& ctx, const Order& order) override {
     if (write_ == nullptr) return Errno::kEIO;
     if (!inode_->Alive()) return Errno::kESRCH;
-    return write_(inode_->Request(ctx), text);
+    ProcRequest request = Request(ctx);
+    request.offset = order.offset, request.size = order.size;
+    return write_(request, order.text);
+  }
+  ProcRequest Request(const VfsContext& ctx) const {
+    ProcRequest request = inode_->Request(ctx);
+    request.opener = opener_.get();
+    return request;
   }
 
+  const RefPtr<Credentials> opener_;
   const RefPtr<ProcInode> inode_;
   const Generator generate_;
   Result<void> (*const write_)(const ProcRequest&, std::string_view);
@@ -173,7 +185,10 @@ Result<RefPtr<FileDescription>> ProcFile::Open(const VfsContext& ctx, const Path
     const TaskSnapshot t = TRY(SnapshotOf(Request(ctx)));
     if (row_.guarded && !MayTrace(ctx, t)) return Errno::kEACCES;
   }
-  return RefPtr<FileDescription>(MakeRef<ProcTextFile>(path, flags, RefPtr<ProcInode>(this), row_.read, row_.write));
+  const bool writes = (flags & abi::kOAccMode) != abi::kORdOnly;
+  if (writes && row_.may_write != nullptr) TRY(row_.may_write(Request(ctx)));
+  return RefPtr<FileDescription>(
+      MakeRef<ProcTextFile>(path, flags, RefPtr<ProcInode>(this), row_.read, row_.write, ctx.creds));
 }
 
 Result<RefPtr<FileDescription>> ProcFdInfo::Open(const VfsContext& ctx, const Path& path, uint32_t flags) {
@@ -187,7 +202,7 @@ Result<RefPtr<FileDescription>> ProcFdInfo::Open(const VfsContext& ctx, const Pa
     return FdInfoText(r, open);
   };
   return RefPtr<FileDescription>(
-      MakeRef<ProcTextFile>(path, flags, RefPtr<ProcInode>(this), std::move(generate), nullptr));
+      MakeRef<ProcTextFile>(path, flags, RefPtr<ProcInode>(this), std::move(generate), nullptr, ctx.creds));
 }
 
 Result<RefPtr<FileDescription>> ProcMem::Open(const VfsContext& ctx, const Path& path, uint32_t flags) {

@@ -23,6 +23,12 @@ struct ProcRequest {
   const VfsContext& ctx;  // of the reader
   ProcessView& view;
   ProcTask task;
+  const Credentials* opener = nullptr;  // who opened the file; null: the reader
+  // A write's place, and how much the caller wants to write in all.
+  uint64_t offset = 0;
+  size_t size = 0;
+
+  const Credentials& opened_by() const { return opener != nullptr ? *opener : *ctx.creds; }
 };
 
 struct ProcFileRow {
@@ -34,6 +40,8 @@ struct ProcFileRow {
   bool guarded = false;
   // In PID/ but not in task/TID/.
   bool process_only = false;
+  // What opening it for writing asks for besides.
+  Result<void> (*may_write)(const ProcRequest&) = nullptr;
   // Null: it is always there. For static directories alone.
   bool (*present)(ProcessView&) = nullptr;
 };
@@ -63,6 +71,16 @@ Result<std::string> LimitsText(const ProcRequest& r);
 Result<std::string> MountInfoText(const ProcRequest& r);
 Result<std::string> MountsText(const ProcRequest& r);
 std::string FdInfoText(const ProcRequest& r, const OpenFd& open);
+
+// --- id_maps.cc ---
+Result<std::string> UidMapText(const ProcRequest& r);
+Result<std::string> GidMapText(const ProcRequest& r);
+Result<std::string> ProjidMapText(const ProcRequest& r);
+Result<std::string> SetgroupsText(const ProcRequest& r);
+Result<void> WriteUidMap(const ProcRequest& r, std::string_view text);
+Result<void> WriteGidMap(const ProcRequest& r, std::string_view text);
+Result<void> WriteProjidMap(const ProcRequest& r, std::string_view text);
+Result<void> WriteSetgroups(const ProcRequest& r, std::string_view text);
 
 // --- Helpers ---
 // ESRCH once the task is gone.

@@ -109,13 +109,16 @@ class FakeView final : public ProcessView {
     adj = value;
     return Ok();
   }
-  uint64_t NamespaceId(int32_t, NamespaceKind kind) override { return kind == NamespaceKind::kTime ? 0 : 4026531840; }
+  RefPtr<Namespace> GetNamespace(int32_t, int32_t, NamespaceKind kind, bool) override {
+    if (kind == NamespaceKind::kUser) return UserNamespace::Initial();
+    return nullptr;
+  }
   SystemSnapshot System() override {
     SystemSnapshot s;
     s.load1 = 0.5, s.uptime_ns = 12'340'000'000, s.cpus = {{1, 0, 2, 3}, {4, 0, 5, 6}}, s.mem_total = 1 << 30;
     return s;
   }
-  SystemNames Names() override {
+  SystemNames Names(const VfsContext&) override {
     SystemNames n;
     n.os_release = "6.1.0", n.hostname = hostname;
     return n;
@@ -355,7 +358,7 @@ TEST_F(ProcTest, Memory) {
 }
 
 TEST_F(ProcTest, Namespaces) {
-  EXPECT_EQ(ReadLink(ctx_, ctx_.root, "/self/ns/mnt", NoFollow()).value(), "mnt:[4026531840]");
+  EXPECT_EQ(ReadLink(ctx_, ctx_.root, "/self/ns/user", NoFollow()).value(), "user:[4026531837]");
   EXPECT_EQ(Cat("/self/ns/time"), "ENOENT");
 }
 

@@ -67,8 +67,6 @@ Result<void> WriteComm(const ProcRequest& r, std::string_view text) {
 Result<std::string> Cgroup(const ProcRequest&) { return std::string("0::/\n"); }
 // Numbers without a newline, as in Linux.
 Result<std::string> LoginUid(const ProcRequest&) { return std::string("4294967295"); }
-Result<std::string> IdMap(const ProcRequest&) { return absl::StrFormat("%10u %10u %10u\n", 0u, 0u, UINT32_MAX); }
-Result<std::string> SetGroups(const ProcRequest&) { return std::string("allow\n"); }
 
 Result<std::string> Wchan(const ProcRequest& r) {
   const TaskSnapshot t = TRY(SnapshotOf(r));
@@ -100,13 +98,19 @@ Result<void> WriteOomScoreAdj(const ProcRequest& r, std::string_view text) {
   return r.view.SetOomScoreAdj(r.ctx, r.task.tgid, value);
 }
 
+// Linux's proc_setgroups_open.
+Result<void> MaySetSetgroups(const ProcRequest& r) {
+  const TaskSnapshot t = TRY(SnapshotOf(r));
+  return r.ctx.creds->HasIn(*t.creds->user_ns, Capability::kSysAdmin) ? Ok() : Errno::kEACCES;
+}
+
 constexpr ProcFileRow kRows[] = {
     {"auxv", 0400, Auxv, nullptr, true},
     {"cgroup", 0444, Cgroup},
     {"cmdline", 0444, Cmdline},
     {"comm", 0644, Comm, WriteComm},
     {"environ", 0400, Environ, nullptr, true},
-    {"gid_map", 0444, IdMap},
+    {"gid_map", 0644, GidMapText, WriteGidMap},
     {"limits", 0444, LimitsText},
     {"loginuid", 0444, LoginUid},
     {"maps", 0444, MapsText, nullptr, true},
@@ -115,14 +119,15 @@ constexpr ProcFileRow kRows[] = {
     {"oom_score", 0444, OomScore},
     {"oom_score_adj", 0644, OomScoreAdj, WriteOomScoreAdj},
     {"personality", 0400, Personality, nullptr, true},
+    {"projid_map", 0644, ProjidMapText, WriteProjidMap},
     {"sessionid", 0444, LoginUid},
-    {"setgroups", 0444, SetGroups, nullptr, false, true},
+    {"setgroups", 0644, SetgroupsText, WriteSetgroups, false, true, MaySetSetgroups},
     {"smaps", 0444, SmapsText, nullptr, true},
     {"smaps_rollup", 0444, SmapsRollupText, nullptr, true},
     {"stat", 0444, TaskStatText},
     {"statm", 0444, StatmText},
     {"status", 0444, StatusText},
-    {"uid_map", 0444, IdMap},
+    {"uid_map", 0644, UidMapText, WriteUidMap},
     {"wchan", 0444, Wchan},
 };
 
@@ -139,12 +144,9 @@ Result<TaskSnapshot> SnapshotOf(const ProcRequest& r) {
 
 bool MayTrace(const VfsContext& ctx, const TaskSnapshot& target) {
   if (ctx.tgid == target.id) return true;
-  const Credentials& caller = *ctx.creds;
-  const Credentials& owner = *target.creds;
-  if (caller.Has(Capability::kSysPtrace)) return true;
-  const bool same_ids = caller.fsuid == owner.uid && caller.fsuid == owner.euid && caller.fsuid == owner.suid &&
-                        caller.fsgid == owner.gid && caller.fsgid == owner.egid && caller.fsgid == owner.sgid;
-  return same_ids && target.dumpable == 1 && (owner.permitted.bits & ~caller.effective.bits) == 0;
+  const bool dumpable = !target.memory || target.dumpable == 1;
+  return MayTrace(*ctx.creds, TraceIds::kFileSystem,
+                  {.creds = *target.creds, .dumpable = dumpable, .memory_ns = *target.memory_ns});
 }
 
 std::string FdInfoText(const ProcRequest& r, const OpenFd& open) {

@@ -50,12 +50,14 @@ std::string Numbers(const char* name, const std::vector<int32_t>& numbers) {
   return absl::StrCat(name, ":\t", absl::StrJoin(numbers, "\t"), "\n");
 }
 
-void AppendIds(const TaskSnapshot& t, std::string* out) {
+void AppendIds(const TaskSnapshot& t, const UserNamespace& viewer, std::string* out) {
   const Credentials& c = *t.creds;
-  absl::StrAppendFormat(out, "Uid:\t%u\t%u\t%u\t%u\n", c.uid, c.euid, c.suid, c.fsuid);
-  absl::StrAppendFormat(out, "Gid:\t%u\t%u\t%u\t%u\n", c.gid, c.egid, c.sgid, c.fsgid);
+  absl::StrAppendFormat(out, "Uid:\t%u\t%u\t%u\t%u\n", viewer.ShownUid(c.uid), viewer.ShownUid(c.euid),
+                        viewer.ShownUid(c.suid), viewer.ShownUid(c.fsuid));
+  absl::StrAppendFormat(out, "Gid:\t%u\t%u\t%u\t%u\n", viewer.ShownGid(c.gid), viewer.ShownGid(c.egid),
+                        viewer.ShownGid(c.sgid), viewer.ShownGid(c.fsgid));
   absl::StrAppendFormat(out, "FDSize:\t%d\nGroups:\t", t.fd_table_size);
-  for (const uint32_t group : c.groups) absl::StrAppend(out, group, " ");
+  for (const uint32_t group : c.groups) absl::StrAppend(out, viewer.ShownGid(group), " ");
   if (c.groups.empty()) absl::StrAppend(out, " ");
   absl::StrAppend(out, "\n", Numbers("NStgid", t.ns_tgids), Numbers("NSpid", t.ns_tids), Numbers("NSpgid", t.ns_pgids),
                   Numbers("NSsid", t.ns_sids));
@@ -139,7 +141,7 @@ Result<std::string> StatusText(const ProcRequest& r) {
   std::string out = absl::StrCat("Name:\t", Escaped(t.comm, "\n\\"), "\n");
   absl::StrAppendFormat(&out, "Umask:\t%04o\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n",
                         t.umask, StateName(t.state), t.tgid, t.tid, t.ppid, t.tracer);
-  AppendIds(t, &out);
+  AppendIds(t, *r.opened_by().user_ns, &out);
   if (t.memory) AppendMemory(t.memory->usage(), t.memory->layout().code.size(), &out);
   absl::StrAppendFormat(&out, "CoreDumping:\t0\nThreads:\t%d\n", t.threads);
   AppendSignals(t, &out);

@@ -54,6 +54,7 @@ struct TaskSnapshot {
   int32_t tpgid = -1;   // its foreground group, -1: none
   RefPtr<Credentials> creds;
   int dumpable = 1;
+  RefPtr<UserNamespace> memory_ns = UserNamespace::Initial();
   int32_t threads = 1;
   int32_t exit_signal = 17;
   int32_t exit_code = 0;  // as wait(2) tells
@@ -149,12 +150,12 @@ class ProcessView {
   virtual int32_t OomScoreAdj(int32_t tgid) = 0;
   // EACCES: lowered without CAP_SYS_RESOURCE. The value is in [-1000, 1000].
   virtual Result<void> SetOomScoreAdj(const VfsContext& ctx, int32_t tgid, int32_t value) = 0;
-  // Number of the namespace that ns/* shows, 0: such namespaces are not told of.
-  virtual uint64_t NamespaceId(int32_t tgid, NamespaceKind kind) = 0;
+  // What ns/* leads to; null: there is none. `of_children`: where its children go.
+  virtual RefPtr<Namespace> GetNamespace(int32_t tgid, int32_t tid, NamespaceKind kind, bool of_children) = 0;
 
   // --- The system ---
   virtual SystemSnapshot System() = 0;
-  virtual SystemNames Names() = 0;
+  virtual SystemNames Names(const VfsContext& ctx) = 0;  // of the caller's UTS namespace
   virtual int32_t PidMax() = 0;
   virtual uint64_t ThreadsMax() = 0;
   virtual uint64_t FileMax() = 0;

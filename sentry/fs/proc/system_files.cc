@@ -1,6 +1,8 @@
 // /proc/{meminfo,stat,uptime,...} and /proc/sys.
 #include <sys/random.h>
 
+#include <charconv>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "sentry/fs/proc/proc_rows.h"
@@ -64,8 +66,8 @@ Result<std::string> LoadAvg(const ProcRequest& r) {
                          s.last_pid);
 }
 
-Result<std::string> Version(const ProcRequest& r) { return r.view.Names().proc_version + "\n"; }
-Result<std::string> CommandLine(const ProcRequest& r) { return r.view.Names().command_line + "\n"; }
+Result<std::string> Version(const ProcRequest& r) { return r.view.Names(r.ctx).proc_version + "\n"; }
+Result<std::string> CommandLine(const ProcRequest& r) { return r.view.Names(r.ctx).command_line + "\n"; }
 Result<std::string> FileSystems(const ProcRequest&) {
   return std::string(
       "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevpts\nnodev\toverlay\nnodev\tmqueue\nnodev\tpipefs\n"
@@ -121,21 +123,24 @@ constexpr ProcFileRow kRandomRows[] = {
 
 constexpr ProcFileRow kKernelRows[] = {
     {"cap_last_cap", 0444, [](const ProcRequest&) -> Result<std::string> { return Line(kLastCapability); }},
-    {"domainname", 0644, [](const ProcRequest& r) -> Result<std::string> { return r.view.Names().domainname + "\n"; },
+    {"domainname", 0644,
+     [](const ProcRequest& r) -> Result<std::string> { return r.view.Names(r.ctx).domainname + "\n"; },
      [](const ProcRequest& r, std::string_view text) { return r.view.SetHostname(r.ctx, WithoutNewline(text), true); }},
-    {"hostname", 0644, [](const ProcRequest& r) -> Result<std::string> { return r.view.Names().hostname + "\n"; },
+    {"hostname", 0644, [](const ProcRequest& r) -> Result<std::string> { return r.view.Names(r.ctx).hostname + "\n"; },
      [](const ProcRequest& r, std::string_view text) {
        return r.view.SetHostname(r.ctx, WithoutNewline(text), false);
      }},
     {"ngroups_max", 0444, [](const ProcRequest&) -> Result<std::string> { return Line(65536); }},
-    {"osrelease", 0444, [](const ProcRequest& r) -> Result<std::string> { return r.view.Names().os_release + "\n"; }},
-    {"ostype", 0444, [](const ProcRequest& r) -> Result<std::string> { return r.view.Names().os_type + "\n"; }},
+    {"osrelease", 0444,
+     [](const ProcRequest& r) -> Result<std::string> { return r.view.Names(r.ctx).os_release + "\n"; }},
+    {"ostype", 0444, [](const ProcRequest& r) -> Result<std::string> { return r.view.Names(r.ctx).os_type + "\n"; }},
     {"overflowgid", 0444, [](const ProcRequest&) -> Result<std::string> { return Line(65534); }},
     {"overflowuid", 0444, [](const ProcRequest&) -> Result<std::string> { return Line(65534); }},
     {"pid_max", 0444,
      [](const ProcRequest& r) -> Result<std::string> { return Line(static_cast<uint64_t>(r.view.PidMax())); }},
     {"threads-max", 0444, [](const ProcRequest& r) -> Result<std::string> { return Line(r.view.ThreadsMax()); }},
-    {"version", 0444, [](const ProcRequest& r) -> Result<std::string> { return r.view.Names().os_version + "\n"; }},
+    {"version", 0444,
+     [](const ProcRequest& r) -> Result<std::string> { return r.view.Names(r.ctx).os_version + "\n"; }},
 };
 
 // What each filter may answer, and which of it is logged: Linux's defaults.
@@ -165,10 +170,40 @@ constexpr ProcFileRow kVmRows[] = {
      }},
 };
 
+// user.max_*_namespaces, of the caller's user namespace.
+template <NamespaceKind kKind>
+Result<std::string> MaxNamespaces(const ProcRequest& r) {
+  return Line(static_cast<uint64_t>(r.ctx.creds->user_ns->limit(kKind)));
+}
+template <NamespaceKind kKind>
+Result<void> SetMaxNamespaces(const ProcRequest& r, std::string_view text) {
+  text = WithoutNewline(text);
+  int32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 0) return Errno::kEINVAL;
+  r.ctx.creds->user_ns->SetLimit(kKind, value);
+  return Ok();
+}
+Result<void> MaySetMaxNamespaces(const ProcRequest& r) {
+  return r.ctx.creds->HasHere(Capability::kSysResource) ? Ok() : Errno::kEACCES;
+}
+template <NamespaceKind kKind>
+constexpr ProcFileRow MaxRow(const char* name) {
+  return {name, 0644, MaxNamespaces<kKind>, SetMaxNamespaces<kKind>, false, false, MaySetMaxNamespaces};
+}
+constexpr ProcFileRow kUserRows[] = {
+    MaxRow<NamespaceKind::kIpc>("max_ipc_namespaces"), MaxRow<NamespaceKind::kMnt>("max_mnt_namespaces"),
+    MaxRow<NamespaceKind::kPid>("max_pid_namespaces"), MaxRow<NamespaceKind::kUser>("max_user_namespaces"),
+    MaxRow<NamespaceKind::kUts>("max_uts_namespaces"),
+};
+
 constexpr ProcDirRow kKernelDirs[] = {{"random", kRandomRows, {}}, {"seccomp", kSeccompRows, {}}};
 constexpr ProcDirRow kFsDirs[] = {{"inotify", kInotifyRows, {}}, {"mqueue", kMqueueRows, {}}};
-const ProcDirRow kSysDirs[] = {
-    {"fs", kFsRows, kFsDirs}, {"kernel", kKernelRows, kKernelDirs}, {"net", {}, SysNetDirRows()}, {"vm", kVmRows, {}}};
+const ProcDirRow kSysDirs[] = {{"fs", kFsRows, kFsDirs},
+                               {"kernel", kKernelRows, kKernelDirs},
+                               {"net", {}, SysNetDirRows()},
+                               {"user", kUserRows, {}},
+                               {"vm", kVmRows, {}}};
 constexpr ProcDirRow kSys = {"sys", {}, kSysDirs};
 
 }  // namespace

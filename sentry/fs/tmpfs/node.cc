@@ -2,6 +2,7 @@
 
 #include "sentry/fs/tmpfs/nodes.h"
 #include "sentry/vfs/dentry.h"
+#include "sentry/vfs/file_capabilities.h"
 #include "sentry/vfs/mount.h"
 #include "sentry/vfs/special_files.h"
 
@@ -48,6 +49,7 @@ Result<void> Node::SetAttr(const VfsContext&, const SetAttributes& set) {
   if (set.perm) a.mode = type_ | (*set.perm & abi::kPermMask);
   if (set.uid) a.uid = *set.uid;
   if (set.gid) a.gid = *set.gid;
+  if (type_ != abi::kSIfDir && (set.uid || set.gid || set.size)) DropCapabilitiesLocked();
   if (set.atime) a.atime = *set.atime;
   if (set.mtime) a.mtime = *set.mtime;
   a.ctime = RealtimeNow();
@@ -96,6 +98,13 @@ Result<void> Node::RemoveXattr(const VfsContext&, std::string_view name) {
   xattrs_->erase(it);
   attributes_.ctime = RealtimeNow();
   return Ok();
+}
+
+// What a file's content or owner is no more, it can't have capabilities for.
+void Node::DropCapabilitiesLocked() {
+  if (!xattrs_) return;
+  auto it = xattrs_->find(kCapabilityXattr);
+  if (it != xattrs_->end()) xattrs_->erase(it);
 }
 
 Result<std::vector<std::string>> Node::ListXattr(const VfsContext&) {

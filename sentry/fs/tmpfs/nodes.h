@@ -45,6 +45,7 @@ class Node : public Inode {
  protected:
   // What size and blocks are; under mu_.
   virtual void FillSize(Attributes& out) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { (void)out; }
+  void DropCapabilitiesLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Rank kInode; two of them only in Directory::Rename, by address.
   mutable base::RankedMutex<base::LockRank::kInode> mu_;

@@ -112,6 +112,7 @@ void RegularFile::Written(const VfsContext& ctx, uint64_t end) {
   if (end > size_) size_ = end;
   Attributes& a = attributes_;
   a.mtime = a.ctime = RealtimeNow();
+  DropCapabilitiesLocked();
   if ((a.mode & (abi::kSIsUid | abi::kSIsGid)) == 0 || !ctx.creds) return;
   if (const std::optional<uint32_t> perm = PermAfterWrite(*ctx.creds, a)) a.mode = type() | *perm;
 }

@@ -54,7 +54,7 @@ Result<uint64_t> ParseSize(std::string_view text) {
   return value << shift;
 }
 
-Result<void> ParseOption(std::string_view key, std::string_view value, TmpfsOptions& options) {
+Result<void> ParseOption(std::string_view key, std::string_view value, const UserNamespace& ns, TmpfsOptions& options) {
   if (key == "size") {
     options.max_bytes = TRY(ParseSize(value));
   } else if (key == "nr_blocks") {
@@ -64,9 +64,11 @@ Result<void> ParseOption(std::string_view key, std::string_view value, TmpfsOpti
   } else if (key == "mode") {
     options.root_mode = TRY(ParseId(value, 8)) & abi::kPermMask;
   } else if (key == "uid") {
-    options.uid = TRY(ParseId(value, 10));
+    options.uid = ns.ToKernelUid(TRY(ParseId(value, 10)));
+    if (options.uid == kInvalidId) return Errno::kEINVAL;
   } else if (key == "gid") {
-    options.gid = TRY(ParseId(value, 10));
+    options.gid = ns.ToKernelGid(TRY(ParseId(value, 10)));
+    if (options.gid == kInvalidId) return Errno::kEINVAL;
   } else if (key != "nr_inodes" && key != "rw" && key != "ro") {
     return Errno::kEINVAL;
   }
@@ -75,14 +77,16 @@ Result<void> ParseOption(std::string_view key, std::string_view value, TmpfsOpti
 
 }  // namespace
 
-Result<TmpfsOptions> TmpfsFileSystem::ParseOptions(std::string_view text) {
+Result<TmpfsOptions> TmpfsFileSystem::ParseOptions(std::string_view text, const Credentials* mounter) {
   TmpfsOptions options;
+  if (mounter != nullptr) options.uid = mounter->fsuid, options.gid = mounter->fsgid;
+  const UserNamespace& ns = mounter != nullptr ? *mounter->user_ns : *UserNamespace::Initial();
   while (!text.empty()) {
     const std::string_view option = text.substr(0, text.find(','));
     text.remove_prefix(std::min(text.size(), option.size() + 1));
     const std::string_view key = option.substr(0, option.find('='));
     const std::string_view value = option.substr(std::min(option.size(), key.size() + 1));
-    if (!option.empty()) TRY(ParseOption(key, value, options));
+    if (!option.empty()) TRY(ParseOption(key, value, ns, options));
   }
   options.max_bytes = PageRoundDown(options.max_bytes);
   return options;

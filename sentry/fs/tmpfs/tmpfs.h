@@ -32,7 +32,8 @@ class TmpfsFileSystem final : public FileSystem {
   // `memory` outlives the file system.
   static RefPtr<TmpfsFileSystem> Create(MemoryFile& memory, TmpfsOptions options = {});
   // Options text of mount(2): size=, mode=, uid=, gid=, nr_inodes=, nr_blocks=.
-  static Result<TmpfsOptions> ParseOptions(std::string_view text);
+  // Ids are those of `mounter`, and its own the default.
+  static Result<TmpfsOptions> ParseOptions(std::string_view text, const Credentials* mounter = nullptr);
 
   // A new root directory; for the one mount of this file system.
   RefPtr<Inode> NewRoot();

@@ -37,8 +37,14 @@ bool IsFatalByDefault(int signo) {
 
 Result<void> ThreadGroup::SendSignal(const SigInfo& info) { return SendSignalFrom(info, Origin::kGuest); }
 
-// Who does not see the sender is not told of it.
+// Ids become the receiver's; who does not see the sender is not told of it.
 ThreadGroup::Origin ThreadGroup::OriginOf(const Task& sender, SigInfo& info) const {
+  const RefPtr<Task> receiver = leader();
+  const RefPtr<Credentials> theirs = receiver ? receiver->SharedCreds() : nullptr;
+  const UserNamespace& own = *sender.creds().user_ns;
+  if (NamesSender(info) && theirs && theirs->user_ns.get() != &own) {
+    info.u.kill.uid = theirs->user_ns->ShownUid(own.ToKernelUid(info.u.kill.uid));
+  }
   if (pid_ns().Contains(sender.pid_ns())) return Origin::kGuest;
   if (NamesSender(info)) info.u.kill.pid = 0;
   return Origin::kAncestor;
@@ -190,7 +196,7 @@ Result<void> Task::SendSignalBy(const Task& sender, SigInfo info) {
 void Task::SendKernelSignal(int signo) {
   SigInfo info = {.signo = signo, .code = abi::kSiUser};
   info.u.kill.pid = own_tgid();
-  info.u.kill.uid = creds_->uid;
+  info.u.kill.uid = creds_->user_ns->ShownUid(creds_->uid);
   (void)SendSignal(info);
 }
 

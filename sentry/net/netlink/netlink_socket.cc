@@ -43,7 +43,7 @@ void Readdress(std::span<std::byte> datagram, uint32_t seq, uint32_t port) {
 
 }  // namespace
 
-NetlinkSocket::NetlinkSocket(Path path, uint32_t flags, RefPtr<NetNamespace> net, int type)
+NetlinkSocket::NetlinkSocket(Path path, uint32_t flags, RefPtr<NetState> net, int type)
     : Socket(std::move(path), flags), net_(std::move(net)), type_(type) {}
 
 NetlinkSocket::~NetlinkSocket() {
@@ -271,7 +271,7 @@ base::EventMask NetlinkSocket::Readiness(base::EventMask mask) {
 
 Result<uint64_t> NetlinkSocket::Ioctl(const VfsContext&, uint32_t, uint64_t) { return Errno::kENOTTY; }
 
-Result<RefPtr<Socket>> NewNetlinkSocket(const VfsContext& ctx, RefPtr<NetNamespace> net, int type, int protocol,
+Result<RefPtr<Socket>> NewNetlinkSocket(const VfsContext& ctx, RefPtr<NetState> net, int type, int protocol,
                                         uint32_t flags) {
   if (type != abi::kSockRaw && type != abi::kSockDgram) return Errno::kESOCKTNOSUPPORT;
   if (protocol != abi::kNetlinkRoute || net->stack() == nullptr) return Errno::kEPROTONOSUPPORT;

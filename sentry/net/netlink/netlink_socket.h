@@ -6,7 +6,7 @@
 #include <atomic>
 #include <deque>
 
-#include "sentry/net/net_namespace.h"
+#include "sentry/net/net_state.h"
 #include "sentry/net/socket/options.h"
 #include "sentry/net/socket/socket.h"
 
@@ -14,7 +14,7 @@ namespace sentry {
 
 class NetlinkSocket final : public Socket {
  public:
-  NetlinkSocket(Path path, uint32_t flags, RefPtr<NetNamespace> net, int type);
+  NetlinkSocket(Path path, uint32_t flags, RefPtr<NetState> net, int type);
 
   int domain() const override;
   int socket_type() const override { return type_; }
@@ -49,7 +49,7 @@ class NetlinkSocket final : public Socket {
   // False, and ENOBUFS for the next receive: there is no room.
   bool Enqueue(Datagram datagram);
 
-  const RefPtr<NetNamespace> net_;
+  const RefPtr<NetState> net_;
   const int type_;
   SocketOptions options_;
   std::atomic<bool> strict_{false};
@@ -63,7 +63,7 @@ class NetlinkSocket final : public Socket {
 };
 
 // socket(2). ESOCKTNOSUPPORT, EPROTONOSUPPORT.
-Result<RefPtr<Socket>> NewNetlinkSocket(const VfsContext& ctx, RefPtr<NetNamespace> net, int type, int protocol,
+Result<RefPtr<Socket>> NewNetlinkSocket(const VfsContext& ctx, RefPtr<NetState> net, int type, int protocol,
                                         uint32_t flags);
 
 }  // namespace sentry

@@ -56,7 +56,7 @@ class NetlinkTest : public testing::Test {
 
   VfsContext ctx_;
   RefPtr<EchoStack> stack_ = MakeRef<EchoStack>();
-  RefPtr<NetNamespace> net_ = MakeRef<NetNamespace>(stack_);
+  RefPtr<NetState> net_ = MakeRef<NetState>(stack_);
   std::byte buffer_[256];
 };
 

@@ -11,7 +11,6 @@ namespace {
 
 constexpr base::EventMask kIn = base::kEventIn | base::kEventRdNorm;
 constexpr base::EventMask kOut = base::kEventOut | base::kEventWrNorm | base::kEventWrBand;
-constexpr uint32_t kOverflowId = 65534;  // a sender whose credentials were not kept
 
 }  // namespace
 
@@ -225,7 +224,7 @@ void UnixEndpoint::FillAddress(const UnixMessage& message, SocketAddress* from) 
 
 void UnixEndpoint::FillCredentials(const UnixMessage& message, ControlData* control) const {
   if (!pass_credentials.load(std::memory_order_relaxed)) return;
-  control->credentials = message.credentials.value_or(PeerCredentials{nullptr, kOverflowId, kOverflowId});
+  control->credentials = message.credentials.value_or(PeerCredentials{nullptr, kInvalidId, kInvalidId});
 }
 
 void UnixEndpoint::MovePeekOffset(bool peek, size_t bytes) {

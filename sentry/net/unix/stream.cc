@@ -15,9 +15,10 @@ constexpr size_t kMaxMessage = 4 * kPageSize - 320 + 32768;  // Linux: SKB_MAX_A
 // any.
 Result<void> CheckCredentials(const VfsContext& ctx, const PeerCredentials& told) {
   const Credentials& c = *ctx.creds;
-  const bool pid = told.pid.get() == ctx.process || c.Has(Capability::kSysAdmin);
-  const bool uid = told.uid == c.uid || told.uid == c.euid || told.uid == c.suid || c.Has(Capability::kSetuid);
-  const bool gid = told.gid == c.gid || told.gid == c.egid || told.gid == c.sgid || c.Has(Capability::kSetgid);
+  const UserNamespace& pid_owner = ctx.process ? *ctx.process->ns().owner() : *UserNamespace::Initial();
+  const bool pid = told.pid.get() == ctx.process || c.HasIn(pid_owner, Capability::kSysAdmin);
+  const bool uid = told.uid == c.uid || told.uid == c.euid || told.uid == c.suid || c.HasHere(Capability::kSetuid);
+  const bool gid = told.gid == c.gid || told.gid == c.egid || told.gid == c.sgid || c.HasHere(Capability::kSetgid);
   if (told.uid == UINT32_MAX || told.gid == UINT32_MAX) return Errno::kEINVAL;
   return pid && uid && gid ? Ok() : Errno::kEPERM;
 }

@@ -83,10 +83,12 @@ Result<size_t> UnixSocket::Read(const VfsContext&, IoSink& dst) {
   return got.bytes;
 }
 
-Result<OptionValue> UnixSocket::PeerGroups(size_t max) const {
+Result<OptionValue> UnixSocket::PeerGroups(const UserNamespace& viewer, size_t max) const {
   const UnixEndpoint::Identity peer = endpoint_->peer_identity();
   if (!peer.creds) return Errno::kENODATA;
-  const auto groups = std::as_bytes(std::span(peer.creds->groups));
+  std::vector<uint32_t> shown = peer.creds->groups;
+  for (uint32_t& gid : shown) gid = viewer.ShownGid(gid);
+  const auto groups = std::as_bytes(std::span(shown));
   if (groups.size() > max) return Errno::kERANGE;
   return OptionValue(groups.begin(), groups.end());
 }
@@ -112,10 +114,12 @@ Result<OptionValue> UnixSocket::GetOption(const VfsContext& ctx, int level, int 
     case abi::kSoPeerCred: {
       const UnixEndpoint::Identity peer = e.peer_identity();
       if (!peer.creds) return ToOption(abi::Ucred{0, kUnknownId, kUnknownId}, max);
-      return ToOption(abi::Ucred{ctx.NumberOf(peer.pid.get()), peer.creds->euid, peer.creds->egid}, max);
+      const UserNamespace& ns = *ctx.creds->user_ns;
+      return ToOption(
+          abi::Ucred{ctx.NumberOf(peer.pid.get()), ns.ShownUid(peer.creds->euid), ns.ShownGid(peer.creds->egid)}, max);
     }
     case abi::kSoPeerGroups:
-      return PeerGroups(max);
+      return PeerGroups(*ctx.creds->user_ns, max);
     default:
       return e.options().Get(name, max);
   }

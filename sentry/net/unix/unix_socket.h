@@ -42,7 +42,7 @@ class UnixSocket final : public Socket {
 
  private:
   ~UnixSocket() override;
-  Result<OptionValue> PeerGroups(size_t max) const;
+  Result<OptionValue> PeerGroups(const UserNamespace& viewer, size_t max) const;
 
   const RefPtr<UnixEndpoint> endpoint_;
 };

@@ -1,4 +1,4 @@
-#include "sentry/net/net_namespace.h"
+#include "sentry/net/net_state.h"
 
 #include "sentry/net/unix/endpoint.h"
 
@@ -10,23 +10,23 @@ constexpr uint32_t kFirstPort = static_cast<uint32_t>(-4096);
 
 }  // namespace
 
-NetNamespace::NetNamespace(RefPtr<NetStack> stack) : stack_(std::move(stack)), unix_names_(MakeRef<UnixNamespace>()) {}
+NetState::NetState(RefPtr<NetStack> stack) : stack_(std::move(stack)), unix_names_(MakeRef<UnixNamespace>()) {}
 
-NetNamespace::~NetNamespace() = default;
+NetState::~NetState() = default;
 
-Result<void> NetNamespace::TakePort(uint32_t port) {
+Result<void> NetState::TakePort(uint32_t port) {
   base::MutexLock lock(mu_);
   return ports_.insert(port).second ? Ok() : Errno::kEADDRINUSE;
 }
 
-uint32_t NetNamespace::TakeAnyPort(uint32_t wanted) {
+uint32_t NetState::TakeAnyPort(uint32_t wanted) {
   base::MutexLock lock(mu_);
   for (uint32_t port = wanted, next = kFirstPort;; port = next--) {
     if (port != 0 && ports_.insert(port).second) return port;
   }
 }
 
-void NetNamespace::DropPort(uint32_t port) {
+void NetState::DropPort(uint32_t port) {
   base::MutexLock lock(mu_);
   ports_.erase(port);
 }

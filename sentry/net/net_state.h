@@ -1,6 +1,6 @@
 // A network namespace of guests: Linux's struct net.
-#ifndef SENTRY_NET_NET_NAMESPACE_H_
-#define SENTRY_NET_NET_NAMESPACE_H_
+#ifndef SENTRY_NET_NET_STATE_H_
+#define SENTRY_NET_NET_STATE_H_
 
 #include <set>
 
@@ -11,10 +11,10 @@
 
 namespace sentry {
 
-class NetNamespace final : public base::RefCounted {
+class NetState final : public base::RefCounted {
  public:
   // `stack` null: there is no family but AF_UNIX.
-  explicit NetNamespace(RefPtr<NetStack> stack);
+  explicit NetState(RefPtr<NetStack> stack);
 
   const RefPtr<UnixNamespace>& unix_names() const { return unix_names_; }
   NetStack* stack() const { return stack_.get(); }
@@ -26,7 +26,7 @@ class NetNamespace final : public base::RefCounted {
   void DropPort(uint32_t port);
 
  private:
-  ~NetNamespace() override;
+  ~NetState() override;
   const RefPtr<NetStack> stack_;
   const RefPtr<UnixNamespace> unix_names_;
   // Rank kLeaf.
@@ -36,4 +36,4 @@ class NetNamespace final : public base::RefCounted {
 
 }  // namespace sentry
 
-#endif  // SENTRY_NET_NET_NAMESPACE_H_
+#endif  // SENTRY_NET_NET_STATE_H_
