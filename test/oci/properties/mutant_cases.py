@@ -15,8 +15,8 @@ HOSTILE = (None, True, -1, 0, 1, 1.5, 1 << 31, 1 << 32, 1 << 63, (1 << 64) - 1, 
            "\ud83d\ude00", "x" * 70000, [], {}, [[]] * 3, {"a": {}}, [None], "CAP_SYS_ADMIN", "rw", "bind", "/proc/self/fd/0", "-1")
 # Lines of the probe, and the properties that may change them.
 PROBE = {
-    "caps": ("grep -E 'Cap(Prm|Eff|Bnd|Inh|Amb)' /proc/self/status | tr -d '\\n'", ("process.capabilities", "process.user")),
-    "nnp": ("grep NoNewPrivs /proc/self/status", ("process.noNewPrivileges",)),
+    "caps": ("grep -E 'Cap(Prm|Eff|Bnd|Inh|Amb)' /proc/self/status | tr -d '\\n'", ("process.capabilities", "process.user", "mounts")),
+    "nnp": ("grep NoNewPrivs /proc/self/status", ("process.noNewPrivileges", "mounts")),
     "filter": ("mkdir /tmp/d 2>/dev/null; echo $?", ("linux.seccomp", "process.user", "process.umask", "mounts", "root")),
     "ids": ("id -u; id -g; id -G", ("process.user",)),
     "root": ("touch /x 2>/dev/null; echo $?", ("root", "process.user", "mounts")),
