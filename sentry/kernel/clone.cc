@@ -22,7 +22,6 @@ Result<void> Task::CheckCloneFlags(const CloneArgs& args) const {
   if (has(abi::kCloneParent) && group_->is_init_.load(std::memory_order_relaxed)) return Errno::kEINVAL;
   if (has(abi::kCloneThread) && (args.flags & (abi::kCloneNewUser | abi::kCloneNewPid))) return Errno::kEINVAL;
   if (has(abi::kClonePidfd) && (args.flags & (abi::kCloneDetached | abi::kCloneThread))) return Errno::kEINVAL;
-  if (args.flags & abi::kCloneIntoCgroup) return Errno::kEINVAL;
   if (args.flags & abi::kCloneNamespaces) {
     if (!creds_->Has(Capability::kSysAdmin)) return Errno::kEPERM;
     // Mount namespaces are the only kind there can be more than one of.
@@ -92,6 +91,7 @@ Result<RefPtr<Task>> Task::MakeChild(const CloneArgs& args) {
   TRY(GiveFiles(args, *child));
   GiveSignalState(args, *child);
   child->SetName(name());
+  child->SetCgroupNamespace(cgroup_namespace());
   child->nice.store(nice.load(std::memory_order_relaxed), std::memory_order_relaxed);
   child->timer_slack_ns = timer_slack_ns;
   child->cpu_affinity.store(cpu_affinity.load(std::memory_order_relaxed), std::memory_order_relaxed);
@@ -128,8 +128,9 @@ SyscallResult Task::Clone(const CloneArgs& args) {
   if (!made.ok()) return made.error();
   const RefPtr<Task> child = std::move(made).value();
   int32_t pidfd = -1;
-  Result<void> published = Ok();
-  if (args.flags & abi::kClonePidfd) {
+  CgroupTree& cgroups = kernel().cgroups();
+  Result<void> published = cgroups.Join(child->impl_->member, &impl_->member, args.cgroup.get());
+  if (published.ok() && (args.flags & abi::kClonePidfd)) {
     Result<int32_t> fd = InstallPidfd(args, *child);
     if (fd.ok()) {
       pidfd = *fd;
@@ -144,6 +145,8 @@ SyscallResult Task::Clone(const CloneArgs& args) {
     if (published.error() == Errno::kEINTR) return Restart::kNoIntr;
     return published.error();
   }
+  // Its process may have been moved before it was known as a part of it.
+  if (args.flags & abi::kCloneThread) cgroups.Follow(child->impl_->member, impl_->member);
   const int32_t tid = child->tid();
   // Bad addresses are no errors here: the child exists.
   if (args.flags & abi::kCloneParentSetTid) (void)UserOut<int32_t>(args.parent_tid).Write(*mm_, tid);
@@ -163,6 +166,8 @@ SyscallResult Task::Clone(const CloneArgs& args) {
 
 void Task::ReleaseUnstarted() {
   impl_->vfork_parent = nullptr;
+  kernel().cgroups().Leave(impl_->member);
+  impl_->member.ReleasePid();
   SetFds(nullptr);
 }
 

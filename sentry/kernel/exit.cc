@@ -33,6 +33,7 @@ RunState Task::Step(RunExit) {
     RefPtr<base::RefCounted> terminal = pids.DetachTerminal(*group_, &session);
     if (terminal && kernel().on_session_leader_exit) kernel().on_session_leader_exit(*terminal, session);
   }
+  kernel().cgroups().Leave(impl_->member);
   pids.ForgetChildrenOf(*this);
   SwitchCpuMode(CpuMode::kSleep);
   state.store(is_leader() ? 'Z' : 'X', std::memory_order_relaxed);
@@ -109,7 +110,9 @@ bool Task::FinishExit() {
     }
     if (group.exit_->exec_task) group.exit_->exec_task->Wake();
   }
-  if (!leader) kernel().pids().RemoveThread(*this);
+  if (leader) return all_done;
+  kernel().pids().RemoveThread(*this);
+  impl_->member.ReleasePid();
   return all_done;
 }
 
