@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "runsc-cpp/boot/errno_status.h"
+#include "runsc-cpp/boot/sys_view.h"
 #include "sentry/fs/dev/dev.h"
 #include "sentry/fs/devpts/devpts.h"
 #include "sentry/fs/gofer/gofer_fs.h"
@@ -47,8 +48,13 @@ size_t DescriptorBudget() {
 
 class Builder {
  public:
-  Builder(const control::Container& container, std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts)
-      : container_(container), gofer_(std::move(gofer)), parts_(parts), memory_(*parts.memory) {}
+  Builder(const control::Container& container, std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts,
+          RefPtr<Cgroup> cgroup)
+      : container_(container),
+        gofer_(std::move(gofer)),
+        parts_(parts),
+        memory_(*parts.memory),
+        cgroup_(std::move(cgroup)) {}
 
   absl::StatusOr<ContainerMounts> Build() {
     if (absl::Status s = MountRoot(); !s.ok()) return s;
@@ -109,8 +115,12 @@ class Builder {
         return NewMount{std::move(proc.fs), std::move(proc.root)};
       }
       case control::Mount::SYSFS: {
-        auto sys = NewSysFs(*parts_.system, parts_.net);
+        auto sys = NewSysFs(std::make_shared<ContainerSysView>(memory_, cgroup_), parts_.net);
         return NewMount{std::move(sys.fs), std::move(sys.root)};
+      }
+      case control::Mount::CGROUP: {
+        auto groups = NewCgroupFs(*parts_.cgroup_processes, cgroup_);
+        return NewMount{std::move(groups.fs), std::move(groups.root)};
       }
       case control::Mount::DEVPTS: {
         auto pts = NewDevpts();
@@ -204,6 +214,7 @@ class Builder {
   const std::shared_ptr<fsgofer::Client> gofer_;
   const FileSystemParts& parts_;
   MemoryFile& memory_;
+  const RefPtr<Cgroup> cgroup_;
   VfsContext ctx_;
   RefPtr<Mount> root_, last_;
   ContainerMounts out_;
@@ -221,10 +232,17 @@ void RegisterMountableTypes(const FileSystemParts& parts) {
     auto mount = NewProcFs(*parts.processes);
     return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
   });
-  FsTypes::Register("sysfs", [parts](const VfsContext&, std::string_view, std::string_view) -> Result<NewFileSystem> {
-    auto mount = NewSysFs(*parts.system, parts.net);
-    return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
-  });
+  FsTypes::Register(
+      "sysfs", [parts](const VfsContext& ctx, std::string_view, std::string_view) -> Result<NewFileSystem> {
+        auto view = std::make_shared<ContainerSysView>(*parts.memory, parts.cgroup_processes->NamespaceRoot(ctx));
+        auto mount = NewSysFs(std::move(view), parts.net);
+        return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
+      });
+  FsTypes::Register("cgroup2",
+                    [parts](const VfsContext& ctx, std::string_view, std::string_view) -> Result<NewFileSystem> {
+                      auto mount = NewCgroupFs(*parts.cgroup_processes, parts.cgroup_processes->NamespaceRoot(ctx));
+                      return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
+                    });
   FsTypes::Register("devpts", [](const VfsContext&, std::string_view, std::string_view) -> Result<NewFileSystem> {
     auto mount = NewDevpts();
     return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
@@ -263,8 +281,9 @@ void RegisterFileSystems(const FileSystemParts& parts) {
 }
 
 absl::StatusOr<ContainerMounts> MountContainer(const control::Container& container,
-                                               std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts) {
-  return Builder(container, std::move(gofer), parts).Build();
+                                               std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts,
+                                               const RefPtr<Cgroup>& cgroup) {
+  return Builder(container, std::move(gofer), parts, cgroup).Build();
 }
 
 absl::Status MountConsole(const ContainerMounts& mounts, const FileDescription& terminal) {

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "fsgofer/protocol/client.h"
 #include "sentry/control/control.pb.h"
+#include "sentry/fs/cgroup/cgroup_fs.h"
 #include "sentry/fs/proc/process_view.h"
 #include "sentry/fs/sys/sys_view.h"
 #include "sentry/memfile/memory_file.h"
@@ -24,16 +25,17 @@ struct ContainerMounts {
 struct FileSystemParts {
   sentry::MemoryFile* memory = nullptr;
   sentry::ProcessView* processes = nullptr;
-  sentry::SysView* system = nullptr;
+  sentry::CgroupProcesses* cgroup_processes = nullptr;
   std::shared_ptr<sentry::NetDevices> net;
 };
 
 // Once: devices, and what mount(2) can make.
 void RegisterFileSystems(const FileSystemParts& parts);
 
-// Asks the gofer, so it must be there. Mountpoints that are missing are made.
+// Asks the gofer, so it must be there. Mountpoints that are missing are made. `cgroup`: the container's.
 absl::StatusOr<ContainerMounts> MountContainer(const sentry::control::Container& container,
-                                               std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts);
+                                               std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts,
+                                               const sentry::RefPtr<sentry::Cgroup>& cgroup);
 
 // Puts `terminal`, of the container's devpts, on /dev/console.
 absl::Status MountConsole(const ContainerMounts& mounts, const sentry::FileDescription& terminal);

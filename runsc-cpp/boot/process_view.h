@@ -25,8 +25,11 @@ class KernelProcessView final : public sentry::ProcessView {
   int32_t OomScore(int32_t tgid) override;
   int32_t OomScoreAdj(int32_t tgid) override;
   sentry::Result<void> SetOomScoreAdj(const sentry::VfsContext& ctx, int32_t tgid, int32_t value) override;
+  std::string CgroupPath(const sentry::VfsContext& ctx, int32_t tgid, int32_t tid) override;
+  std::vector<std::string> CgroupControllers() override;
+  uint64_t CgroupCount() override;
   uint64_t NamespaceId(int32_t tgid, sentry::NamespaceKind kind) override;
-  sentry::SystemSnapshot System() override;
+  sentry::SystemSnapshot System(const sentry::VfsContext& ctx) override;
   sentry::SystemNames Names() override;
   int32_t PidMax() override;
   uint64_t ThreadsMax() override;

@@ -138,8 +138,11 @@ class ProcessView {
   // Number of the namespace that ns/* shows, 0: such namespaces are not told of.
   virtual uint64_t NamespaceId(int32_t tgid, NamespaceKind kind) = 0;
 
+  // Where it is in the hierarchy of control groups, as `ctx`'s caller sees it; "": no such task.
+  virtual std::string CgroupPath(const VfsContext& ctx, int32_t tgid, int32_t tid) = 0;
+
   // --- The system ---
-  virtual SystemSnapshot System() = 0;
+  virtual SystemSnapshot System(const VfsContext& ctx) = 0;  // as the reader's container has it
   virtual SystemNames Names() = 0;
   virtual int32_t PidMax() = 0;
   virtual uint64_t ThreadsMax() = 0;
@@ -149,6 +152,9 @@ class ProcessView {
   virtual uint64_t MaxMapCount() = 0;
   virtual int OvercommitMemory() = 0;
   virtual std::string BootId() = 0;  // a UUID
+  // The controllers that /proc/cgroups lists, and how many control groups there are.
+  virtual std::vector<std::string> CgroupControllers() = 0;
+  virtual uint64_t CgroupCount() = 0;
   // sethostname(2)'s checks and limits; `domain`: setdomainname(2).
   virtual Result<void> SetHostname(const VfsContext& ctx, std::string_view name, bool domain) = 0;
 };
