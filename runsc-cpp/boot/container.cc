@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "runsc-cpp/boot/cgroup_processes.h"
 #include "runsc-cpp/boot/errno_status.h"
 #include "runsc-cpp/boot/gofer_watch.h"
 #include "runsc-cpp/boot/process_start.h"
@@ -28,6 +30,7 @@ Container::Container(const SandboxParts& parts, std::string id, std::function<vo
 Container::~Container() {
   closing_ = true;
   if (gofer_) gofer_->Shutdown();
+  if (cgroup_) RemoveCgroup(*cgroup_);
 }
 
 bool Container::Advance(State from, State to, control::Response& response) {
@@ -42,6 +45,16 @@ bool Container::Advance(State from, State to, control::Response& response) {
   return false;
 }
 
+absl::Status Container::MakeCgroup() {
+  Cgroup& root = *parts_.kernel->cgroups().root();
+  (void)root.ControlSubtree(kAllControllers, 0);  // whoever is first
+  Result<RefPtr<Cgroup>> made = root.MakeChild(id_, {.uid = 0, .gid = 0, .mode = 0755});
+  if (!made.ok()) return Failed("make the control group", made.error());
+  cgroup_ = *std::move(made);
+  cgroup_namespace_ = MakeRef<CgroupNamespace>(cgroup_);
+  return absl::OkStatus();
+}
+
 absl::Status Container::Mount(const control::Container& description, RequestFds& fds) {
   fsgofer::ConnectionHalf half;
   half.memory = fds.Take(description.gofer_memory_fd());
@@ -50,7 +63,7 @@ absl::Status Container::Mount(const control::Container& description, RequestFds&
   Result<std::unique_ptr<fsgofer::Client>> client = fsgofer::Client::Create(std::move(half));
   if (!client.ok()) return Failed("map the gofer's connection", client.error());
   gofer_ = *std::move(client);
-  absl::StatusOr<ContainerMounts> mounts = MountContainer(description, gofer_, parts_.files, pid_ns_.get());
+  absl::StatusOr<ContainerMounts> mounts = MountContainer(description, gofer_, parts_.files, pid_ns_.get(), cgroup_);
   if (!mounts.ok()) return mounts.status();
   mounts_ = *std::move(mounts);
   WatchGofer(gofer_, [weak = weak_from_this()] {
@@ -69,6 +82,7 @@ void Container::Create(const control::Container& description, ContainerNamespace
   // Who shares the namespace says nothing, or the same.
   if (uts_ && !description.hostname().empty()) uts_->SetHostname(description.hostname());
   if (uts_ && !description.domainname().empty()) uts_->SetDomainname(description.domainname());
+  if (absl::Status s = MakeCgroup(); !s.ok()) return Refuse(response, s);
   if (absl::Status s = Mount(description, fds); !s.ok()) return Refuse(response, s);
   const control::Process& process = description.process();
   absl::StatusOr<StandardStreams> streams =
@@ -80,6 +94,8 @@ void Container::Create(const control::Container& description, ContainerNamespace
   if (!DescribeProcess(process, mounts_, *streams, init_, response)) return;
   init_.pid_ns = pid_ns_;
   init_.uts = uts_;
+  init_.cgroup = cgroup_;
+  init_.cgroup_namespace = cgroup_namespace_;
   absl::StatusOr<std::shared_ptr<HostedProcess>> first =
       HostedProcess::Create(*parts_.kernel, fds.Take(process.link_fd()), *std::move(streams),
                             {.ended = [self = shared_from_this()] { self->OnInitEnded(); },
@@ -115,6 +131,8 @@ void Container::Exec(const control::Process& process, RequestFds& fds, control::
   if (!DescribeProcess(process, mounts_, *streams, init, response)) return;
   init.pid_ns = pid_ns_;
   init.uts = uts_;
+  init.cgroup = CgroupForExec();
+  init.cgroup_namespace = cgroup_namespace_;
   // The callbacks learn which process is theirs when it is there; it has not started before.
   auto own = std::make_shared<HostedProcess*>(nullptr);
   absl::StatusOr<std::shared_ptr<HostedProcess>> hosted =
@@ -136,12 +154,24 @@ void Container::Exec(const control::Process& process, RequestFds& fds, control::
   (*hosted)->Started(*std::move(group));
 }
 
+// Every process in its control group and below.
+std::vector<RefPtr<ThreadGroup>> Container::Groups() const {
+  std::set<int32_t> numbers;
+  parts_.kernel->cgroups().ForEach(*cgroup_, [&](CgroupMember& member) { numbers.insert(member.member_tgid()); });
+  std::vector<RefPtr<ThreadGroup>> groups;
+  for (const int32_t number : numbers) {
+    if (RefPtr<ThreadGroup> group = parts_.kernel->FindGroup(number, parts_.kernel->root_pid_ns()))
+      groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
 void Container::Signal(const control::SignalRequest& request, control::Response& response) {
   Result<void> sent = Errno::kESRCH;
   if (request.signal() < 1 || request.signal() > abi::kSigMax) {
     sent = Errno::kEINVAL;
   } else if (request.all()) {
-    for (const RefPtr<ThreadGroup>& group : parts_.kernel->Groups(numbers())) {
+    for (const RefPtr<ThreadGroup>& group : Groups()) {
       if (parts_.kernel->SignalFromRuntime(*group, request.signal()).ok()) sent = Ok();
     }
   } else if (request.pid() != 0) {
@@ -154,8 +184,36 @@ void Container::Signal(const control::SignalRequest& request, control::Response&
   if (!sent.ok()) response.set_error(static_cast<int>(sent.error()));
 }
 
+// The container's own group, or where its first process is: a guest that manages groups leaves no place above them.
+RefPtr<Cgroup> Container::CgroupForExec() const {
+  if (cgroup_->MayHostProcesses().ok()) return cgroup_;
+  const RefPtr<ThreadGroup> first = first_ ? first_->group() : nullptr;
+  const RefPtr<Task> leader = first ? first->leader() : nullptr;
+  const RefPtr<Cgroup> its = leader ? leader->cgroup_member().cgroup() : nullptr;
+  return its ? its : cgroup_;
+}
+
+void Container::Pause(bool resume, control::Response& response) {
+  constexpr int64_t kLongest = 10 * kNsPerSec;
+  cgroup_->SetFrozen(!resume);
+  if (resume || cgroup_->WaitFrozen(MonotonicNow() + kLongest)) return;
+  cgroup_->SetFrozen(false);
+  response.set_error(static_cast<int>(Errno::kETIMEDOUT));
+  response.set_message("a process did not stop in 10 seconds");
+}
+
+void Container::Stats(control::Response& response) const {
+  const CgroupStats stats = cgroup_->Stats();
+  control::Stats& out = *response.mutable_stats();
+  out.set_cpu_user_ns(static_cast<uint64_t>(stats.user_ns));
+  out.set_cpu_system_ns(static_cast<uint64_t>(stats.system_ns));
+  out.set_memory_bytes(stats.memory);
+  out.set_memory_limit(std::min(stats.memory_max, parts_.files.memory->limit()));
+  out.set_processes(stats.pids);
+}
+
 void Container::Processes(control::Response& response) const {
-  for (const RefPtr<ThreadGroup>& group : parts_.kernel->Groups(numbers())) {
+  for (const RefPtr<ThreadGroup>& group : Groups()) {
     const RefPtr<Task> leader = group->leader();
     if (!leader) continue;
     control::ProcessInfo& info = *response.add_processes();
@@ -218,6 +276,7 @@ void Container::OnInitEnded() {
   closing_ = true;
   init_ = {};
   mounts_ = {};
+  RemoveCgroup(*cgroup_);
   if (!gofer_) return;
   gofer_->Shutdown();
   // The root file system is free when the container's end is told.

@@ -45,6 +45,12 @@ class Container : public std::enable_shared_from_this<Container> {
   void Exec(const sentry::control::Process& process, RequestFds& fds, sentry::control::Response& response);
   void Signal(const sentry::control::SignalRequest& request, sentry::control::Response& response);
   void Processes(sentry::control::Response& response) const;
+  // Stops all of it at its safe points, invisibly; answers when all are. SIGKILL reaches them.
+  void Pause(bool resume, sentry::control::Response& response);
+  void Stats(sentry::control::Response& response) const;
+
+  // The root of what it sees of control groups. Limits are set and changed on it (Cgroup::SetLimits).
+  const sentry::RefPtr<sentry::Cgroup>& cgroup() const { return cgroup_; }
 
   ContainerNamespaces namespaces() const { return {pid_ns_, uts_}; }
 
@@ -56,6 +62,9 @@ class Container : public std::enable_shared_from_this<Container> {
   enum class State : uint8_t { kCreating, kCreated, kRunning, kEnded };
   const sentry::PidNamespace& numbers() const;
   bool Advance(State from, State to, sentry::control::Response& response);
+  absl::Status MakeCgroup();
+  sentry::RefPtr<sentry::Cgroup> CgroupForExec() const;
+  std::vector<sentry::RefPtr<sentry::ThreadGroup>> Groups() const;
   absl::Status Mount(const sentry::control::Container& description, RequestFds& fds);
   void OnInitEnded();
   void Forget(const HostedProcess* process);
@@ -77,6 +86,8 @@ class Container : public std::enable_shared_from_this<Container> {
   };
   std::vector<Hosting> hosted_ ABSL_GUARDED_BY(mu_);
 
+  sentry::RefPtr<sentry::Cgroup> cgroup_;  // from Create on
+  sentry::RefPtr<sentry::CgroupNamespace> cgroup_namespace_;
   // Set by Create, then left alone until the first process has ended.
   std::shared_ptr<fsgofer::Client> gofer_;
   base::UniqueFd gofer_process_;  // a pidfd, or nothing

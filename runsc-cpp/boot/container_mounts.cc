@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "runsc-cpp/boot/errno_status.h"
+#include "runsc-cpp/boot/sys_view.h"
 #include "sentry/fs/dev/dev.h"
 #include "sentry/fs/devpts/devpts.h"
 #include "sentry/fs/gofer/gofer_fs.h"
@@ -48,8 +49,13 @@ size_t DescriptorBudget() {
 class Builder {
  public:
   Builder(const control::Container& container, std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts,
-          PidNamespace* pid_ns)
-      : container_(container), gofer_(std::move(gofer)), parts_(parts), memory_(*parts.memory), pid_ns_(pid_ns) {}
+          PidNamespace* pid_ns, RefPtr<Cgroup> cgroup)
+      : container_(container),
+        gofer_(std::move(gofer)),
+        parts_(parts),
+        memory_(*parts.memory),
+        pid_ns_(pid_ns),
+        cgroup_(std::move(cgroup)) {}
 
   absl::StatusOr<ContainerMounts> Build() {
     if (absl::Status s = MountRoot(); !s.ok()) return s;
@@ -110,8 +116,12 @@ class Builder {
         return NewMount{std::move(proc.fs), std::move(proc.root)};
       }
       case control::Mount::SYSFS: {
-        auto sys = NewSysFs(*parts_.system, parts_.net);
+        auto sys = NewSysFs(std::make_shared<ContainerSysView>(memory_, cgroup_), parts_.net);
         return NewMount{std::move(sys.fs), std::move(sys.root)};
+      }
+      case control::Mount::CGROUP: {
+        auto groups = NewCgroupFs(*parts_.cgroup_processes, cgroup_);
+        return NewMount{std::move(groups.fs), std::move(groups.root)};
       }
       case control::Mount::DEVPTS: {
         auto pts = NewDevpts();
@@ -122,9 +132,6 @@ class Builder {
         if (!made.ok()) return Failed("make an mqueue file system", made.error());
         return NewMount{std::move(made->fs), std::move(made->root)};
       }
-      case control::Mount::CGROUP:
-        // The guest has no cgroup hierarchy yet: its place is there, and empty.
-        return NewTmpfs(memory_, {.root_mode = 0555});
       default:
         return absl::UnimplementedError(absl::StrCat("no file system of kind ", mount.kind()));
     }
@@ -214,6 +221,7 @@ class Builder {
   const FileSystemParts& parts_;
   MemoryFile& memory_;
   PidNamespace* const pid_ns_;
+  const RefPtr<Cgroup> cgroup_;
   VfsContext ctx_;
   RefPtr<Mount> root_, last_;
   ContainerMounts out_;
@@ -238,8 +246,9 @@ void RegisterMountableTypes(const FileSystemParts& parts) {
       FsTypes::Who::kIfVisible);
   FsTypes::Register(
       "sysfs",
-      [parts](const VfsContext&, std::string_view, std::string_view) -> Result<NewFileSystem> {
-        auto mount = NewSysFs(*parts.system, parts.net);
+      [parts](const VfsContext& ctx, std::string_view, std::string_view) -> Result<NewFileSystem> {
+        auto view = std::make_shared<ContainerSysView>(*parts.memory, parts.cgroup_processes->NamespaceRoot(ctx));
+        auto mount = NewSysFs(std::move(view), parts.net);
         return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
       },
       FsTypes::Who::kIfVisible);
@@ -250,6 +259,13 @@ void RegisterMountableTypes(const FileSystemParts& parts) {
         return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
       },
       FsTypes::Who::kAnyRoot);
+  FsTypes::Register(
+      "cgroup2",
+      [parts](const VfsContext& ctx, std::string_view, std::string_view) -> Result<NewFileSystem> {
+        auto mount = NewCgroupFs(*parts.cgroup_processes, parts.cgroup_processes->NamespaceRoot(ctx));
+        return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
+      },
+      FsTypes::Who::kSandboxRoot);
 }
 
 }  // namespace
@@ -285,8 +301,8 @@ void RegisterFileSystems(const FileSystemParts& parts) {
 
 absl::StatusOr<ContainerMounts> MountContainer(const control::Container& container,
                                                std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts,
-                                               PidNamespace* pid_ns) {
-  return Builder(container, std::move(gofer), parts, pid_ns).Build();
+                                               PidNamespace* pid_ns, const RefPtr<Cgroup>& cgroup) {
+  return Builder(container, std::move(gofer), parts, pid_ns, cgroup).Build();
 }
 
 absl::Status MountConsole(const ContainerMounts& mounts, const FileDescription& terminal) {

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "fsgofer/protocol/client.h"
 #include "sentry/control/control.pb.h"
+#include "sentry/fs/cgroup/cgroup_fs.h"
 #include "sentry/fs/proc/process_view.h"
 #include "sentry/fs/sys/sys_view.h"
 #include "sentry/memfile/memory_file.h"
@@ -28,7 +29,7 @@ using ProcessViews = std::function<std::shared_ptr<sentry::ProcessView>(sentry::
 struct FileSystemParts {
   sentry::MemoryFile* memory = nullptr;
   ProcessViews processes;
-  sentry::SysView* system = nullptr;
+  sentry::CgroupProcesses* cgroup_processes = nullptr;
   std::shared_ptr<sentry::NetDevices> net;
 };
 
@@ -36,10 +37,11 @@ struct FileSystemParts {
 void RegisterFileSystems(const FileSystemParts& parts);
 
 // Asks the gofer, so it must be there. Mountpoints that are missing are made. `pid_ns`: whose processes /proc shows;
-// null: all.
+// null: all. `cgroup`: the container's.
 absl::StatusOr<ContainerMounts> MountContainer(const sentry::control::Container& container,
                                                std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts,
-                                               sentry::PidNamespace* pid_ns);
+                                               sentry::PidNamespace* pid_ns,
+                                               const sentry::RefPtr<sentry::Cgroup>& cgroup);
 
 // Puts `terminal`, of the container's devpts, on /dev/console.
 absl::Status MountConsole(const ContainerMounts& mounts, const sentry::FileDescription& terminal);

@@ -42,6 +42,12 @@ control::Response Containers::Handle(const control::Request& request, RequestFds
     case control::Request::kProcesses:
       with(request.processes().id(), [&](Container& c) { c.Processes(response); });
       break;
+    case control::Request::kPause:
+      with(request.pause().id(), [&](Container& c) { c.Pause(request.pause().resume(), response); });
+      break;
+    case control::Request::kStats:
+      with(request.stats().id(), [&](Container& c) { c.Stats(response); });
+      break;
     case control::Request::kUnimplemented:
       response.set_text(unimplemented_());
       break;

@@ -3,10 +3,12 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "sentry/fs/proc/mm_memory.h"
+#include "sentry/kernel/cgroup/tree.h"
 #include "sentry/kernel/pid_table.h"
 #include "sentry/kernel/version.h"
 #include "sentry/net/net_state.h"
@@ -153,7 +155,8 @@ std::optional<TaskSnapshot> KernelProcessView::Snapshot(int32_t tgid, int32_t ti
   FillTerminal(*task, *ns_, s);
   if (const RefPtr<FsContext> fs = task->SharedFs()) s.umask = fs->umask();
   for (int cpu = 0; cpu < kernel_.cpu_count(); ++cpu) {
-    if ((task->cpu_affinity >> cpu) & 1) s.cpus.push_back(static_cast<uint32_t>(cpu));
+    if ((task->cpu_affinity & task->cgroup_member().allowed_cpus()) >> cpu & 1)
+      s.cpus.push_back(static_cast<uint32_t>(cpu));
   }
   const Task::SeccompStatus seccomp = task->seccomp_status();
   s.seccomp_mode = static_cast<int32_t>(seccomp.mode), s.seccomp_filters = seccomp.filters;
@@ -243,8 +246,30 @@ RefPtr<Namespace> KernelProcessView::GetNamespace(int32_t tgid, int32_t tid, Nam
   return nsproxy->pid_for_children;
 }
 
-SystemSnapshot KernelProcessView::System() {
+std::string KernelProcessView::CgroupPath(const VfsContext& ctx, int32_t tgid, int32_t tid) {
+  const RefPtr<Task> task = Find(tgid, tid);
+  const RefPtr<Cgroup> cgroup = task ? task->cgroup_member().cgroup() : nullptr;
+  if (!cgroup) return "";
+  const RefPtr<Task> reader = kernel_.FindTask(ctx.tid, kernel_.root_pid_ns());
+  const RefPtr<CgroupNamespace> ns = reader ? reader->cgroup_namespace() : nullptr;
+  return absl::StrCat(cgroup->PathFrom(ns ? *ns->root() : *kernel_.cgroups().root()),
+                      cgroup->removed() ? " (deleted)" : "");
+}
+
+std::vector<std::string> KernelProcessView::CgroupControllers() {
+  std::vector<std::string> names;
+  for (const CgroupControllerName& row : kControllerNames) names.push_back(row.name);
+  return names;
+}
+
+uint64_t KernelProcessView::CgroupCount() { return kernel_.cgroups().root()->Descendants() + 1; }
+
+SystemSnapshot KernelProcessView::System(const VfsContext& ctx) {
   SystemSnapshot s;
+  const RefPtr<Task> reader = kernel_.FindTask(ctx.tid, kernel_.root_pid_ns());
+  const RefPtr<CgroupNamespace> ns = reader ? reader->cgroup_namespace() : nullptr;
+  const Cgroup& container = ns ? *ns->root() : *kernel_.cgroups().root();
+  const int cpus = std::max(std::popcount(container.effective_cpus()), 1);
   const int64_t up = RealtimeNowNs() - kernel_.boot_time_ns();
   int64_t busy = 0;
   s.last_pid = kernel_.pids().last_number(*ns_);
@@ -257,23 +282,20 @@ SystemSnapshot KernelProcessView::System() {
     }
   }
   s.uptime_ns = static_cast<uint64_t>(up);
-  s.idle_ns = static_cast<uint64_t>(std::max<int64_t>(0, up * kernel_.cpu_count() - busy));
+  s.idle_ns = static_cast<uint64_t>(std::max<int64_t>(0, up * cpus - busy));
   s.boot_time = static_cast<uint64_t>(kernel_.boot_time_ns() / kNsPerSec);
   s.context_switches = kernel_.context_switches;
   s.forks = kernel_.forks;
-  for (int i = 0; i < kernel_.cpu_count(); ++i) {
-    s.cpus.push_back({.user = Ticks(busy / kernel_.cpu_count()),
-                      .nice = 0,
-                      .system = 0,
-                      .idle = Ticks(static_cast<int64_t>(s.idle_ns) / kernel_.cpu_count())});
+  for (int i = 0; i < cpus; ++i) {
+    s.cpus.push_back(
+        {.user = Ticks(busy / cpus), .nice = 0, .system = 0, .idle = Ticks(static_cast<int64_t>(s.idle_ns) / cpus)});
   }
-  const MemoryFile::Usage usage = kernel_.memory_file().usage();
-  s.mem_total = kernel_.memory_file().limit();
-  s.mem_free = s.mem_total - std::min(s.mem_total, usage.total());
-  s.mem_available = s.mem_free;
-  s.mem_shared = usage.bytes[static_cast<size_t>(MemKind::kShared)];
-  s.mem_cached = s.mem_shared + usage.bytes[static_cast<size_t>(MemKind::kPageCache)];
-  s.mem_anonymous = usage.bytes[static_cast<size_t>(MemKind::kAnonymous)];
+  const MemoryFile::View memory = kernel_.memory_file().ViewOf(container.memory());
+  s.mem_total = memory.limit;
+  s.mem_free = s.mem_available = memory.free();
+  s.mem_shared = memory.shared;
+  s.mem_cached = memory.shared + memory.page_cache;
+  s.mem_anonymous = memory.anonymous;
   return s;
 }
 

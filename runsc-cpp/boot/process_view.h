@@ -31,8 +31,11 @@ class KernelProcessView final : public sentry::ProcessView {
   sentry::Result<void> SetOomScoreAdj(const sentry::VfsContext& ctx, int32_t tgid, int32_t value) override;
   sentry::RefPtr<sentry::Namespace> GetNamespace(int32_t tgid, int32_t tid, sentry::NamespaceKind kind,
                                                  bool of_children) override;
-  sentry::SystemSnapshot System() override;
+  sentry::SystemSnapshot System(const sentry::VfsContext& ctx) override;
   sentry::SystemNames Names(const sentry::VfsContext& ctx) override;
+  std::string CgroupPath(const sentry::VfsContext& ctx, int32_t tgid, int32_t tid) override;
+  std::vector<std::string> CgroupControllers() override;
+  uint64_t CgroupCount() override;
   int32_t PidMax() override;
   uint64_t ThreadsMax() override;
   uint64_t FileMax() override;

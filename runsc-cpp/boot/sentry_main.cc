@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "platform/stub/template.h"
 #include "runsc-cpp/boot/boot.h"
+#include "runsc-cpp/boot/cgroup_processes.h"
 #include "runsc-cpp/boot/containers.h"
 #include "runsc-cpp/boot/control_server.h"
 #include "runsc-cpp/boot/errno_status.h"
@@ -19,7 +20,6 @@
 #include "runsc-cpp/boot/platforms.h"
 #include "runsc-cpp/boot/process_view.h"
 #include "runsc-cpp/boot/rights.h"
-#include "runsc-cpp/boot/sys_view.h"
 #include "runsc-cpp/boot/tty_kernel.h"
 #include "runsc-cpp/filter/filter.h"
 #include "runsc-cpp/sandbox/launch.h"
@@ -116,10 +116,10 @@ class Sentry {
     running_kernel_ = kernel_.get();
     kernel_->on_fatal = [this](std::string cause) { Die(cause); };
     tty_kernel_ = std::make_unique<TtyKernel>(*kernel_);
-    sys_view_ = std::make_unique<KernelSysView>(*kernel_);
+    cgroup_processes_ = std::make_unique<KernelCgroupProcesses>(*kernel_);
     const FileSystemParts files{.memory = memory_.get(),
                                 .processes = ViewsOf(*kernel_),
-                                .system = sys_view_.get(),
+                                .cgroup_processes = cgroup_processes_.get(),
                                 .net = std::make_shared<LoopbackOnly>()};
     RegisterFileSystems(files);
     RegisterMqueueFileSystem(*kernel_);
@@ -169,7 +169,7 @@ class Sentry {
   Network network_;
   std::unique_ptr<Kernel> kernel_;
   std::atomic<Kernel*> running_kernel_{nullptr};  // for the platform's thread, which is older
-  std::unique_ptr<KernelSysView> sys_view_;
+  std::unique_ptr<KernelCgroupProcesses> cgroup_processes_;
   std::unique_ptr<TtyKernel> tty_kernel_;
   std::unique_ptr<HostPoller> poller_;
   std::unique_ptr<Containers> containers_;

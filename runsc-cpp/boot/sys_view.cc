@@ -1,16 +1,19 @@
 #include "runsc-cpp/boot/sys_view.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace runsc {
 
-uint32_t KernelSysView::CpuCount() { return static_cast<uint32_t>(std::max(kernel_.cpu_count(), 1)); }
-
-sentry::SysView::Memory KernelSysView::GetMemory() {
-  const uint64_t total = kernel_.memory_file().limit();
-  return {.total = total, .free = total - std::min(total, kernel_.memory_file().usage().total())};
+uint32_t ContainerSysView::CpuCount() {
+  return static_cast<uint32_t>(std::max(std::popcount(cgroup_->effective_cpus()), 1));
 }
 
-bool KernelSysView::HugePages() { return kernel_.memory_file().host_files().size() > 1; }
+sentry::SysView::Memory ContainerSysView::GetMemory() {
+  const sentry::MemoryFile::View memory = memory_.ViewOf(cgroup_->memory());
+  return {.total = memory.limit, .free = memory.free()};
+}
+
+bool ContainerSysView::HugePages() { return memory_.host_files().size() > 1; }
 
 }  // namespace runsc

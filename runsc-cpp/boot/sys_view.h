@@ -1,22 +1,28 @@
-// The kernel as /sys sees it.
+// A container as /sys shows it.
 #ifndef RUNSC_CPP_BOOT_SYS_VIEW_H_
 #define RUNSC_CPP_BOOT_SYS_VIEW_H_
 
+#include <utility>
+
 #include "sentry/fs/sys/sys_view.h"
-#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/cgroup/cgroup.h"
+#include "sentry/memfile/memory_file.h"
 
 namespace runsc {
 
-class KernelSysView final : public sentry::SysView {
+class ContainerSysView final : public sentry::SysView {
  public:
-  explicit KernelSysView(sentry::Kernel& kernel) : kernel_(kernel) {}
+  // `cgroup`: the container's, whose limits are what it has. `memory` outlives it.
+  ContainerSysView(const sentry::MemoryFile& memory, sentry::RefPtr<sentry::Cgroup> cgroup)
+      : memory_(memory), cgroup_(std::move(cgroup)) {}
 
   uint32_t CpuCount() override;
   Memory GetMemory() override;
   bool HugePages() override;
 
  private:
-  sentry::Kernel& kernel_;
+  const sentry::MemoryFile& memory_;
+  const sentry::RefPtr<sentry::Cgroup> cgroup_;
 };
 
 }  // namespace runsc

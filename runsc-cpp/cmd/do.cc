@@ -132,6 +132,7 @@ control::Mount& AddMount(control::Container& container, const char* destination,
 void AddSystemMounts(control::Container& container) {
   AddMount(container, "/proc", control::Mount::PROC, MS_NOSUID | MS_NODEV | MS_NOEXEC);
   AddMount(container, "/sys", control::Mount::SYSFS, MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY);
+  AddMount(container, "/sys/fs/cgroup", control::Mount::CGROUP, MS_NOSUID | MS_NODEV | MS_NOEXEC);
   control::Mount& dev = AddMount(container, "/dev", control::Mount::TMPFS, MS_NOSUID | MS_NOEXEC);
   dev.set_options("mode=755");
   dev.set_devices(true);

@@ -25,7 +25,6 @@ Result<void> Task::CheckCloneFlags(const CloneArgs& args) const {
       (args.flags & (abi::kCloneNewUser | abi::kCloneNewPid)) != 0 || nsproxy_->pid_for_children.get() != &pid_ns();
   if (has(abi::kCloneThread) && elsewhere) return Errno::kEINVAL;
   if (has(abi::kClonePidfd) && (args.flags & (abi::kCloneDetached | abi::kCloneThread))) return Errno::kEINVAL;
-  if (args.flags & abi::kCloneIntoCgroup) return Errno::kEINVAL;
   return Ok();
 }
 
@@ -87,6 +86,7 @@ Result<RefPtr<Task>> Task::MakeChild(const CloneArgs& args, RefPtr<Credentials> 
   TRY(GiveFiles(args, *child));
   GiveSignalState(args, *child);
   child->SetName(name());
+  child->SetCgroupNamespace(cgroup_namespace());
   child->nice.store(nice.load(std::memory_order_relaxed), std::memory_order_relaxed);
   child->timer_slack_ns = timer_slack_ns;
   child->cpu_affinity.store(cpu_affinity.load(std::memory_order_relaxed), std::memory_order_relaxed);
@@ -125,8 +125,9 @@ SyscallResult Task::Clone(const CloneArgs& args) {
   if (!made.ok()) return made.error();
   const RefPtr<Task> child = std::move(made).value();
   int32_t pidfd = -1;
-  Result<void> published = Ok();
-  if (args.flags & abi::kClonePidfd) {
+  CgroupTree& cgroups = kernel().cgroups();
+  Result<void> published = cgroups.Join(child->impl_->member, &impl_->member, args.cgroup.get());
+  if (published.ok() && (args.flags & abi::kClonePidfd)) {
     Result<int32_t> fd = InstallPidfd(args, *child);
     if (fd.ok()) {
       pidfd = *fd;
@@ -141,6 +142,8 @@ SyscallResult Task::Clone(const CloneArgs& args) {
     if (published.error() == Errno::kEINTR) return Restart::kNoIntr;
     return published.error();
   }
+  // Its process may have been moved before it was known as a part of it.
+  if (args.flags & abi::kCloneThread) cgroups.Follow(child->impl_->member, impl_->member);
   const int32_t tid = NumberOf(child->tid());
   // Bad addresses are no errors here: the child exists.
   if (args.flags & abi::kCloneParentSetTid) (void)UserOut<int32_t>(args.parent_tid).Write(*mm_, tid);
@@ -160,6 +163,8 @@ SyscallResult Task::Clone(const CloneArgs& args) {
 
 void Task::ReleaseUnstarted() {
   impl_->vfork_parent = nullptr;
+  kernel().cgroups().Leave(impl_->member);
+  impl_->member.ReleasePid();
   SetFds(nullptr);
   SetFs(nullptr);
 }

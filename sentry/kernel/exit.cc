@@ -47,6 +47,7 @@ RunState Task::Step(RunReapNamespace) {
 
 RunState Task::Leave() {
   PidTable& pids = kernel().pids();
+  kernel().cgroups().Leave(impl_->member);
   pids.ForgetChildrenOf(*this);
   SwitchCpuMode(CpuMode::kSleep);
   state.store(is_leader() ? 'Z' : 'X', std::memory_order_relaxed);
@@ -130,7 +131,9 @@ bool Task::FinishExit() {
     }
     if (group.exit_->exec_task) group.exit_->exec_task->Wake();
   }
-  if (!leader) kernel().pids().RemoveThread(*this);
+  if (leader) return all_done;
+  kernel().pids().RemoveThread(*this);
+  impl_->member.ReleasePid();
   return all_done;
 }
 

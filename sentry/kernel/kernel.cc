@@ -16,6 +16,10 @@ Kernel::Kernel(Options options)
     : options_(std::move(options)),
       code_cache_(*options_.memory_file),
       boot_time_ns_(RealtimeNowNs()),
+      cgroups_(std::make_unique<CgroupTree>(
+          CgroupTree::Options{.memory = options_.memory_file,
+                              .cpus = options_.cpu_count >= 64 ? UINT64_MAX : (uint64_t{1} << options_.cpu_count) - 1,
+                              .wake_at = [this](int64_t deadline_ns) { WakeCgroupsAt(deadline_ns); }})),
       pids_(std::make_unique<PidTable>(options_.max_tasks)),
       futexes_(std::make_unique<FutexTable>()),
       timers_(std::make_unique<TimerQueue>()),
@@ -24,7 +28,7 @@ Kernel::Kernel(Options options)
   first_namespaces_->ipc = base::MakeRef<IpcNamespace>();
   first_namespaces_->pid_for_children = RefPtr<PidNamespace>(&pids_->root());
   first_namespaces_->net = base::MakeRef<NetNamespace>();
-  first_namespaces_->cgroup = base::MakeRef<CgroupNamespace>();
+  first_namespaces_->cgroup = base::MakeRef<CgroupNs>();
   PrepareVdso();
 }
 
@@ -41,6 +45,16 @@ void Kernel::PrepareVdso() {
 }
 
 Kernel::~Kernel() = default;
+
+// Under the groups' lock, so one at a time. A later look that was asked for before does no harm.
+void Kernel::WakeCgroupsAt(int64_t deadline_ns) {
+  if (deadline_ns >= cgroups_wake_.load(std::memory_order_relaxed)) return;
+  cgroups_wake_.store(deadline_ns, std::memory_order_relaxed);
+  timers_->Arm(deadline_ns, [this] {
+    cgroups_wake_.store(INT64_MAX, std::memory_order_relaxed);
+    cgroups_->Tick();
+  });
+}
 
 Result<RefPtr<Task>> Kernel::MakeInitTask(const InitProcess& init) {
   RefPtr<ThreadGroup> group = base::MakeRef<ThreadGroup>(*this, base::MakeRef<SignalActions>());
@@ -84,7 +98,11 @@ Result<RefPtr<Task>> Kernel::MakeInitTask(const InitProcess& init) {
 }
 
 Result<RefPtr<ThreadGroup>> Kernel::StartProcess(InitProcess init) {
+  FixedCharger charger(init.cgroup ? init.cgroup->memory() : cgroups_->root()->memory());
+  const MemChargerScope scope(&charger);
   const RefPtr<Task> task = TRY(MakeInitTask(init));
+  task->SetCgroupNamespace(init.cgroup_namespace);
+  TRY(cgroups_->Join(task->cgroup_member(), nullptr, init.cgroup.get()));
   RefPtr<ThreadGroup> group(&task->group());
   PidTable::NewProcess process;
   process.leader = task;
@@ -94,7 +112,11 @@ Result<RefPtr<ThreadGroup>> Kernel::StartProcess(InitProcess init) {
   process.terminal = init.controlling_terminal;
   process.exit_signal = abi::kSigChld;
   group->on_end_ = std::move(init.on_end);
-  TRY(pids_->AddProcess(std::move(process), nullptr));
+  if (const Result<void> added = pids_->AddProcess(std::move(process), nullptr); !added.ok()) {
+    group->on_end_ = nullptr;
+    task->ReleaseUnstarted();
+    return added.error();
+  }
   // Closing is the task's business from here on.
   task->SetFds(std::move(init.fds));
   if (init.before_start) init.before_start(*task);

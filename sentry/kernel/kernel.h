@@ -12,6 +12,7 @@
 
 #include "base/mutex.h"
 #include "platform/platform.h"
+#include "sentry/kernel/cgroup/tree.h"
 #include "sentry/kernel/futex/futex.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/time/timer_queue.h"
@@ -73,6 +74,8 @@ class Kernel {
     // Called once the process has ended and, if it is an init, all of its namespace
     // with it: by the guest's own thread, no lock held.
     std::function<void(const ExitStatus&)> on_end;
+    RefPtr<Cgroup> cgroup;  // null: the root
+    RefPtr<CgroupNamespace> cgroup_namespace;
   };
   // Starts a process of the runtime's: the first ones, and those of exec. Errors of
   // execve come back (ENOENT, EACCES, ENOEXEC, ...); ENOMEM: the namespace's init
@@ -105,6 +108,7 @@ class Kernel {
   FutexTable& futexes() { return *futexes_; }
   TimerQueue& timers() { return *timers_; }
   PidTable& pids() { return *pids_; }
+  CgroupTree& cgroups() { return *cgroups_; }
 
   // The namespaces of a process that is given no others.
   const Nsproxy& first_namespaces() const { return *first_namespaces_; }
@@ -133,7 +137,14 @@ class Kernel {
     return *syscall_state_;
   }
 
+  // --- Memory (oom.cc) ---
+  // An allocation for `task`, on whose thread this is, failed for a limit. Kills a process of the guest's where the
+  // limit is and waits for its memory. No lock is held but that of an open file's position.
+  MemRelief RelieveMemory(Task& task);
+
   // --- Notices ---
+  // A process was killed for want of memory (set by boot, before the first one). No lock is held but kOom.
+  std::function<void(const Cgroup& cgroup, int32_t pid, const std::string& name)> on_oom_kill;
   // The platform's or gofer's death: ends the sandbox (set by boot).
   std::function<void(std::string cause)> on_fatal;
   // A session's leader ended: its terminal is to hang up (set by boot, which
@@ -148,6 +159,9 @@ class Kernel {
   friend class Task;
   friend class ThreadGroup;
   void PrepareVdso();
+  void WakeCgroupsAt(int64_t deadline_ns);
+  RefPtr<ThreadGroup> OutOfMemory(const RefPtr<Cgroup>& domain);
+  void OomKill(const RefPtr<ThreadGroup>& group, const Cgroup& cgroup, const MmUsage& usage);
   Result<RefPtr<Task>> MakeInitTask(const InitProcess& init);
   // Host threads of tasks: Shutdown waits for the last.
   void ThreadStarted();
@@ -161,6 +175,10 @@ class Kernel {
   // Rank kKernel: what is made under it takes locks of its own.
   base::RankedMutex<base::LockRank::kKernel> syscall_state_mu_;
   RefPtr<base::RefCounted> syscall_state_ ABSL_GUARDED_BY(syscall_state_mu_);
+  // Rank kOom.
+  base::RankedMutex<base::LockRank::kOom> oom_mu_;
+  std::unique_ptr<CgroupTree> cgroups_;
+  std::atomic<int64_t> cgroups_wake_{INT64_MAX};  // when the timer thread looks at them next
   std::unique_ptr<PidTable> pids_;
   std::unique_ptr<FutexTable> futexes_;
   std::unique_ptr<TimerQueue> timers_;

@@ -70,9 +70,10 @@ class NetNamespace final : public HoldingNamespace {
   enum Slot : size_t { kStack, kUnixNames };
   NetNamespace() : HoldingNamespace(NamespaceKind::kNet, First::kNo, UserNamespace::Initial(), {}) {}
 };
-class CgroupNamespace final : public HoldingNamespace {
+// What nsfs shows; what it sees of the hierarchy is kernel/cgroup's CgroupNamespace.
+class CgroupNs final : public HoldingNamespace {
  public:
-  CgroupNamespace() : HoldingNamespace(NamespaceKind::kCgroup, First::kNo, UserNamespace::Initial(), {}) {}
+  CgroupNs() : HoldingNamespace(NamespaceKind::kCgroup, First::kNo, UserNamespace::Initial(), {}) {}
 };
 
 struct Nsproxy final : public base::RefCounted {
@@ -81,7 +82,7 @@ struct Nsproxy final : public base::RefCounted {
   base::RefPtr<IpcNamespace> ipc;
   base::RefPtr<PidNamespace> pid_for_children;
   base::RefPtr<NetNamespace> net;
-  base::RefPtr<CgroupNamespace> cgroup;
+  base::RefPtr<CgroupNs> cgroup;
 
   base::RefPtr<Nsproxy> Copy() const {
     base::RefPtr<Nsproxy> copy = base::MakeRef<Nsproxy>();

@@ -50,6 +50,7 @@ void PidTable::TakeLeadership(Task& task) {
   const int32_t tid = task.tid();
   Entry* leader = FindLocked(tgid);
   old = std::exchange(leader->task, RefPtr<Task>(&task));
+  old->impl_->member.ReleasePid();
   {
     MutexLock signal_lock(group.signal_mu());
     std::erase_if(group.tasks_, [&](const RefPtr<Task>& t) { return t == old; });
@@ -250,7 +251,10 @@ RefPtr<ThreadGroup> PidTable::ReleaseLocked(ThreadGroup& group) {
   // Ends the circle of group and leader.
   std::vector<RefPtr<Task>> tasks;
   MutexLock signal_lock(group.signal_mu());
-  for (const RefPtr<Task>& task : group.tasks_) group.FoldTimes(task->cpu_times());
+  for (const RefPtr<Task>& task : group.tasks_) {
+    group.FoldTimes(task->cpu_times());
+    task->impl_->member.ReleasePid();
+  }
   tasks.swap(group.tasks_);
   return keep;
 }

@@ -57,6 +57,8 @@ uint64_t CompareFlags(uint64_t eflags, uint64_t a, uint64_t b) {
 }  // namespace
 
 void Task::Run() {
+  const MemChargerScope charger(&impl_->member);
+  BecomeBusy();
   SwitchCpuMode(CpuMode::kSystem);
   RunState next = RunUser{};
   while (!std::holds_alternative<RunDead>(next)) {
@@ -72,6 +74,11 @@ RunState Task::Step(RunUser) {
   if (interrupted_.load(std::memory_order_seq_cst)) {
     impl_->in_guest.store(false, std::memory_order_relaxed);
     return RunInterrupted{};
+  }
+  if (impl_->member.held()) [[unlikely]] {
+    impl_->in_guest.store(false, std::memory_order_relaxed);
+    StayHeld();
+    return RunUser{};
   }
   SwitchCpuMode(CpuMode::kUser);
   const platform::Event event = context_->Switch(mm_->address_space(), regs_);

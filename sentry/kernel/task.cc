@@ -34,7 +34,7 @@ Task::Task(RefPtr<ThreadGroup> group, std::unique_ptr<platform::Context> context
       start_time_ns_(BoottimeNow()),
       serial_(NextSerial()),
       context_(std::move(context)),
-      impl_(std::make_unique<Impl>()) {}
+      impl_(std::make_unique<Impl>(*this)) {}
 
 Task::~Task() = default;
 

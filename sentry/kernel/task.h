@@ -19,6 +19,7 @@
 #include "base/mutex.h"
 #include "base/ref_ptr.h"
 #include "platform/platform.h"
+#include "sentry/kernel/cgroup/tree.h"
 #include "sentry/kernel/fd_table.h"
 #include "sentry/kernel/fs_context.h"
 #include "sentry/kernel/nsproxy.h"
@@ -123,6 +124,7 @@ class Task final : public base::RefCounted, public JobControl {
     UserAddr stack = {};  // 0: the parent's
     UserAddr tls = {};
     UserAddr parent_tid = {}, child_tid = {}, pidfd = {};
+    RefPtr<Cgroup> cgroup = {};  // CLONE_INTO_CGROUP
   };
   // man 2 clone; the flags' EINVAL rules included. CLONE_VFORK sets the run
   // state, hence SyscallResult.
@@ -187,6 +189,11 @@ class Task final : public base::RefCounted, public JobControl {
   // A number that no other task ever has (tids are used again).
   uint64_t serial() const { return serial_; }
 
+  // --- Control groups (task_member.cc) ---
+  CgroupMember& cgroup_member() const;
+  RefPtr<CgroupNamespace> cgroup_namespace() const;  // null: all is seen from the hierarchy's root
+  void SetCgroupNamespace(RefPtr<CgroupNamespace> ns);
+
   // --- JobControl ---
   int32_t tgid() const override { return group_->tgid(); }
   int32_t process_group() const override;
@@ -212,6 +219,7 @@ class Task final : public base::RefCounted, public JobControl {
   friend class ThreadGroup;
   friend class PidTable;
   friend class PosixTimers;
+  friend class TaskMember;
   struct Impl;  // task_impl.h
 
   Task(RefPtr<ThreadGroup> group, std::unique_ptr<platform::Context> context);
@@ -227,6 +235,11 @@ class Task final : public base::RefCounted, public JobControl {
   WakeReason SleepAs(SleepKind kind, Deadline deadline);
   // Killed: by SIGKILL, its group's exit, or another thread's execve.
   bool killed() const;
+
+  // --- Held by its control group ---
+  void KickFromGuest();
+  void StayHeld();
+  void BecomeBusy();  // it slept, or is new
 
   // --- Run loop ---
   RunState AfterSyscall(const SyscallResult& result);

@@ -5,18 +5,24 @@
 #include <atomic>
 #include <optional>
 
+#include "sentry/kernel/cgroup/tree.h"
 #include "sentry/kernel/family.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid_table.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/task_member.h"
 
 namespace sentry {
 
 struct Task::Impl {
+  explicit Impl(Task& task) : member(task) {}
+
   // Set under the signal lock, read anywhere: this thread must leave.
   std::atomic<bool> killed{false};
   // True while Switch may run guest code: Interrupt kicks only then.
   std::atomic<bool> in_guest{false};
+  TaskMember member;
+  RefPtr<CgroupNamespace> cgroup_namespace;  // guarded by resources_mu_
   // Under the signal lock: must join the group's stop; has joined it.
   bool stop_pending = false;
   bool stopped = false;

@@ -26,7 +26,8 @@ void Task::Interrupt() {
     if (word == kSleeping) HostFutexWakeOne(wake_word_);
     break;
   }
-  if (impl_->in_guest.load(std::memory_order_seq_cst)) context_->Kick();
+  KickFromGuest();
+  impl_->member.Nudge();
 }
 
 Task::WakeReason Task::Sleep(Deadline deadline) { return SleepAs(SleepKind::kInterruptible, deadline); }
@@ -59,6 +60,8 @@ Task::WakeReason Task::SleepAs(SleepKind kind, Deadline deadline) {
     if (ends_early()) continue;
     if (!slept) {
       slept = true;
+      impl_->member.SetQuiet();
+      if (impl_->member.held()) kernel().cgroups().MemberChanged(impl_->member);
       SwitchCpuMode(CpuMode::kSleep);
       context_->WillBlock();
       constexpr char kStates[] = {'S', 'D', 'T', 'D'};
@@ -68,6 +71,7 @@ Task::WakeReason Task::SleepAs(SleepKind kind, Deadline deadline) {
     timed_out = HostFutexWait(wake_word_, kSleeping, deadline);
   }
   if (slept) {
+    BecomeBusy();
     SwitchCpuMode(CpuMode::kSystem);
     state.store('R', std::memory_order_relaxed);
   }

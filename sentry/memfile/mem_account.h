@@ -58,14 +58,22 @@ class MemAccount {
   base::WaitQueue event_queue_;
 };
 
+enum class MemRelief : uint8_t {
+  kTryAgain,
+  kNone,   // there is no hope
+  kDying,  // the caller is to end: no answer matters any more
+};
+
 // For whom the calling host thread works. What it allocates is charged there; a thread without one charges nobody.
 class MemCharger {
  public:
   virtual ~MemCharger() = default;
   virtual MemAccount* mem_account() const = 0;
-  // An allocation failed. Frees memory, or waits for some to come free; false: there is no hope. The caller holds no
-  // lock but that of an open file's position.
-  virtual bool RelieveMemory() = 0;
+  // Whose limit the guest takes for the size of memory; null: that of all.
+  virtual MemAccount* visible_account() const { return mem_account(); }
+  // An allocation failed. Frees memory, or waits for some to come free. The caller holds no lock but that of an open
+  // file's position.
+  virtual MemRelief RelieveMemory() = 0;
 
   static MemCharger* Current();
 };
@@ -87,7 +95,7 @@ class FixedCharger final : public MemCharger {
  public:
   explicit FixedCharger(MemAccount* account) : account_(account) {}
   MemAccount* mem_account() const override { return account_; }
-  bool RelieveMemory() override { return false; }
+  MemRelief RelieveMemory() override { return MemRelief::kNone; }
 
  private:
   MemAccount* const account_;

@@ -296,19 +296,23 @@ bool MemoryFile::Scarce() {
   return account != nullptr && account->OverLimit(kEnough) != nullptr;
 }
 
-bool MemoryFile::Relieve() {
+MemRelief MemoryFile::Relieve() {
   MemCharger* charger = MemCharger::Current();
-  return charger != nullptr && charger->RelieveMemory();
+  return charger != nullptr ? charger->RelieveMemory() : MemRelief::kNone;
 }
 
 MemoryFile::View MemoryFile::CallerView() const {
+  const MemCharger* charger = MemCharger::Current();
+  return ViewOf(charger != nullptr ? charger->visible_account() : nullptr);
+}
+
+MemoryFile::View MemoryFile::ViewOf(const MemAccount* account) const {
   const auto of = [](const Usage& u, MemKind kind) { return u.bytes[static_cast<size_t>(kind)]; };
   const Usage all = usage();
   View view{limit(), all.total(), of(all, MemKind::kAnonymous), of(all, MemKind::kShared),
             of(all, MemKind::kPageCache)};
-  const MemCharger* charger = MemCharger::Current();
   const MemAccount* least = nullptr;
-  for (const MemAccount* a = charger != nullptr ? charger->mem_account() : nullptr; a != nullptr; a = a->parent()) {
+  for (const MemAccount* a = account; a != nullptr; a = a->parent()) {
     if (a->max() < view.limit) least = a, view.limit = PageRoundDown(a->max());
   }
   if (least == nullptr) return view;

@@ -99,13 +99,14 @@ class MemoryFile {
   // Whether an account of the calling thread's is close to its limit: then nothing is to be taken in advance.
   static bool Scarce();
   // After an ENOMEM: whether it is worth trying again. No lock but an open file's position is held.
-  bool Relieve();
-  // Memory as the calling thread's guest sees it: the least limit that concerns it, and what is used of that.
+  static MemRelief Relieve();
+  // Memory as somebody sees it: the least limit of the account and those above, and what is used of that.
   struct View {
     uint64_t limit = 0, used = 0, anonymous = 0, shared = 0, page_cache = 0;
     uint64_t free() const { return limit - (used < limit ? used : limit); }
   };
-  View CallerView() const;
+  View ViewOf(const MemAccount* account) const;
+  View CallerView() const;  // of the calling thread's visible account
 
   // Bytes that the host has really committed (SEEK_DATA), for true-up.
   uint64_t CommittedBytes() const;

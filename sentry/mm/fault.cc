@@ -56,7 +56,19 @@ Vma* MemoryManager::Impl::FindForFault(uint64_t addr) {
   return vmas.Find(addr);
 }
 
+// Where a limit is in the way, a process dies for it, and the fault is tried again.
 FaultStatus MemoryManager::Impl::Fault(const FaultRequest& rq) {
+  constexpr int kMaxReliefs = 64;
+  for (int i = 0;; ++i) {
+    const FaultStatus status = FaultOnce(rq);
+    if (status != FaultStatus::kNoMemory || i == kMaxReliefs) return status;
+    const MemRelief relief = MemoryFile::Relieve();
+    if (relief == MemRelief::kDying) return FaultStatus::kDead;
+    if (relief == MemRelief::kNone) return status;
+  }
+}
+
+FaultStatus MemoryManager::Impl::FaultOnce(const FaultRequest& rq) {
   for (;;) {
     Trash trash(*this);
     FilePlan plan;
@@ -126,11 +138,12 @@ void NextWindow(Vma& vma, uint64_t page) {
 FaultStatus MemoryManager::Impl::AllocateAnon(Vma& vma, const FaultRequest& rq, Trash& trash) {
   const uint64_t page = PageRoundDown(rq.addr);
   NextWindow(vma, page);
-  const uint64_t start = std::max(vma.range.start.value, vma.window_start);
+  uint64_t start = std::max(vma.range.start.value, vma.window_start);
   uint64_t end = vma.window_end;
   // A copy of known length gets its memory at once.
   if (rq.length > 1) end = std::max(end, PageRoundUp(rq.addr + std::min(rq.length, kFaultMax)));
   end = std::min(vma.range.end.value, end);
+  if (MemoryFile::Scarce()) start = page, end = page + kPageSize;
   bool served = false;
   for (auto [from, to] : pages.HolesIn(start, end)) {
     const bool whole = to - from == kHugePageSize && from % kHugePageSize == 0;

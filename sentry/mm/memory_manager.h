@@ -134,6 +134,10 @@ class MemoryManager final : public base::RefCounted, public UserMemory, public M
   // Top of where mmap places things; set by the loader below the stack.
   void SetMmapTop(UserAddr top);
 
+  // Gives back anonymous memory that was handed out in advance and never touched; how many bytes. The guest sees no
+  // difference.
+  uint64_t ReclaimUntouched();
+
   // --- Faults ---
   // Serves the guest's fault at `addr`; `sp` decides on stack growth. Returns
   // nothing when the access may be tried again.

@@ -29,7 +29,7 @@ enum class FaultStatus : uint8_t {
   kAccErr,    // not for this access
   kBus,       // beyond the end of the file
   kNoMemory,  // over the limit, or the host has none
-  kDead,      // the stub is gone: whatever we say, the process ends
+  kDead,      // the stub is gone, or the process was killed: whatever we say, it ends
 };
 
 struct FaultRequest {
@@ -169,6 +169,7 @@ struct MemoryManager::Impl {
     uint64_t invalidations = 0;
     uint64_t OffsetOf(uint64_t addr) const { return page_offset - (page - addr); }
   };
+  FaultStatus FaultOnce(const FaultRequest& rq) ABSL_LOCKS_EXCLUDED(mu);
   FaultStatus Fault(const FaultRequest& rq) ABSL_LOCKS_EXCLUDED(mu);
   Vma* FindForFault(uint64_t addr) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   static bool Permits(const Vma& vma, MemoryProtection access, bool forced);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sentry/kernel/cgroup/member.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/syscalls/handlers.h"
 #include "sentry/syscalls/process_args.h"
@@ -74,7 +75,8 @@ Result<std::vector<RefPtr<Task>>> PriorityTargets(Task& task, int32_t which, int
 
 uint64_t OnlineMask(Task& task) {
   const int cpus = task.kernel().cpu_count();
-  return cpus >= 64 ? UINT64_MAX : (uint64_t{1} << cpus) - 1;
+  const uint64_t all = cpus >= 64 ? UINT64_MAX : (uint64_t{1} << cpus) - 1;
+  return all & task.cgroup_member().allowed_cpus();
 }
 
 // Real-time policies need a privilege that a sandbox never has on the host.
@@ -162,7 +164,7 @@ SyscallResult SysSchedGetaffinity(Task& task, int32_t pid, uint32_t size, UserAd
     return Errno::kEINVAL;
   const RefPtr<Task> target = pid < 0 ? nullptr : TRY(FindOrSelf(task, pid));
   if (!target) return Errno::kESRCH;
-  TRY(UserOut<uint64_t>(mask).Write(task.mm(), target->cpu_affinity & OnlineMask(task)));
+  TRY(UserOut<uint64_t>(mask).Write(task.mm(), target->cpu_affinity & OnlineMask(*target)));
   return static_cast<int>(sizeof(uint64_t));
 }
 
@@ -173,7 +175,7 @@ SyscallResult SysSchedSetaffinity(Task& task, int32_t pid, uint32_t size, UserAd
   if (!target) return Errno::kESRCH;
   const RefPtr<Credentials> theirs = target->SharedCreds();
   if (!theirs || !MayRenice(task, *theirs)) return Errno::kEPERM;
-  if ((wanted & OnlineMask(task)) == 0) return Errno::kEINVAL;
+  if ((wanted & OnlineMask(*target)) == 0) return Errno::kEINVAL;
   target->cpu_affinity = wanted;
   return 0;
 }

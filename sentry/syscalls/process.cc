@@ -1,5 +1,7 @@
 #include "sentry/syscalls/handlers.h"
 
+#include "sentry/abi/sched.h"
+#include "sentry/fs/cgroup/cgroup_fs.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pidfd.h"
 #include "sentry/syscalls/file_args.h"
@@ -31,6 +33,15 @@ Result<RefPtr<Task>> FindOrSelf(Task& task, int32_t pid) {
   return target;
 }
 
+// Linux's cgroup_css_set_fork.
+Result<RefPtr<Cgroup>> CgroupToEnter(Task& task, int32_t fd) {
+  RefPtr<Cgroup> cgroup = TRY(CgroupOf(TRY(task.fds().Get(fd))));
+  if (cgroup->removed()) return Errno::kENODEV;
+  const RefPtr<Cgroup> from = task.cgroup_member().cgroup();
+  TRY(MayEnterCgroup(task.creds(), *from, *cgroup));
+  return cgroup;
+}
+
 }  // namespace
 
 SyscallResult SysFork(Task& task) { return task.Clone({.exit_signal = abi::kSigChld}); }
@@ -59,19 +70,24 @@ SyscallResult SysClone(Task& task, HexFlags flags, UserAddr stack, UserAddr pare
 SyscallResult SysClone3(Task& task, UserAddr addr, Size size) {
   CloneArgsV2 raw{};
   TRY(CopyInExtensible(task, addr, size.value, kCloneArgsV0, std::as_writable_bytes(std::span(&raw, 1))));
-  if ((raw.flags & (kExitSignalMask | kCloneDetached)) != 0 || raw.flags >> 33 != 0) return Errno::kEINVAL;
+  if ((raw.flags & (kExitSignalMask | kCloneDetached)) != 0 || raw.flags >> 34 != 0) return Errno::kEINVAL;
   if (raw.exit_signal > abi::kSigMax) return Errno::kEINVAL;
   if ((raw.flags & kCloneThread) != 0 && raw.exit_signal != 0) return Errno::kEINVAL;
-  if (raw.set_tid != 0 || raw.set_tid_size != 0 || raw.cgroup != 0) return Errno::kEINVAL;
+  if (raw.set_tid != 0 || raw.set_tid_size != 0) return Errno::kEINVAL;
+  const bool into_cgroup = (raw.flags & abi::kCloneIntoCgroup) != 0;
+  if (into_cgroup && (raw.cgroup > INT32_MAX || size.value < sizeof raw)) return Errno::kEINVAL;
   if ((raw.stack == 0) != (raw.stack_size == 0)) return Errno::kEINVAL;
   if (raw.stack != 0 && !MakeUserRange(UserAddr(raw.stack), raw.stack_size)) return Errno::kEINVAL;
+  RefPtr<Cgroup> cgroup;
+  if (into_cgroup) cgroup = TRY(CgroupToEnter(task, static_cast<int32_t>(raw.cgroup)));
   return task.Clone({.flags = raw.flags,
                      .exit_signal = static_cast<int32_t>(raw.exit_signal),
                      .stack = UserAddr(raw.stack == 0 ? 0 : raw.stack + raw.stack_size),
                      .tls = UserAddr(raw.tls),
                      .parent_tid = UserAddr(raw.parent_tid),
                      .child_tid = UserAddr(raw.child_tid),
-                     .pidfd = UserAddr(raw.pidfd)});
+                     .pidfd = UserAddr(raw.pidfd),
+                     .cgroup = std::move(cgroup)});
 }
 
 SyscallResult SysExecve(Task& task, UserPath path, UserAddr argv, UserAddr envp) {

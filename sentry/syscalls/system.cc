@@ -53,13 +53,12 @@ SyscallResult SysSetdomainname(Task& task, UserAddr name, int32_t length) {
 
 SyscallResult SysSysinfo(Task& task, UserOut<abi::Sysinfo> info) {
   Kernel& kernel = task.kernel();
-  const uint64_t total = kernel.memory_file().limit();
-  const uint64_t used = kernel.memory_file().usage().total();
+  const MemoryFile::View memory = kernel.memory_file().CallerView();
   abi::Sysinfo out{};
   out.uptime = (RealtimeNowNs() - kernel.boot_time_ns()) / kNsPerSec;
-  out.totalram = total;
-  out.freeram = total - std::min(total, used);
-  out.sharedram = kernel.memory_file().usage().bytes[static_cast<size_t>(MemKind::kShared)];
+  out.totalram = memory.limit;
+  out.freeram = memory.free();
+  out.sharedram = memory.shared;
   out.procs = static_cast<uint16_t>(std::min<size_t>(kernel.task_count(), UINT16_MAX));
   out.mem_unit = 1;
   return info.Write(task.mm(), out);

@@ -370,7 +370,7 @@ constexpr SyscallRow kTable[] = {
     Missing(432, "fsmount"),
     Missing(433, "fspick"),
     Full<&SysPidfdOpen>(434, "pidfd_open"),
-    Partial<&SysClone3>(435, "clone3", "no CLONE_NEWNET, CLONE_NEWCGROUP, CLONE_NEWTIME; no cgroup, no set_tid"),
+    Partial<&SysClone3>(435, "clone3", "no CLONE_NEWNET, CLONE_NEWCGROUP, CLONE_NEWTIME; no set_tid"),
     Full<&SysCloseRange>(436, "close_range"),
     Full<&SysOpenat2>(437, "openat2"),
     Missing(438, "pidfd_getfd"),

@@ -127,7 +127,7 @@ std::string BuildCommonText(size_t cpus) {
 }  // namespace
 
 Result<std::string> CpuInfoText(const ProcRequest& r) {
-  const size_t cpus = r.view.System().cpus.size();
+  const size_t cpus = r.view.System(r.ctx).cpus.size();
   const std::string common = BuildCommonText(cpus);
   const size_t hole = common.find("%CORE%");
   std::string out;

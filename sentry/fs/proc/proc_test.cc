@@ -65,6 +65,9 @@ class FakeView final : public ProcessView {
   std::vector<int32_t> Threads(int32_t tgid) override {
     return tgid == 7 ? std::vector<int32_t>{7, 8} : std::vector{tgid};
   }
+  std::string CgroupPath(const VfsContext&, int32_t tgid, int32_t) override { return tgid == 7 ? "/seven" : "/"; }
+  std::vector<std::string> CgroupControllers() override { return {"memory", "pids"}; }
+  uint64_t CgroupCount() override { return 3; }
   uint64_t TaskSerial(int32_t tgid, int32_t tid) override {
     if (!alive.count(tgid)) return 0;
     if (tgid == 7 && tid == 8) return 108;
@@ -113,7 +116,7 @@ class FakeView final : public ProcessView {
     if (kind == NamespaceKind::kUser) return UserNamespace::Initial();
     return nullptr;
   }
-  SystemSnapshot System() override {
+  SystemSnapshot System(const VfsContext&) override {
     SystemSnapshot s;
     s.load1 = 0.5, s.uptime_ns = 12'340'000'000, s.cpus = {{1, 0, 2, 3}, {4, 0, 5, 6}}, s.mem_total = 1 << 30;
     return s;

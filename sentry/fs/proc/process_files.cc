@@ -64,7 +64,11 @@ Result<void> WriteComm(const ProcRequest& r, std::string_view text) {
   return r.view.SetComm(r.task.tgid, r.task.tid, text.substr(0, 15));
 }
 
-Result<std::string> Cgroup(const ProcRequest&) { return std::string("0::/\n"); }
+Result<std::string> Cgroup(const ProcRequest& r) {
+  const std::string path = r.view.CgroupPath(r.ctx, r.task.tgid, r.task.tid);
+  if (path.empty()) return Errno::kESRCH;
+  return absl::StrCat("0::", path, "\n");
+}
 // Numbers without a newline, as in Linux.
 Result<std::string> LoginUid(const ProcRequest&) { return std::string("4294967295"); }
 

@@ -153,9 +153,12 @@ class ProcessView {
   // What ns/* leads to; null: there is none. `of_children`: where its children go.
   virtual RefPtr<Namespace> GetNamespace(int32_t tgid, int32_t tid, NamespaceKind kind, bool of_children) = 0;
 
+  // Where it is in the hierarchy of control groups, as `ctx`'s caller sees it; "": no such task.
+  virtual std::string CgroupPath(const VfsContext& ctx, int32_t tgid, int32_t tid) = 0;
+
   // --- The system ---
-  virtual SystemSnapshot System() = 0;
-  virtual SystemNames Names(const VfsContext& ctx) = 0;  // of the caller's UTS namespace
+  virtual SystemSnapshot System(const VfsContext& ctx) = 0;  // as the reader's container has it
+  virtual SystemNames Names(const VfsContext& ctx) = 0;      // of the caller's UTS namespace
   virtual int32_t PidMax() = 0;
   virtual uint64_t ThreadsMax() = 0;
   virtual uint64_t FileMax() = 0;
@@ -169,6 +172,9 @@ class ProcessView {
   // Of the network that guests have: a file below "net" or "sys/net/*".
   virtual bool HasNetFile(std::string_view directory, std::string_view name) = 0;
   virtual Result<std::string> NetFile(std::string_view directory, std::string_view name) = 0;
+  // The controllers that /proc/cgroups lists, and how many control groups there are.
+  virtual std::vector<std::string> CgroupControllers() = 0;
+  virtual uint64_t CgroupCount() = 0;
   // sethostname(2)'s checks and limits; `domain`: setdomainname(2).
   virtual Result<void> SetHostname(const VfsContext& ctx, std::string_view name, bool domain) = 0;
 };

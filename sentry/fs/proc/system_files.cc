@@ -14,7 +14,7 @@ namespace {
 std::string Line(uint64_t value) { return absl::StrCat(value, "\n"); }
 
 Result<std::string> MemInfo(const ProcRequest& r) {
-  const SystemSnapshot s = r.view.System();
+  const SystemSnapshot s = r.view.System(r.ctx);
   const std::pair<const char*, uint64_t> rows[] = {
       {"MemTotal", s.mem_total},
       {"MemFree", s.mem_free},
@@ -39,7 +39,7 @@ void AppendCpu(std::string_view name, const CpuTimes& t, std::string* out) {
 }
 
 Result<std::string> Stat(const ProcRequest& r) {
-  const SystemSnapshot s = r.view.System();
+  const SystemSnapshot s = r.view.System(r.ctx);
   CpuTimes sum;
   for (const CpuTimes& t : s.cpus) {
     sum.user += t.user, sum.nice += t.nice, sum.system += t.system, sum.idle += t.idle;
@@ -53,7 +53,7 @@ Result<std::string> Stat(const ProcRequest& r) {
 }
 
 Result<std::string> Uptime(const ProcRequest& r) {
-  const SystemSnapshot s = r.view.System();
+  const SystemSnapshot s = r.view.System(r.ctx);
   constexpr uint64_t kHundredth = 10'000'000;
   const auto hundredths = [](uint64_t ns) { return ns / kHundredth; };
   return absl::StrFormat("%u.%02u %u.%02u\n", hundredths(s.uptime_ns) / 100, hundredths(s.uptime_ns) % 100,
@@ -61,7 +61,7 @@ Result<std::string> Uptime(const ProcRequest& r) {
 }
 
 Result<std::string> LoadAvg(const ProcRequest& r) {
-  const SystemSnapshot s = r.view.System();
+  const SystemSnapshot s = r.view.System(r.ctx);
   return absl::StrFormat("%.2f %.2f %.2f %u/%u %d\n", s.load1, s.load5, s.load15, s.running_threads, s.total_threads,
                          s.last_pid);
 }
@@ -70,22 +70,37 @@ Result<std::string> Version(const ProcRequest& r) { return r.view.Names(r.ctx).p
 Result<std::string> CommandLine(const ProcRequest& r) { return r.view.Names(r.ctx).command_line + "\n"; }
 Result<std::string> FileSystems(const ProcRequest&) {
   return std::string(
-      "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevpts\nnodev\toverlay\nnodev\tmqueue\nnodev\tpipefs\n"
+      "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tcgroup2\nnodev\tdevpts\nnodev\toverlay\nnodev\tmqueue\nnodev\tpi"
+      "pefs\n"
       "nodev\tsockfs\n");
 }
 Result<std::string> Devices(const ProcRequest&) {
   return std::string("Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n");
+}
+// As of a kernel that has version 2 only.
+Result<std::string> Cgroups(const ProcRequest& r) {
+  std::string out = "#subsys_name\thierarchy\tnum_cgroups\tenabled\n";
+  for (const std::string& name : r.view.CgroupControllers()) {
+    absl::StrAppend(&out, name, "\t0\t", r.view.CgroupCount(), "\t1\n");
+  }
+  return out;
 }
 Result<std::string> Swaps(const ProcRequest&) {
   return std::string("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
 }
 
 constexpr ProcFileRow kSystemRows[] = {
-    {"cmdline", 0444, CommandLine}, {"cpuinfo", 0444, CpuInfoText},
-    {"devices", 0444, Devices},     {"filesystems", 0444, FileSystems},
-    {"loadavg", 0444, LoadAvg},     {"meminfo", 0444, MemInfo},
-    {"stat", 0444, Stat},           {"swaps", 0444, Swaps},
-    {"uptime", 0444, Uptime},       {"version", 0444, Version},
+    {"cgroups", 0444, Cgroups},
+    {"cmdline", 0444, CommandLine},
+    {"cpuinfo", 0444, CpuInfoText},
+    {"devices", 0444, Devices},
+    {"filesystems", 0444, FileSystems},
+    {"loadavg", 0444, LoadAvg},
+    {"meminfo", 0444, MemInfo},
+    {"stat", 0444, Stat},
+    {"swaps", 0444, Swaps},
+    {"uptime", 0444, Uptime},
+    {"version", 0444, Version},
 };
 
 // --- /proc/sys ---

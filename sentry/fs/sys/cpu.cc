@@ -55,19 +55,19 @@ SysNodes Topology(uint32_t cpu, uint32_t cpu_count) {
 SysNode Cpu(uint32_t cpu) {
   return Directory(absl::StrCat("cpu", cpu), [cpu](const SysSource&) -> SysNodes {
     return {
-        Directory("cache", [cpu](const SysSource& source) { return SysCpuCaches(cpu, source.view.CpuCount()); }),
-        Directory("topology", [cpu](const SysSource& source) { return Topology(cpu, source.view.CpuCount()); }),
+        Directory("cache", [cpu](const SysSource& source) { return SysCpuCaches(cpu, source.view->CpuCount()); }),
+        Directory("topology", [cpu](const SysSource& source) { return Topology(cpu, source.view->CpuCount()); }),
         Link("node0", "../../node/node0"),
         Link("subsystem", "../../../../bus/cpu"),
     };
   });
 }
 
-Result<std::string> AllCpus(const SysSource& source) { return CpuRangeText(0, source.view.CpuCount()) + "\n"; }
+Result<std::string> AllCpus(const SysSource& source) { return CpuRangeText(0, source.view->CpuCount()) + "\n"; }
 
 SysNodes Cpus(const SysSource& source) {
   SysNodes nodes;
-  for (uint32_t cpu = 0; cpu < source.view.CpuCount(); ++cpu) nodes.push_back(Cpu(cpu));
+  for (uint32_t cpu = 0; cpu < source.view->CpuCount(); ++cpu) nodes.push_back(Cpu(cpu));
   nodes.push_back(Constant("isolated", ""));
   nodes.push_back(Constant("kernel_max", kKernelMax));
   nodes.push_back(Constant("offline", ""));
@@ -76,7 +76,7 @@ SysNodes Cpus(const SysSource& source) {
 }
 
 Result<std::string> NodeMemory(const SysSource& source) {
-  const SysView::Memory memory = source.view.GetMemory();
+  const SysView::Memory memory = source.view->GetMemory();
   const uint64_t used = memory.total - std::min(memory.free, memory.total);
   std::string out;
   const std::pair<const char*, uint64_t> rows[] = {
@@ -86,7 +86,7 @@ Result<std::string> NodeMemory(const SysSource& source) {
 }
 
 SysNodes Node0(const SysSource& source) {
-  const uint32_t count = source.view.CpuCount();
+  const uint32_t count = source.view->CpuCount();
   SysNodes nodes;
   for (uint32_t cpu = 0; cpu < count; ++cpu) {
     nodes.push_back(Link(absl::StrCat("cpu", cpu), absl::StrCat("../../cpu/cpu", cpu)));

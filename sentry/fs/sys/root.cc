@@ -24,7 +24,7 @@ SysNodes TransparentHugePages(const SysSource&) {
     return Choice({"always", "defer", "defer+madvise", "madvise", "never"}, "never");
   }));
   nodes.push_back(Attribute("enabled", [](const SysSource& source) -> Result<std::string> {
-    return Choice({"always", "madvise", "never"}, source.view.HugePages() ? "always" : "never");
+    return Choice({"always", "madvise", "never"}, source.view->HugePages() ? "always" : "never");
   }));
   nodes.push_back(Constant("hpage_pmd_size", "2097152"));
   nodes.push_back(Attribute("shmem_enabled", [](const SysSource&) -> Result<std::string> {
@@ -68,7 +68,7 @@ SysNode Bus(const char* name, std::function<uint32_t(const SysSource&)> count) {
 }
 
 SysNodes Buses(const SysSource&) {
-  return {Bus("cpu", [](const SysSource& source) { return source.view.CpuCount(); }),
+  return {Bus("cpu", [](const SysSource& source) { return source.view->CpuCount(); }),
           Bus("node", [](const SysSource&) { return 1u; })};
 }
 

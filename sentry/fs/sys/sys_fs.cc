@@ -17,7 +17,8 @@ constexpr uint64_t kAttributeSize = 4096;  // what stat says of each: room for o
 
 class SysFs final : public FileSystem {
  public:
-  SysFs(SysView& view, std::shared_ptr<NetDevices> net) : FileSystem("sysfs"), source_{view, std::move(net)} {}
+  SysFs(std::shared_ptr<SysView> view, std::shared_ptr<NetDevices> net)
+      : FileSystem("sysfs"), source_{std::move(view), std::move(net)} {}
   const SysSource& sources() const { return source_; }
   Result<abi::Statfs> StatFs(const VfsContext&) override {
     abi::Statfs st{};
@@ -175,8 +176,8 @@ Result<RefPtr<FileDescription>> SysDirInode::Open(const VfsContext&, const Path&
 
 }  // namespace
 
-SysMount NewSysFs(SysView& view, std::shared_ptr<NetDevices> net) {
-  RefPtr<SysFs> fs = MakeRef<SysFs>(view, std::move(net));
+SysMount NewSysFs(std::shared_ptr<SysView> view, std::shared_ptr<NetDevices> net) {
+  RefPtr<SysFs> fs = MakeRef<SysFs>(std::move(view), std::move(net));
   SysDirectory root{[](const SysSource&) { return SysRoot(); }};
   RefPtr<Dentry> dentry = Dentry::NewRoot(MakeRef<SysDirInode>(fs, kRootIno, std::move(root)));
   return {std::move(fs), std::move(dentry)};

@@ -15,8 +15,7 @@ struct SysMount {
   RefPtr<FileSystem> fs;
   RefPtr<Dentry> root;
 };
-// `view` outlives the file system and every file of it.
-SysMount NewSysFs(SysView& view, std::shared_ptr<NetDevices> net);
+SysMount NewSysFs(std::shared_ptr<SysView> view, std::shared_ptr<NetDevices> net);
 
 }  // namespace sentry
 

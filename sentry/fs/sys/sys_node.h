@@ -16,7 +16,7 @@
 namespace sentry {
 
 struct SysSource {
-  SysView& view;
+  std::shared_ptr<SysView> view;
   std::shared_ptr<NetDevices> net;
 };
 

@@ -68,7 +68,7 @@ class SysTest : public testing::Test {
     return names;
   }
 
-  FakeView view_;
+  std::shared_ptr<FakeView> view_ = std::make_shared<FakeView>();
   std::shared_ptr<FakeNet> net_ = std::make_shared<FakeNet>();
   RefPtr<MountNamespace> mounts_;
   VfsContext ctx_;
@@ -93,16 +93,16 @@ TEST_F(SysTest, CpusFollowTheCount) {
   EXPECT_EQ(Text("/devices/system/cpu/cpu2/topology/core_cpus"), "4\n");
   EXPECT_EQ(Text("/devices/system/cpu/cpu2/topology/core_siblings_list"), "0-2\n");
   EXPECT_EQ(Text("/devices/system/node/node0/cpulist"), "0-2\n");
-  view_.cpus = 1;
+  view_->cpus = 1;
   EXPECT_EQ(Text("/devices/system/cpu/online"), "0\n");
   EXPECT_TRUE(Read("/devices/system/cpu/cpu2/topology/core_id").Is(Errno::kENOENT));
-  view_.cpus = 3;
+  view_->cpus = 3;
   EXPECT_EQ(Text("/devices/system/cpu/cpu2/topology/core_id"), "2\n");
 }
 
 TEST_F(SysTest, HugePagesAsTheSandboxHasThem) {
   EXPECT_EQ(Text("/kernel/mm/transparent_hugepage/enabled"), "[always] madvise never\n");
-  view_.huge = false;
+  view_->huge = false;
   EXPECT_EQ(Text("/kernel/mm/transparent_hugepage/enabled"), "always madvise [never]\n");
 }
 

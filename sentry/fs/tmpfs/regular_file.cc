@@ -151,6 +151,7 @@ Result<size_t> RegularFile::Write(const VfsContext& ctx, IoSource& src, uint64_t
   while (done < total) {
     const size_t want = std::min<size_t>(total - done, kMaxPiece);
     const Result<size_t> n = WritePiece(ctx, src, offset + done, want);
+    if (n.Is(Errno::kENOMEM) && MemoryFile::Relieve() == MemRelief::kTryAgain) continue;
     if (!n.ok()) {
       if (done > 0) break;
       return n.error();

@@ -119,8 +119,9 @@ Result<abi::Statfs> TmpfsFileSystem::StatFs(const VfsContext&) {
   out.bsize = out.frsize = kPageSize;
   out.namelen = 255;
   out.fsid[0] = static_cast<int32_t>(device());
-  const uint64_t limit = options_.max_bytes != 0 ? options_.max_bytes : memory_.limit();
-  const uint64_t taken = options_.max_bytes != 0 ? used_bytes() : memory_.usage().total();
+  const MemoryFile::View memory = memory_.CallerView();
+  const uint64_t limit = options_.max_bytes != 0 ? options_.max_bytes : memory.limit;
+  const uint64_t taken = options_.max_bytes != 0 ? used_bytes() : memory.used;
   out.blocks = limit / kPageSize;
   out.bfree = out.bavail = (limit - std::min(limit, taken)) / kPageSize;
   // No limit of its own; what memory would hold, as Linux's default is.

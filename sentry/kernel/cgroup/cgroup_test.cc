@@ -249,6 +249,21 @@ TEST_F(CgroupTest, AnIdleGroupWantsNoClockUntilSomebodyWakes) {
   EXPECT_FALSE(one.watched());
 }
 
+TEST_F(CgroupTest, WhoComesBusyStartsTheClock) {
+  int wakes = 0;
+  CgroupTree own{{.memory = nullptr, .cpus = 1, .wake_at = [&](int64_t) { ++wakes; }}};
+  const RefPtr<Cgroup> a = *own.root()->MakeChild("a", {});
+  CgroupLimits limits;
+  limits.cpu_quota_us = 1000;
+  a->SetLimits(limits);
+  FakeMember one(10);
+  ASSERT_TRUE(own.Join(one, nullptr, nullptr).ok());
+  EXPECT_EQ(wakes, 0);
+  const auto list = [&]() -> Result<std::vector<CgroupMember*>> { return std::vector<CgroupMember*>{&one}; };
+  ASSERT_TRUE(own.Move(list, *a).ok());
+  EXPECT_EQ(wakes, 1);
+}
+
 // --- Bandwidth ---
 
 TEST(CpuBandwidthTest, ThrottlesAtTheQuotaAndPaysDebts) {

@@ -80,7 +80,9 @@ Result<void> CgroupTree::Join(CgroupMember& member, CgroupMember* parent, Cgroup
 void CgroupTree::Follow(CgroupMember& member, CgroupMember& leader) {
   MutexLock lock(mu_);
   RefPtr<Cgroup> to = leader.cgroup();
-  if (member.joined_ && to && to != member.cgroup()) MoveLocked(member, std::move(to));
+  if (!member.joined_ || !to || to == member.cgroup()) return;
+  MoveLocked(member, std::move(to));
+  if (!limited_.empty()) TickLocked();
 }
 
 void CgroupTree::Leave(CgroupMember& member) {
@@ -109,6 +111,8 @@ Result<void> CgroupTree::Move(const Lister& list, Cgroup& to) {
   for (CgroupMember* member : members) {
     if (member->joined_ && member->cgroup().get() != &to) MoveLocked(*member, RefPtr<Cgroup>(&to));
   }
+  // Who is busy does not wake: the clock of its new group may stand still.
+  if (!limited_.empty()) TickLocked();
   return Ok();
 }
 
