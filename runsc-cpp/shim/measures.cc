@@ -33,7 +33,7 @@ class Raw {
   const std::map<std::string, uint64_t>& values_;
 };
 
-void Fill(v1::MemoryEntry& out, const cgroup::MemoryEntry& entry) {
+void Fill(v1::MemoryEntry& out, const oci::MemoryUse& entry) {
   out.set_limit(entry.limit);
   out.set_usage(entry.usage);
   out.set_max(entry.max);
@@ -60,7 +60,7 @@ void FillTotals(v1::MemoryStat& out, const Raw& raw) {
   out.set_total_unevictable(raw("total_unevictable"));
 }
 
-void Fill(v1::MemoryStat& out, const cgroup::MemoryStats& memory) {
+void Fill(v1::MemoryStat& out, const oci::MemoryStats& memory) {
   const Raw raw(memory.raw);
   out.set_cache(raw("cache"));
   out.set_rss(raw("rss"));
@@ -84,8 +84,8 @@ void Fill(v1::MemoryStat& out, const cgroup::MemoryStats& memory) {
   Fill(*out.mutable_kernel_tcp(), memory.kernel_tcp);
 }
 
-void Fill(google::protobuf::RepeatedPtrField<v1::BlkIOEntry>* out, const std::vector<cgroup::BlkioEntry>& entries) {
-  for (const cgroup::BlkioEntry& entry : entries) {
+void Fill(google::protobuf::RepeatedPtrField<v1::BlkIOEntry>* out, const std::vector<oci::BlkioEntry>& entries) {
+  for (const oci::BlkioEntry& entry : entries) {
     v1::BlkIOEntry& made = *out->Add();
     made.set_op(entry.op);
     made.set_major(entry.major);
@@ -94,7 +94,7 @@ void Fill(google::protobuf::RepeatedPtrField<v1::BlkIOEntry>* out, const std::ve
   }
 }
 
-void Fill(v2::MemoryStat& out, const cgroup::MemoryStats& memory) {
+void Fill(v2::MemoryStat& out, const oci::MemoryStats& memory) {
   const Raw raw(memory.raw);
   out.set_anon(raw("anon"));
   out.set_file(raw("file"));
@@ -118,20 +118,20 @@ void Fill(v2::MemoryStat& out, const cgroup::MemoryStats& memory) {
   out.set_usage(memory.usage.usage);
   out.set_usage_limit(memory.usage.limit);
   out.set_max_usage(memory.usage.max);
-  // cgroup::MemoryStats counts memory and swap together, as v1 does.
+  // cgroup/ counts memory and swap together, as v1 does.
   out.set_swap_usage(memory.swap.usage - std::min(memory.swap.usage, memory.usage.usage));
   out.set_swap_limit(memory.swap.limit == UINT64_MAX
                          ? UINT64_MAX
                          : memory.swap.limit - std::min(memory.swap.limit, memory.usage.limit));
 }
 
-void Fill(v2::IOStat& out, const cgroup::BlkioStats& blkio) {
+void Fill(v2::IOStat& out, const oci::BlkioStats& blkio) {
   std::map<std::pair<uint64_t, uint64_t>, v2::IOEntry> devices;
-  for (const auto* list : {&blkio.io_service_bytes, &blkio.io_serviced}) {
-    for (const cgroup::BlkioEntry& entry : *list) {
+  for (const auto* list : {&blkio.service_bytes, &blkio.serviced}) {
+    for (const oci::BlkioEntry& entry : *list) {
       v2::IOEntry& device = devices[{entry.major, entry.minor}];
       const bool read = entry.op == "Read";
-      if (list == &blkio.io_service_bytes)
+      if (list == &blkio.service_bytes)
         read ? device.set_rbytes(entry.value) : device.set_wbytes(entry.value);
       else
         read ? device.set_rios(entry.value) : device.set_wios(entry.value);
@@ -169,7 +169,7 @@ absl::StatusOr<cgroup::Cgroup> CgroupOf(pid_t pid) {
   return cgroup::Cgroup::Of(*host, std::move(state));
 }
 
-Any MetricsV1(const cgroup::Stats& stats) {
+Any MetricsV1(const oci::Stats& stats) {
   v1::Metrics metrics;
   for (const auto& [size, entry] : stats.hugetlb) {
     v1::HugetlbStat& made = *metrics.add_hugetlb();
@@ -184,25 +184,25 @@ Any MetricsV1(const cgroup::Stats& stats) {
   usage.set_total(stats.cpu.total);
   usage.set_kernel(stats.cpu.kernel);
   usage.set_user(stats.cpu.user);
-  for (const uint64_t one : stats.cpu.percpu) usage.add_per_cpu(one);
+  for (const uint64_t one : stats.cpu.per_cpu) usage.add_per_cpu(one);
   v1::Throttle& throttling = *metrics.mutable_cpu()->mutable_throttling();
   throttling.set_periods(stats.cpu.periods);
   throttling.set_throttled_periods(stats.cpu.throttled_periods);
   throttling.set_throttled_time(stats.cpu.throttled_time);
   Fill(*metrics.mutable_memory(), stats.memory);
   v1::BlkIOStat& io = *metrics.mutable_blkio();
-  Fill(io.mutable_io_service_bytes_recursive(), stats.blkio.io_service_bytes);
-  Fill(io.mutable_io_serviced_recursive(), stats.blkio.io_serviced);
-  Fill(io.mutable_io_queued_recursive(), stats.blkio.io_queued);
-  Fill(io.mutable_io_service_time_recursive(), stats.blkio.io_service_time);
-  Fill(io.mutable_io_wait_time_recursive(), stats.blkio.io_wait_time);
-  Fill(io.mutable_io_merged_recursive(), stats.blkio.io_merged);
-  Fill(io.mutable_io_time_recursive(), stats.blkio.io_time);
+  Fill(io.mutable_io_service_bytes_recursive(), stats.blkio.service_bytes);
+  Fill(io.mutable_io_serviced_recursive(), stats.blkio.serviced);
+  Fill(io.mutable_io_queued_recursive(), stats.blkio.queued);
+  Fill(io.mutable_io_service_time_recursive(), stats.blkio.service_time);
+  Fill(io.mutable_io_wait_time_recursive(), stats.blkio.wait_time);
+  Fill(io.mutable_io_merged_recursive(), stats.blkio.merged);
+  Fill(io.mutable_io_time_recursive(), stats.blkio.time);
   Fill(io.mutable_sectors_recursive(), stats.blkio.sectors);
   return Pack(metrics);
 }
 
-Any MetricsV2(const cgroup::Stats& stats) {
+Any MetricsV2(const oci::Stats& stats) {
   v2::Metrics metrics;
   metrics.mutable_pids()->set_current(stats.pids.current);
   metrics.mutable_pids()->set_limit(stats.pids.limit);
@@ -219,7 +219,7 @@ Any MetricsV2(const cgroup::Stats& stats) {
 }
 
 absl::StatusOr<Any> Measure(const cgroup::Cgroup& cgroup) {
-  const absl::StatusOr<cgroup::Stats> stats = cgroup.ReadStats();
+  const absl::StatusOr<oci::Stats> stats = cgroup.ReadStats();
   if (!stats.ok()) return stats.status();
   return cgroup.state().mode == cgroup::Mode::kUnified ? MetricsV2(*stats) : MetricsV1(*stats);
 }

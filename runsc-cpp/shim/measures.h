@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "runsc-cpp/cgroup/cgroup.h"
+#include "runsc-cpp/oci/stats.h"
 #include "runsc-cpp/shim/wire.pb.h"
 
 namespace runsc::shim {
@@ -17,8 +18,8 @@ absl::StatusOr<cgroup::Cgroup> CgroupOf(pid_t pid);
 // As io.containerd.cgroups.v1.Metrics or v2.Metrics.
 absl::StatusOr<Any> Measure(const cgroup::Cgroup& cgroup);
 
-Any MetricsV1(const cgroup::Stats& stats);
-Any MetricsV2(const cgroup::Stats& stats);
+Any MetricsV1(const oci::Stats& stats);
+Any MetricsV2(const oci::Stats& stats);
 
 }  // namespace runsc::shim
 
