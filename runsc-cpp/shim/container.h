@@ -49,9 +49,10 @@ struct Process {
   uint32_t exit_status = 0;
   Timestamp exited_at;
   std::vector<Reply> waiters;
-  // Its end is told only after its start.
-  bool starting = false;
-  std::optional<int> ended_while_starting;
+  // Commands that must be answered before its end is told: start, and kills, behind whose answer containerd would
+  // close the connection.
+  int commands = 0;
+  std::optional<int> ended_meanwhile;
   Queue queue;
 };
 

@@ -76,6 +76,16 @@ def parse_args(prog, doc):
     return parser.parse_args()
 
 
+def take_shim():
+    """The value of --shim, which not all suites have, out of the arguments; or None."""
+    if "--shim" not in sys.argv:
+        return None
+    at = sys.argv.index("--shim")
+    path = sys.argv[at + 1]
+    del sys.argv[at:at + 2]
+    return os.path.abspath(path)
+
+
 def chosen(options, cases):
     return [case for case in cases
             if (case.tier == "ci" or options.tier == "full" or options.patterns)
