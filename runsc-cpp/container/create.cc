@@ -127,7 +127,10 @@ class Creation {
       anchor.network = network.get();
     }
     absl::StatusOr<AnchorProcess> launched = LaunchAnchor(anchor);
-    if (!launched.ok()) return launched.status();
+    if (!launched.ok()) {
+      const std::string where = plan.path.empty() ? "" : absl::StrCat("linux.namespaces: network by ", plan.path, ": ");
+      return absl::Status(launched.status().code(), absl::StrCat(where, launched.status().message()));
+    }
     anchor_ = *std::move(launched);
     *record_.mutable_anchor() = RefTo(anchor_.pid);
     return runtime_.root.Save(record_);
@@ -148,6 +151,7 @@ class Creation {
   }
 
   absl::Status RunHostHooks() {
+    hooks_ran_ = true;
     const std::string state = HookState(record_, "creating");
     if (absl::Status s = RunHooks("prestart", bundle_.plan.hooks.prestart, state); !s.ok()) return s;
     return RunHooks("createRuntime", bundle_.plan.hooks.create_runtime, state);
@@ -250,7 +254,17 @@ class Creation {
     if (netgofer_.pid > 0) EndChild(netgofer_.pid);
     if (cgroup_) (void)cgroup_->Delete();
     if (sandbox_.is_new) runtime_.root.RemoveSocket(sandbox_.id);
+    RunPoststop();
     if (added_) runtime_.root.Remove(options_.id);
+  }
+
+  // What earlier hooks set up may be undone by these: the specification wants them after a failure, too.
+  void RunPoststop() {
+    if (!hooks_ran_) return;
+    const std::string state = HookState(record_, "stopped");
+    for (const absl::Status& s : RunEveryHook("poststop", bundle_.plan.hooks.poststop, state)) {
+      if (!s.ok()) runtime_.warn(std::string(s.message()));
+    }
   }
 
   const RuntimeOptions& runtime_;
@@ -267,7 +281,7 @@ class Creation {
   SentryProcess sentry_;
   GoferProcess gofer_;
   NetgoferProcess netgofer_;
-  bool added_ = false, kept_ = false;
+  bool added_ = false, kept_ = false, hooks_ran_ = false;
 };
 
 }  // namespace

@@ -121,6 +121,10 @@ absl::StatusOr<ContainerDescription> DescribeContainer(const std::string& id, co
   container.mutable_root()->set_read_only(plan.root_readonly);
   absl::StatusOr<std::string> root = Resolve(plan.root, "root.path");
   if (!root.ok()) return root.status();
+  struct stat st;
+  if (stat(root->c_str(), &st) == 0 && !S_ISDIR(st.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat("root.path ", *root, ": not a directory"));
+  }
   // Mountpoints are made even in a read-only root, as runc does.
   out.exports.push_back({*root, overlay});
   for (const oci::MountPlan& mount : plan.mounts) {
