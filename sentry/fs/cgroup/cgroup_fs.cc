@@ -119,7 +119,8 @@ class CgroupTextFile final : public TextFile {
     if (file_.changes != nullptr) seen_ = file_.changes(inode_->cgroup());
     return file_.read(Request(ctx));
   }
-  Result<void> Store(const VfsContext& ctx, std::string_view text) override {
+  Result<void> Store(const VfsContext& ctx, const Order& order) override {
+    std::string_view text = order.text;
     if (inode_->cgroup().removed()) return Errno::kENODEV;
     if (file_.write == nullptr) return Errno::kEINVAL;
     constexpr std::string_view kSpace(" \t\n\v\f\r\0", 7);
