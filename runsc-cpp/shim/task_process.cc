@@ -88,7 +88,7 @@ void TaskService::Exec(const api::ExecProcessRequest& request, const Reply& repl
   }
   if (task.execs.size() >= kMaxExecs) return reply.Fail(absl::ResourceExhaustedError("too many execs"));
   if (absl::Status s = CheckExec(task); !s.ok()) return reply.Fail(s);
-  const auto process = std::make_shared<Process>(loop_);
+  const auto process = std::make_shared<Process>();
   process->exec_id = request.exec_id();
   process->spec = request.spec().value();
   process->paths = {request.stdin(), request.stdout(), request.stderr(), request.terminal()};
