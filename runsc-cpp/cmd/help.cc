@@ -10,6 +10,8 @@ constexpr std::string_view kGeneral = R"(runsc-cpp runs programs in a sandbox wi
   runsc-cpp debug --unimplemented [PID]      system calls that running sandboxes missed
   runsc-cpp platforms                        ways to run guest code here, measured
   runsc-cpp syscalls [--json]                every system call and how far it is supported
+  runsc-cpp [--root DIR] [--log FILE] create|start|run|exec|kill|delete|list|
+            state|ps|update ...              containers, as runc has them
   runsc-cpp spec [--bundle DIR] [--rootless] write a config.json to start from
   runsc-cpp install [FLAGS]                  make Docker and containerd know it
   runsc-cpp features                         what of the OCI specification is there, as JSON

@@ -100,11 +100,30 @@ void EndUnrecorded(const RuntimeOptions& runtime, const std::string& id) {
   runtime.root.Remove(id);
 }
 
+// A sandbox that lives on without the container it was made for leaves that one's cgroup for another member's.
+void MoveSandbox(const RuntimeOptions& runtime, const ContainerRecord& record, const cgroup::Cgroup& from) {
+  for (const ContainerRecord& member : MembersOf(runtime.root, record.sandbox())) {
+    if (member.id() == record.id() || !IsAlive(member.anchor())) continue;
+    absl::StatusOr<std::optional<cgroup::Cgroup>> to = CgroupOf(runtime, member);
+    if (!to.ok() || !to->has_value()) continue;
+    // Again, for what was forked meanwhile.
+    for (int round = 0; round < 3; ++round) {
+      const absl::StatusOr<std::vector<pid_t>> processes = from.AllProcesses();
+      if (!processes.ok() || processes->empty()) return;
+      for (const pid_t pid : *processes) (void)(*to)->Join(pid);
+    }
+    return;
+  }
+}
+
 // What is left in the host of a container that has ended.
 absl::Status CleanUp(const RuntimeOptions& runtime, const ContainerRecord& record) {
   absl::StatusOr<std::optional<cgroup::Cgroup>> cgroup = CgroupOf(runtime, record);
   absl::Status status = cgroup.status();
-  if (cgroup.ok() && cgroup->has_value()) status = (*cgroup)->Delete();
+  if (cgroup.ok() && cgroup->has_value()) {
+    MoveSandbox(runtime, record, **cgroup);
+    status = (*cgroup)->Delete();
+  }
   const absl::StatusOr<Bundle> bundle = ReadStoredBundle(runtime, record);
   if (bundle.ok()) {
     const std::string state = HookState(record, "stopped");

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "runsc-cpp/cgroup/cgroup.h"
-#include "runsc-cpp/shim/loop.h"
 #include "runsc-cpp/shim/runtime.h"
 #include "runsc-cpp/shim/server.h"
 #include "runsc-cpp/shim/streams.h"
@@ -27,19 +26,15 @@ enum class Phase { kCreated, kRunning, kPaused, kStopped };
 class Queue {
  public:
   using Step = std::function<void(std::function<void()> done)>;
-  explicit Queue(Loop& loop) : loop_(loop) {}
   void Add(Step step);
 
  private:
   void Next();
-  Loop& loop_;
   std::deque<Step> steps_;
   bool busy_ = false;
 };
 
 struct Process {
-  explicit Process(Loop& loop) : queue(loop) {}
-
   std::string exec_id;  // empty: the container's first process
   std::string spec;     // of an exec: its OCI process
   StreamPaths paths;
@@ -49,22 +44,20 @@ struct Process {
   uint32_t exit_status = 0;
   Timestamp exited_at;
   std::vector<Reply> waiters;
-  // Its end is told only after its start.
-  bool starting = false;
-  std::optional<int> ended_while_starting;
+  // Commands that must be answered before its end is told: start, and kills, behind whose answer containerd would
+  // close the connection.
+  int commands = 0;
+  std::optional<int> ended_meanwhile;
   Queue queue;
 };
 
 struct Container {
-  Container(std::string name, std::string directory, Runtime how, Loop& loop)
-      : id(std::move(name)),
-        bundle(std::move(directory)),
-        runtime(std::move(how)),
-        init(std::make_shared<Process>(loop)) {}
+  Container(std::string name, std::string directory, Runtime how)
+      : id(std::move(name)), bundle(std::move(directory)), runtime(std::move(how)) {}
 
   const std::string id, bundle;
   const Runtime runtime;
-  const std::shared_ptr<Process> init;
+  const std::shared_ptr<Process> init = std::make_shared<Process>();
   std::map<std::string, std::shared_ptr<Process>> execs;
   std::optional<cgroup::Cgroup> cgroup;
   std::optional<cgroup::OomWatch> oom;

@@ -132,6 +132,7 @@ class FakeContainerd : public testing::Test {
       RpcResponse response;
       EXPECT_TRUE(response.ParseFromString(reader_.frame().data));
       answers_[reader_.frame().stream] = response;
+      arrived_.push_back(reader_.frame().stream);
     }
   }
 
@@ -255,6 +256,7 @@ class FakeContainerd : public testing::Test {
   base::UniqueFd client_;
   FrameReader reader_;
   std::map<uint32_t, RpcResponse> answers_;
+  std::vector<uint32_t> arrived_;  // streams, in the order of their answers
   uint32_t next_stream_ = 1;
   bool ended_ = false;
 };

@@ -68,6 +68,14 @@ RuntimeConfig FromRunc(const containerd::runc::v1::Options& options) {
   return config;
 }
 
+// The default one need not be there.
+absl::StatusOr<RuntimeConfig> ReadConfig(const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadFile(path, kMaxConfig);
+  if (absl::IsNotFound(text.status()) && path == kDefaultConfig) return RuntimeConfig();
+  if (!text.ok()) return text.status();
+  return ParseConfig(*text, path);
+}
+
 }  // namespace
 
 absl::StatusOr<RuntimeConfig> ParseConfig(absl::string_view text, absl::string_view file) {
@@ -90,7 +98,7 @@ absl::StatusOr<RuntimeConfig> ParseConfig(absl::string_view text, absl::string_v
 }
 
 absl::StatusOr<RuntimeConfig> DecodeOptions(const Any& options) {
-  if (options.type_url().empty()) return RuntimeConfig();
+  if (options.type_url().empty()) return ReadConfig(kDefaultConfig);
   if (absl::EndsWith(options.type_url(), "containerd.runc.v1.Options")) {
     containerd::runc::v1::Options runc;
     if (!runc.ParseFromString(options.value())) return absl::InvalidArgumentError("malformed runtime options");
@@ -102,10 +110,8 @@ absl::StatusOr<RuntimeConfig> DecodeOptions(const Any& options) {
   containerd::runc::v1::GenericOptions generic;
   if (!generic.ParseFromString(options.value())) return absl::InvalidArgumentError("malformed runtime options");
   if (!generic.config_body().empty()) return ParseConfig(generic.config_body(), "ConfigBody");
-  if (generic.config_path().empty()) return RuntimeConfig();
-  const absl::StatusOr<std::string> text = ReadFile(generic.config_path(), kMaxConfig);
-  if (!text.ok()) return text.status();
-  return ParseConfig(*text, generic.config_path());
+  if (!generic.config_path().empty()) return ReadConfig(generic.config_path());
+  return ReadConfig(kDefaultConfig);
 }
 
 }  // namespace runsc::shim

@@ -9,7 +9,11 @@
 
 namespace runsc::shim {
 
-// containerd.runc.v1.Options as they are; runtimeoptions.v1.Options by their file or text. None at all is fine.
+// Where an engine can't be told (Docker before 23).
+inline constexpr char kDefaultConfig[] = "/etc/containerd/runsc-cpp.toml";
+
+// containerd.runc.v1.Options as they are; runtimeoptions.v1.Options by their file or text. Without any, the default
+// file's.
 absl::StatusOr<RuntimeConfig> DecodeOptions(const Any& options);
 
 // Lines of KEY = "text" | true | false | number, in TOML; with runc's names in snake_case or containerd's in CamelCase.

@@ -116,12 +116,12 @@ TEST(RootfsTest, LowerFoldersShareTheirBeginning) {
 }
 
 TEST(MeasuresTest, Versions) {
-  cgroup::Stats stats;
+  oci::Stats stats;
   stats.cpu.total = 5000;
   stats.memory.usage.usage = 100;
   stats.memory.swap = {.limit = UINT64_MAX, .usage = 130, .max = 0, .failcnt = 0};
   stats.memory.raw = {{"total_inactive_file", 7}, {"inactive_file", 8}};
-  stats.blkio.io_service_bytes = {{.major = 8, .minor = 1, .op = "Write", .value = 9}};
+  stats.blkio.service_bytes = {{.major = 8, .minor = 1, .op = "Write", .value = 9}};
   const Any v1 = MetricsV1(stats), v2 = MetricsV2(stats);
   EXPECT_EQ(v1.type_url(), "io.containerd.cgroups.v1.Metrics");
   EXPECT_EQ(v2.type_url(), "io.containerd.cgroups.v2.Metrics");

@@ -14,6 +14,7 @@ namespace runsc::shim {
 namespace {
 
 constexpr std::chrono::milliseconds kRetry(500);
+constexpr int kMaxCutShort = 3;
 
 }  // namespace
 
@@ -67,9 +68,15 @@ void Publisher::SendBySocket() {
   if (data.size() > kMaxFrameData) return Delivered();  // nobody would take it
   const std::string frame = EncodeFrame(next_stream_, FrameType::kRequest, data);
   next_stream_ += 2;
-  // One event at a time is far less than a socket holds.
   const ssize_t n = send(socket_.get(), frame.data(), frame.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (n != static_cast<ssize_t>(frame.size())) RetryLater();
+  if (n == static_cast<ssize_t>(frame.size())) return;
+  // One event at a time is far less than a socket holds. One that is not would stop all behind it.
+  if (n >= 0 && ++cut_short_ > kMaxCutShort) {
+    LOG(kWarning, "event %s is lost: too long", waiting_.front().topic());
+    waiting_.pop_front();
+    cut_short_ = 0;
+  }
+  RetryLater();
 }
 
 void Publisher::Ready() {

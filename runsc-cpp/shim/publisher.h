@@ -51,6 +51,7 @@ class Publisher {
   base::UniqueFd socket_;
   FrameReader reader_;
   uint32_t next_stream_ = 1;
+  int cut_short_ = 0;  // how often the socket took only a part of the first one
 };
 
 }  // namespace runsc::shim

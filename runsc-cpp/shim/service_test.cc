@@ -78,6 +78,19 @@ TEST_F(ServiceTest, StartIsToldBeforeTheEnd) {
   ExpectTopics("create start exit ");
 }
 
+TEST_F(ServiceTest, KillIsAnsweredBeforeTheEndIsTold) {
+  Put("slow-kill", "");
+  Run("sleep 100");
+  const uint32_t waiting = Send("Wait", Of().SerializeAsString());
+  const uint32_t killing = Send("Kill", KillOf(SIGKILL).SerializeAsString());
+  EXPECT_EQ(Answer(killing).status().code(), 0);
+  api::WaitResponse waited;
+  ASSERT_TRUE(waited.ParseFromString(Answer(waiting).payload()));
+  EXPECT_EQ(waited.exit_status(), 137u);
+  const std::vector<uint32_t> last(arrived_.end() - 2, arrived_.end());
+  EXPECT_EQ(last, (std::vector<uint32_t>{killing, waiting}));
+}
+
 TEST_F(ServiceTest, Exec) {
   Run("sleep 100");
   api::ExecProcessRequest request = ExecRequest("read word; echo got $word; exit 9");

@@ -52,8 +52,9 @@ Publisher::Target EventTarget(const Invocation& invocation) {
 
 class Shim {
  public:
-  Shim(Loop& loop, const Invocation& invocation)
+  Shim(Loop& loop, const Invocation& invocation, std::string socket_path)
       : loop_(loop),
+        socket_path_(std::move(socket_path)),
         reaper_(loop),
         publisher_(loop, reaper_, EventTarget(invocation)),
         service_(loop, reaper_, publisher_, invocation.space, [this] { BeginEnd(); }),
@@ -93,6 +94,8 @@ class Shim {
   void BeginEnd() {
     if (ending_) return;
     ending_ = true;
+    // The next container of this group is another shim's.
+    if (!socket_path_.empty()) unlink(socket_path_.c_str());
     Flush(0);
   }
 
@@ -103,6 +106,7 @@ class Shim {
   }
 
   Loop& loop_;
+  const std::string socket_path_;
   Reaper reaper_;
   Publisher publisher_;
   TaskService service_;
@@ -113,15 +117,14 @@ class Shim {
 
 // In the bundle, which may be removed before we end: the address is read at once.
 int Serve(const Invocation& invocation) {
-  const absl::StatusOr<std::string> address = ReadFile(kAddressFile, 4096);
+  const std::string address = ReadFile(kAddressFile, 4096).value_or("");
   base::UniqueFd log(open("log", O_RDWR | O_NONBLOCK | O_CLOEXEC));  // a FIFO that nobody may read
   base::SetLogConfig({.fd = log.valid() ? log.get() : STDERR_FILENO,
                       .level = invocation.debug ? base::LogLevel::kDebug : base::LogLevel::kInfo,
                       .process = "shim"});
   absl::StatusOr<std::unique_ptr<Loop>> loop = Loop::Create();
   absl::Status status = loop.status();
-  if (loop.ok()) status = Shim(**loop, invocation).Run();
-  if (address.ok()) unlink(std::string(absl::StripPrefix(*address, "unix://")).c_str());
+  if (loop.ok()) status = Shim(**loop, invocation, std::string(absl::StripPrefix(address, "unix://"))).Run();
   if (!status.ok()) LOG(kError, "%s", status.message());
   return status.ok() ? 0 : 1;
 }

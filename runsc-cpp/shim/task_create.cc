@@ -57,8 +57,7 @@ void TaskService::Create(const api::CreateTaskRequest& request, const Reply& rep
   const auto creation = std::make_shared<Creation>();
   creation->request = request;
   creation->reply = reply;
-  creation->task =
-      std::make_shared<Container>(request.id(), request.bundle(), Runtime(reaper_, *config, space_), loop_);
+  creation->task = std::make_shared<Container>(request.id(), request.bundle(), Runtime(reaper_, *config, space_));
   creating_.insert(request.id());
   if (absl::Status s = Prepare(*creation); !s.ok()) return CreateFailed(creation, s);
   RuntimeCall call = {

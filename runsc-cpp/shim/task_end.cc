@@ -7,8 +7,8 @@ namespace runsc::shim {
 namespace api = ::containerd::task::v2;
 
 void TaskService::Ended(const Task& task, const Proc& process, int wait_status) {
-  if (process->starting) {
-    process->ended_while_starting = wait_status;
+  if (process->commands > 0) {
+    process->ended_meanwhile = wait_status;
     return;
   }
   const bool was_paused = process->phase == Phase::kPaused;
@@ -28,6 +28,13 @@ void TaskService::Ended(const Task& task, const Proc& process, int wait_status) 
                        if (!result.ok) LOG(kWarning, "kill --all %s: %s", task->id, result.error);
                        TellEnd(task, task->init);
                      });
+}
+
+void TaskService::CommandDone(const Task& task) {
+  Process& init = *task->init;
+  if (--init.commands > 0 || !init.ended_meanwhile) return;
+  const int wait_status = *std::exchange(init.ended_meanwhile, std::nullopt);
+  Ended(task, task->init, wait_status);
 }
 
 void TaskService::TellEnd(const Task& task, const Proc& process) {

@@ -57,11 +57,10 @@ void TaskService::Start(const api::ProcessRequest& request, const Reply& reply) 
 }
 
 void TaskService::StartInit(const Task& task, const Reply& reply, std::function<void()> done) {
-  task->init->starting = true;
+  ++task->init->commands;
   task->runtime.Call({.words = {"start", task->id}, .bundle = task->bundle},
                      [this, task, reply, done](const RuntimeResult& result) {
                        Process& init = *task->init;
-                       init.starting = false;
                        if (result.ok) {
                          init.phase = Phase::kRunning;
                          containerd::events::TaskStart event;
@@ -74,7 +73,7 @@ void TaskService::StartInit(const Task& task, const Reply& reply, std::function<
                        } else {
                          reply.Fail(RuntimeError("OCI runtime start failed", result));
                        }
-                       if (init.ended_while_starting) Ended(task, task->init, *init.ended_while_starting);
+                       CommandDone(task);
                        done();
                      });
 }
@@ -89,7 +88,7 @@ void TaskService::Exec(const api::ExecProcessRequest& request, const Reply& repl
   }
   if (task.execs.size() >= kMaxExecs) return reply.Fail(absl::ResourceExhaustedError("too many execs"));
   if (absl::Status s = CheckExec(task); !s.ok()) return reply.Fail(s);
-  const auto process = std::make_shared<Process>(loop_);
+  const auto process = std::make_shared<Process>();
   process->exec_id = request.exec_id();
   process->spec = request.spec().value();
   process->paths = {request.stdin(), request.stdout(), request.stderr(), request.terminal()};
@@ -210,7 +209,7 @@ void TaskService::Drained(const Task& task, const Proc& process, const Reply& re
 }
 
 void TaskService::DeleteInit(const Task& task, const Reply& reply, std::function<void()> done) {
-  if (tasks_.find(task->id) == tasks_.end()) {
+  if (const auto found = tasks_.find(task->id); found == tasks_.end() || found->second != task) {
     reply.Fail(absl::NotFoundError("container not created: not found"));
     return done();
   }
@@ -275,8 +274,10 @@ void TaskService::Kill(const api::KillRequest& request, const Reply& reply) {
   if (request.all()) call.words.push_back("--all");
   call.words.insert(call.words.end(), {task->id, absl::StrCat(request.signal())});
   // Not in the queue: what hangs there must be killable.
-  task->runtime.Call(std::move(call), [task, reply](const RuntimeResult& result) {
+  ++process->commands;
+  task->runtime.Call(std::move(call), [this, task, reply](const RuntimeResult& result) {
     reply.Finish(result.ok ? absl::OkStatus() : KillError(result));
+    CommandDone(task);
   });
 }
 

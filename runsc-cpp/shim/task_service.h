@@ -80,6 +80,7 @@ class TaskService {
 
   // task_end.cc
   void Ended(const Task& task, const Proc& process, int wait_status);
+  void CommandDone(const Task& task);
   void TellEnd(const Task& task, const Proc& process);
   void FreeWaiters(Process& process);
   void WatchOom(const Task& task);

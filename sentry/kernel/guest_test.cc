@@ -116,12 +116,13 @@ TEST(Guest, KilledWhileItRuns) {
   guest.steps.push_back({.call = nullptr, .event = platform::PreemptedEvent{}, .spin = true});
   RefPtr<ThreadGroup> group = guest.Start();
   usleep(5'000);
-  // Init: only the runtime can.
+  // Init: only the runtime can, and by SIGKILL alone.
   ASSERT_TRUE(group->SendSignal({.signo = abi::kSigKill}).ok());
+  ASSERT_TRUE(guest.kernel->SignalFromRuntime(*group, abi::kSigTerm).ok());
   usleep(5'000);
   EXPECT_FALSE(group->exiting());
-  ASSERT_TRUE(guest.kernel->SignalFromRuntime(*group, abi::kSigTerm).ok());
-  EXPECT_EQ(guest.kernel->WaitForExit(*group).signo, abi::kSigTerm);
+  ASSERT_TRUE(guest.kernel->SignalFromRuntime(*group, abi::kSigKill).ok());
+  EXPECT_EQ(guest.kernel->WaitForExit(*group).signo, abi::kSigKill);
 }
 
 // Steps: 0 set up, 1 pause, 2 exit, 3 handler, 4 sigreturn.

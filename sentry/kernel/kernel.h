@@ -44,7 +44,7 @@ class Kernel {
     // Of every guest (net/net_state.h); outlives the kernel. Null: AF_UNIX only.
     NetState* net_state = nullptr;
     // As in a pid namespace, the guest's pid 1 ignores signals that it has no
-    // handler for, SIGKILL included, unless the runtime or a terminal sends them.
+    // handler for, SIGKILL included; the runtime's SIGKILL and SIGSTOP reach it.
     // `do` turns it off: its command is to act as it does outside.
     bool init_ignores_signals = true;
     size_t max_tasks = 8192;  // in the whole sandbox: EAGAIN of clone beyond it
@@ -120,8 +120,8 @@ class Kernel {
   RefPtr<ThreadGroup> FindGroup(int32_t number, const PidNamespace& ns) const;
   std::vector<RefPtr<ThreadGroup>> Groups(const PidNamespace& ns) const;
   size_t task_count() const;
-  // A signal from outside the sandbox (`kill`, Ctrl-C forwarded): even init,
-  // which ignores what its own processes send, takes its default action.
+  // A signal from outside the sandbox (`kill`, Ctrl-C forwarded). Of those without a
+  // handler, an init that ignores signals takes SIGKILL and SIGSTOP alone.
   Result<void> SignalFromRuntime(ThreadGroup& group, int signo);
   // kill(2)'s reach: every member of a process group, by its id. ESRCH.
   Result<void> SignalProcessGroup(int32_t pgid, const SigInfo& info);

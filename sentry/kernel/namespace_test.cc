@@ -46,8 +46,8 @@ TEST(PidNamespaces, EndOfInitEndsAllAndOnlyThem) {
   Kernel::InitProcess exec = In(a);
   exec.on_end = [&](const ExitStatus& status) { ended = status.signo; };
   const RefPtr<ThreadGroup> second = *guest.Start(std::move(exec)), other = *guest.Start(In(b));
-  ASSERT_TRUE(guest.kernel->SignalFromRuntime(*init, abi::kSigTerm).ok());
-  EXPECT_EQ(guest.kernel->WaitForExit(*init).signo, abi::kSigTerm);
+  ASSERT_TRUE(guest.kernel->SignalFromRuntime(*init, abi::kSigKill).ok());
+  EXPECT_EQ(guest.kernel->WaitForExit(*init).signo, abi::kSigKill);
   EXPECT_TRUE(second->ended());
   EXPECT_EQ(guest.kernel->WaitForExit(*second).signo, abi::kSigKill);
   EXPECT_FALSE(other->exiting());

@@ -286,6 +286,33 @@ def pod_killed(pods):
         equal(pods.status(container).state, subject.EXITED, "state")
 
 
+@CASES.case()
+def containerd_restarted(pods):
+    """Streams, codes and what ended meanwhile are kept."""
+    _, one, two = _pod_of_two(pods)
+    process = pods.info(two)["pid"]
+    pods.containerd.stop()
+    pods.house.run(["kill", "-9", str(process)])
+    pods.containerd.start()
+    until(pods.ready, 20, "CRI is back")
+    equal(pods.execute(one, "echo", "on"), "on\n", "the one that lives")
+    equal(pods.ended(two).exit_code, 137, "code of the one that ended")
+    pods.cri.StopContainer(container_id=one, timeout=0)
+    equal(pods.status(one).exit_code, 137, "code of the other one")
+
+
+@CASES.case()
+def shim_killed(pods):
+    """Its containers end, and nothing of them is left."""
+    pod, one, two = _pod_of_two(pods)
+    pods.house.run(["pkill", "-9", "-f", "containerd-shim-.* -id " + pod])
+    for container in (one, two):
+        pods.ended(container)
+    pods.remove(pod)
+    other = pods.started(pods.pod("q"), "other", ["sleep", "1000"])
+    equal(pods.execute(other, "echo", "on"), "on\n", "the next pod")
+
+
 def _many(pods, count):
     made = []
     for number in range(count):

@@ -22,11 +22,14 @@ class Subject(clients.Pods):
         self.is_runc = is_runc
         self._have_debian = False
         self.handler = "tried"
-        suite.until(self._ready, 20, "the network plugin is not ready")
+        suite.until(self.ready, 20, "the network plugin is not ready")
         house.know_mounts()
 
-    def _ready(self):
-        return all(condition.status for condition in self.cri.Status().status.conditions)
+    def ready(self):
+        try:
+            return all(condition.status for condition in self.cri.Status().status.conditions)
+        except cri.Error:
+            return False  # its daemon is on its way up
 
     def call(self, function, handler):
         self.handler = handler

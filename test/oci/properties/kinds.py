@@ -11,11 +11,12 @@ class Case:
     name: str
     function: object  # of a Stand
     tier: str = "ci"
+    seconds: int = 180
 
 
-def case(tier="ci"):
+def case(tier="ci", seconds=180):
     def register(function):
-        ALL.append(Case(function.__name__, function, tier))
+        ALL.append(Case(function.__name__, function, tier, seconds))
         return function
     return register
 

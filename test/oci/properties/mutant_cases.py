@@ -172,7 +172,7 @@ def _mutants(stand, count, seed):
     return f"seed {seed}: {count} mutants, {field.accepted} created, {field.ran} ran, {seconds / count * 1000:.0f} ms each"
 
 
-@case()
+@case(seconds=7200)
 def mutants(stand):
     count = int(os.environ.get("MUTANTS", COUNT[stand.tier]))
     stand.note(_mutants(stand, count, int(os.environ.get("SEED", random.SystemRandom().randrange(1 << 32)))))

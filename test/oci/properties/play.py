@@ -34,7 +34,7 @@ def main():
     chosen = [case for case in cases.ALL if case.name in options.names]
     for case in chosen:
         place.notes = []
-        line = suite.verdict(case, lambda case=case: case.function(place), place.clean, place.notes)
+        line = suite.verdict(case, lambda case=case: stand.limited(lambda: case.function(place), case.seconds), place.clean, place.notes)
         result, _, rest = line.partition(" ")
         print(f"{result} prop.{rest.lstrip()}", flush=True)
     if "coverage" in options.names:

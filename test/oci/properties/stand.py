@@ -232,6 +232,19 @@ def shield(base):
             raise OSError("the shield does not hold: " + path)
 
 
+def limited(function, seconds):
+    """Calls it; a Failure if it takes longer."""
+    def late(*_):
+        raise Failure(f"not done within {seconds} s")
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        return function()
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def finished(words, seconds=SECONDS, data=None, **options):
     options.setdefault("cwd", "/")
     process = subprocess.Popen(words, stdin=subprocess.PIPE if data is not None else subprocess.DEVNULL, stdout=subprocess.PIPE,
