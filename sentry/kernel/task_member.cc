@@ -59,8 +59,9 @@ void Task::StayHeld() {
     for (uint32_t word = member.word(); TaskMember::Held(word) && !killed(); word = member.word()) {
       member.SleepOn(word);
     }
-    // A new hold sees us busy or is seen by the loop.
+    // A new hold sees us busy or is seen by the loop; so does one that comes of our being busy again.
     member.SetBusy();
+    if (member.watched()) kernel().cgroups().MemberWoke();
   }
   kernel().cgroups().MemberChanged(member);
   state.store('R', std::memory_order_relaxed);

@@ -98,6 +98,23 @@ TEST(CgroupLimits, MemoryMaxHoldsInSystemCallsToo) {
   EXPECT_SIGNALED(st::WaitStatus(pid), SIGKILL);
 }
 
+TEST(CgroupLimits, OnlyTouchedMemoryCounts) {
+  NeedController("memory");
+  Group g;
+  MUST(WriteCall(g / "memory.max", "16M"));
+  const pid_t pid = SpawnIn(g, [] {
+    constexpr size_t kBytes = 64 << 20, kStep = 64 << 10;
+    char* p = static_cast<char*>(mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    (void)madvise(p, kBytes, MADV_NOHUGEPAGE);
+    for (size_t at = 0; at < kBytes; at += kStep) p[at] = static_cast<char>(at / kStep + 1);
+    for (size_t at = 0; at < kBytes; at += kStep) {
+      if (p[at] != static_cast<char>(at / kStep + 1) || p[at + 4096] != 0) _exit(2);
+    }
+  });
+  EXPECT_EXITED(st::WaitStatus(pid), 0);
+  EXPECT_EQ(KeyValue(ReadFile(g / "memory.events"), "oom_kill"), 0);
+}
+
 TEST(CgroupLimits, OomScoreChoosesAndGroupsDieTogether) {
   NeedController("memory");
   Group g;

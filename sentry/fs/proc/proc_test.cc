@@ -234,7 +234,7 @@ TEST_F(ProcTest, Self) {
   EXPECT_EQ(Cat("/self/comm"), "cat\n");
   EXPECT_EQ(Cat("/self/cmdline"), std::string("cat\0-u\0\0", 8));
   EXPECT_EQ(Cat("/self/environ"), std::string("A=1\0", 4));
-  EXPECT_EQ(Cat("/self/cgroup"), "0::/\n");
+  EXPECT_EQ(Cat("/self/cgroup"), "0::/seven\n");
 }
 
 TEST_F(ProcTest, Stat) {

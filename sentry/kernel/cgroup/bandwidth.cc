@@ -53,6 +53,7 @@ int64_t CpuBandwidth::NextLook(int64_t now, int64_t used, uint32_t runnable) con
 CpuBandwidth::Statistics CpuBandwidth::statistics(int64_t now) const {
   Statistics s = statistics_;
   if (throttled_) s.throttled_ns += now - since_;
+  if (counted_) ++s.periods;  // the one that is still going on
   return s;
 }
 
