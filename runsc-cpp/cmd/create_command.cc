@@ -4,7 +4,6 @@
 #include <climits>
 #include <cstdlib>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "runsc-cpp/cmd/oci_command.h"
 #include "runsc-cpp/cmd/raw_terminal.h"
@@ -33,10 +32,9 @@ absl::StatusOr<CreateOptions> ReadOptions(const ParsedFlags& flags) {
   options.bundle = resolved;
   options.pid_file = flags.Value("pid-file");
   options.console_socket = flags.Value("console-socket");
-  if (!absl::SimpleAtoi(flags.Value("preserve-fds", "0"), &options.preserve_fds) || options.preserve_fds > 1000) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--preserve-fds: \"", flags.Value("preserve-fds"), "\" is not a number up to 1000"));
-  }
+  const absl::StatusOr<uint32_t> preserve_fds = PreserveFds(flags);
+  if (!preserve_fds.ok()) return preserve_fds.status();
+  options.preserve_fds = *preserve_fds;
   return options;
 }
 

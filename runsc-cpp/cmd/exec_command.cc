@@ -17,18 +17,6 @@
 namespace runsc {
 namespace {
 
-absl::StatusOr<std::string> ReadText(const std::string& path) {
-  const base::UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("open ", path));
-  std::string text;
-  char buffer[16 << 10];
-  ssize_t n;
-  while ((n = read(fd.get(), buffer, sizeof buffer)) > 0 && text.size() < kMaxStateFile) {
-    text.append(buffer, static_cast<size_t>(n));
-  }
-  return text;
-}
-
 absl::Status SetUser(const std::string& text, oci::User& user) {
   const std::vector<std::string> parts = absl::StrSplit(text, ':');
   const bool good = parts.size() <= 2 && absl::SimpleAtoi(parts[0], &user.uid) &&
@@ -73,9 +61,11 @@ absl::StatusOr<oci::Process> FromFlags(const RuntimeOptions& runtime, const Pars
 
 absl::StatusOr<oci::Process> ReadProcess(const RuntimeOptions& runtime, const ParsedFlags& flags) {
   if (!flags.Has("process")) return FromFlags(runtime, flags);
-  const absl::StatusOr<std::string> text = ReadText(flags.Value("process"));
-  if (!text.ok()) return text.status();
-  absl::StatusOr<oci::Parsed<oci::Process>> parsed = oci::ParseProcess(*text, "process.json");
+  const std::string path = flags.Value("process");
+  const base::UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("open ", path));
+  absl::StatusOr<oci::Parsed<oci::Process>> parsed =
+      oci::ParseProcess(ReadText(file.get(), kMaxStateFile), "process.json");
   if (!parsed.ok()) return parsed.status();
   for (const std::string& line : parsed->noted) runtime.debug(line);
   return std::move(parsed->value);
@@ -92,10 +82,9 @@ absl::StatusOr<int> Exec(const RuntimeOptions& runtime, const ParsedFlags& flags
   options.console_socket = flags.Value("console-socket");
   options.ignore_paused = flags.Switch("ignore-paused");
   options.foreground = !flags.Switch("detach");
-  if (!absl::SimpleAtoi(flags.Value("preserve-fds", "0"), &options.preserve_fds) || options.preserve_fds > 1000) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--preserve-fds: \"", flags.Value("preserve-fds"), "\" is not a number up to 1000"));
-  }
+  const absl::StatusOr<uint32_t> preserve_fds = PreserveFds(flags);
+  if (!preserve_fds.ok()) return preserve_fds.status();
+  options.preserve_fds = *preserve_fds;
   if (options.foreground) BlockSignals();
   const RawTerminal terminal;
   const absl::StatusOr<pid_t> anchor = ExecInContainer(runtime, options);

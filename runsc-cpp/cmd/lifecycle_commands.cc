@@ -57,13 +57,7 @@ absl::StatusOr<std::string> ReadResources(const std::string& path) {
   const base::UniqueFd file(path == "-" ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
                                         : open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("--resources ", path));
-  std::string text;
-  char buffer[16 << 10];
-  ssize_t n;
-  while ((n = read(file.get(), buffer, sizeof buffer)) > 0 && text.size() < kMaxStateFile) {
-    text.append(buffer, static_cast<size_t>(n));
-  }
-  return text;
+  return ReadText(file.get(), kMaxStateFile);
 }
 
 absl::Status Number(const ParsedFlags& flags, absl::string_view name, auto store) {

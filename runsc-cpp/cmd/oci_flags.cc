@@ -1,6 +1,9 @@
 #include "runsc-cpp/cmd/oci_flags.h"
 
+#include <unistd.h>
+
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 
@@ -60,6 +63,21 @@ absl::StatusOr<ParsedFlags> ParseFlags(const std::vector<std::string>& args, con
   }
   out.words_.assign(args.begin() + static_cast<ptrdiff_t>(at), args.end());
   return out;
+}
+
+absl::StatusOr<uint32_t> PreserveFds(const ParsedFlags& flags) {
+  uint32_t count;
+  if (absl::SimpleAtoi(flags.Value("preserve-fds", "0"), &count) && count <= 1000) return count;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--preserve-fds: \"", flags.Value("preserve-fds"), "\" is not a number up to 1000"));
+}
+
+std::string ReadText(int fd, size_t limit) {
+  std::string text;
+  char buffer[16 << 10];
+  ssize_t n;
+  while ((n = read(fd, buffer, sizeof buffer)) > 0 && text.size() < limit) text.append(buffer, static_cast<size_t>(n));
+  return text;
 }
 
 }  // namespace runsc

@@ -39,6 +39,12 @@ class ParsedFlags {
 // Stops at the first word that is no flag, or behind "--". Errors name the flag.
 absl::StatusOr<ParsedFlags> ParseFlags(const std::vector<std::string>& args, const std::vector<FlagRule>& rules);
 
+// --preserve-fds; 0 if it was not given.
+absl::StatusOr<uint32_t> PreserveFds(const ParsedFlags& flags);
+
+// What a flag's file holds, to its end or to a little more than `limit` bytes; `fd` is borrowed.
+std::string ReadText(int fd, size_t limit);
+
 }  // namespace runsc
 
 #endif  // RUNSC_CPP_CMD_OCI_FLAGS_H_

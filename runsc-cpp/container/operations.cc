@@ -194,14 +194,12 @@ absl::Status DeleteContainer(const RuntimeOptions& runtime, const std::string& i
   }
   if (!held.ok()) return held.status();
   const ContainerStatus status = StatusOf(held->record);
-  if (status == ContainerStatus::kCreated || force) {
-    End(runtime, held->record);  // as runc: one that has not started may be deleted
-  } else if (status != ContainerStatus::kStopped) {
+  // As runc: one that has not started may be deleted.
+  if (status != ContainerStatus::kCreated && status != ContainerStatus::kStopped && !force) {
     return absl::FailedPreconditionError(
         absl::StrCat("cannot delete container ", id, " that is not stopped: ", StatusWord(status)));
-  } else {
-    End(runtime, held->record);  // its sentry may be on its way out
   }
+  End(runtime, held->record);  // of a stopped one the sentry may be on its way out
   const absl::Status cleaned = CleanUp(runtime, held->record);
   if (!cleaned.ok() && force) runtime.warn(std::string(cleaned.message()));
   return force ? absl::OkStatus() : cleaned;

@@ -6,44 +6,16 @@
 #include <sys/prctl.h>
 #include <sys/xattr.h>
 
+#include "test/syscalls/capability_test_util.h"
 #include "test/syscalls/harness/test.h"
 
 TOUCHES("execve", "prctl", "capset", "setxattr", "getxattr", "removexattr")
 
 namespace {
 
-constexpr uint64_t Bit(int cap) { return uint64_t{1} << cap; }
+using namespace capability_test;  // NOLINT: all of it is for tests like this
 
-struct Sets {
-  uint64_t effective = 0, permitted = 0, inheritable = 0;
-};
-Sets Get() {
-  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct data[2] = {};
-  MUST(syscall(SYS_capget, &header, data));
-  return {data[0].effective | uint64_t{data[1].effective} << 32, data[0].permitted | uint64_t{data[1].permitted} << 32,
-          data[0].inheritable | uint64_t{data[1].inheritable} << 32};
-}
-long Set(const Sets& s) {
-  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-  const auto low = [](uint64_t v) { return static_cast<uint32_t>(v); };
-  const __user_cap_data_struct data[2] = {{low(s.effective), low(s.permitted), low(s.inheritable)},
-                                          {low(s.effective >> 32), low(s.permitted >> 32), low(s.inheritable >> 32)}};
-  return syscall(SYS_capset, &header, data);
-}
-void Drop(uint64_t bits) {
-  Sets s = Get();
-  s.effective &= ~bits, s.permitted &= ~bits, s.inheritable &= ~bits;
-  MUST(Set(s));
-}
-uint64_t Status(const char* name) {
-  const std::string text = st::ReadFile("/proc/self/status");
-  const size_t at = text.find("\n" + std::string(name) + ":\t");
-  return at == std::string::npos ? 0 : strtoull(text.c_str() + at + strlen(name) + 3, nullptr, 16);
-}
-long Ambient(int what, unsigned long cap) { return prctl(PR_CAP_AMBIENT, what, cap, 0, 0); }
 uid_t Euid() { return static_cast<uid_t>(syscall(SYS_geteuid)); }
-long Resuid(long r, long e, long s) { return syscall(SYS_setresuid, r, e, s); }
 
 // Prints "effective permitted inheritable ambient euid secure" of itself.
 HELPER(show_caps) {
