@@ -7,7 +7,6 @@
 #include <cerrno>
 
 #include "runsc-cpp/sandbox/link.h"
-#include "sentry/fs/devpts/devpts.h"
 
 namespace runsc {
 namespace {
@@ -132,9 +131,8 @@ void HostedProcess::OnLink() {
   }
   if (message->type == LinkMessageType::kSignal) {
     Signal(static_cast<int>(message->value));
-  } else if (message->type == LinkMessageType::kWindowSize && streams_.pty.master) {
-    const abi::Winsize size{static_cast<uint16_t>(message->value >> 16), static_cast<uint16_t>(message->value), 0, 0};
-    (void)SetWindowSize(streams_.pty.master, size);
+  } else if (message->type == LinkMessageType::kWindowSize && streams_.bridge) {
+    streams_.bridge->CheckSize();
   }
 }
 

@@ -121,8 +121,7 @@ class Creation {
   absl::Status LaunchAnchorProcess() {
     AnchorOptions anchor;
     anchor.title = bundle_.plan.process->argv;
-    anchor.terminal = streams_->terminal();
-    anchor.controlling_terminal = streams_->owns_terminal();
+    anchor.controlling_terminal = streams_->own_terminal();
     base::UniqueFd network;
     const oci::NamespacePlan& plan = bundle_.plan.Namespace(oci::NamespaceKind::kNetwork);
     anchor.new_network = plan.wanted && plan.path.empty();
