@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "runsc-cpp/boot/home.h"
+#include "runsc-cpp/boot/mount_points.h"
 #include "runsc-cpp/boot/program.h"
 #include "sentry/kernel/seccomp/bpf.h"
 #include "sentry/kernel/seccomp/task_seccomp.h"
