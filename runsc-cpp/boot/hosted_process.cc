@@ -61,8 +61,12 @@ absl::StatusOr<std::shared_ptr<HostedProcess>> HostedProcess::Create(Kernel& ker
 }
 
 void HostedProcess::Started(RefPtr<ThreadGroup> group) {
-  group->child_events().Add(*end_waiter_);
   MutexLock lock(mu_);
+  if (finishing_) {  // its end was told before it ran
+    (void)kernel_.SignalFromRuntime(*group, abi::kSigKill);
+    return;
+  }
+  group->child_events().Add(*end_waiter_);
   group_ = std::move(group);
   streams_.fds.reset();
   for (int signo = 1; signo <= abi::kSigMax; ++signo) {
@@ -147,6 +151,7 @@ void HostedProcess::Finish() {
   bool told;
   {
     MutexLock lock(mu_);
+    finishing_ = true;
     const ExitStatus status = group_ ? group_->exit_status() : ExitStatus{.signo = killed_by_};
     code = status.signo != 0 ? 128 + status.signo : status.code;
     told = death_told_ || discarded_;
