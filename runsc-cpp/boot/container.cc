@@ -33,18 +33,6 @@ Container::~Container() {
   if (cgroup_) RemoveCgroup(*cgroup_);
 }
 
-bool Container::Advance(State from, State to, control::Response& response) {
-  MutexLock lock(mu_);
-  if (state_ == from) {
-    state_ = to;
-    return true;
-  }
-  response.set_error(static_cast<int>(Errno::kEBUSY));
-  response.set_message(state_ == State::kRunning ? "container is already running" : "container is not ready");
-  if (state_ == State::kEnded) response.set_message("container not running");
-  return false;
-}
-
 absl::Status Container::MakeCgroup() {
   Cgroup& root = *parts_.kernel->cgroups().root();
   (void)root.ControlSubtree(kAllControllers, 0);  // whoever is first
@@ -107,18 +95,10 @@ void Container::Create(const control::Container& description, ContainerNamespace
   if (state_ == State::kCreating) state_ = State::kCreated;  // else its anchor is gone already
 }
 
-void Container::Start(control::Response& response) {
-  if (!Advance(State::kCreated, State::kRunning, response)) return;
-  const Result<RefPtr<ThreadGroup>> group = parts_.kernel->StartProcess(std::move(init_));
-  if (group.ok()) return first_->Started(*group);
-  RefuseProgram(response, group.error());
-  first_->Discard();
-}
-
 void Container::Exec(const control::Process& process, RequestFds& fds, control::Response& response) {
   {
     MutexLock lock(mu_);
-    if (state_ != State::kRunning && state_ != State::kCreated) {
+    if (state_ != State::kRunning && state_ != State::kPrepared && state_ != State::kCreated) {
       response.set_error(static_cast<int>(Errno::kESRCH));
       response.set_message("container not running");
       return;
@@ -265,9 +245,14 @@ void Container::Kill(const std::string& cause) {
 // The first process is gone, and with it every other. What they held of the host goes, too.
 void Container::OnInitEnded() {
   {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kExecsEndMs);
     MutexLock lock(mu_);
     state_ = State::kEnded;
+    changed_.SignalAll();
+  }
+  AwaitLaunch();
+  {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kExecsEndMs);
+    MutexLock lock(mu_);
     // Engines forget an exec whose container has ended before it.
     while (hosted_.size() > 1 && changed_.WaitUntil(mu_, deadline)) {
     }

@@ -41,6 +41,8 @@ class Container : public std::enable_shared_from_this<Container> {
   // Each fills `response` if it can't be done.
   void Create(const sentry::control::Container& description, ContainerNamespaces namespaces, RequestFds& fds,
               sentry::control::Response& response);
+  // The first process is made, and waits: what Exec starts next runs before its first instruction.
+  void Prepare(sentry::control::Response& response);
   void Start(sentry::control::Response& response);
   void Exec(const sentry::control::Process& process, RequestFds& fds, sentry::control::Response& response);
   void Signal(const sentry::control::SignalRequest& request, sentry::control::Response& response);
@@ -59,9 +61,13 @@ class Container : public std::enable_shared_from_this<Container> {
   void TellDeath(const std::string& cause);
 
  private:
-  enum class State : uint8_t { kCreating, kCreated, kRunning, kEnded };
+  enum class State : uint8_t { kCreating, kCreated, kPrepared, kRunning, kEnded };
   const sentry::PidNamespace& numbers() const;
-  bool Advance(State from, State to, sentry::control::Response& response);
+  // Whether it may start; fills `response` if not.
+  bool CheckMayStart(sentry::control::Response& response) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Launch();
+  void HoldUntilStart(sentry::Task& first);
+  void AwaitLaunch();
   absl::Status MakeCgroup();
   sentry::RefPtr<sentry::Cgroup> CgroupForExec() const;
   std::vector<sentry::RefPtr<sentry::ThreadGroup>> Groups() const;
@@ -85,6 +91,12 @@ class Container : public std::enable_shared_from_this<Container> {
     int32_t host_pid;
   };
   std::vector<Hosting> hosted_ ABSL_GUARDED_BY(mu_);
+  // Of the first process.
+  enum class Launching : uint8_t { kNo, kUnderWay, kDone };
+  Launching launching_ ABSL_GUARDED_BY(mu_) = Launching::kNo;
+  base::Errno launch_error_ ABSL_GUARDED_BY(mu_) = {};
+  int32_t first_number_ ABSL_GUARDED_BY(mu_) = 0;  // 0: it has none yet
+  sentry::RefPtr<sentry::ThreadGroup> launched_ ABSL_GUARDED_BY(mu_);
 
   sentry::RefPtr<sentry::Cgroup> cgroup_;  // from Create on
   sentry::RefPtr<sentry::CgroupNamespace> cgroup_namespace_;

@@ -2,11 +2,13 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
+#include "runsc-cpp/boot/device_store.h"
 #include "runsc-cpp/boot/errno_status.h"
+#include "runsc-cpp/boot/mount_points.h"
 #include "runsc-cpp/boot/sys_view.h"
 #include "sentry/fs/dev/dev.h"
 #include "sentry/fs/devpts/devpts.h"
@@ -55,7 +57,8 @@ class Builder {
         parts_(parts),
         memory_(*parts.memory),
         pid_ns_(pid_ns),
-        cgroup_(std::move(cgroup)) {}
+        cgroup_(std::move(cgroup)),
+        store_(memory_) {}
 
   absl::StatusOr<ContainerMounts> Build() {
     if (absl::Status s = MountRoot(); !s.ok()) return s;
@@ -63,6 +66,9 @@ class Builder {
     for (const control::Mount& mount : container_.mounts()) {
       if (absl::Status s = MountOne(mount); !s.ok()) return s;
     }
+    const bool has_dev = std::any_of(container_.mounts().begin(), container_.mounts().end(),
+                                     [](const control::Mount& mount) { return mount.destination() == "/dev"; });
+    if (absl::Status s = has_dev ? absl::OkStatus() : LinkRootsDev(); !s.ok()) return s;
     for (const control::Device& device : container_.devices()) {
       if (absl::Status s = MakeDevice(device); !s.ok()) return s;
     }
@@ -144,7 +150,9 @@ class Builder {
                           absl::StrCat("mount ", mount.destination(), ": ", made.status().message()));
     }
     if (!made->root->inode()->is_dir() && ResolvePath(ctx_, ctx_.root, mount.destination()).Is(Errno::kENOENT)) {
-      if (absl::Status s = MakeMountFile(mount.destination()); !s.ok()) return s;
+      const absl::StatusOr<std::string> path = ResolveInRoot(ctx_, mount.destination());
+      if (!path.ok()) return path.status();
+      if (absl::Status s = MakeMountFile(ctx_, *path); !s.ok()) return s;
     }
     if (absl::Status s = Attach(mount.destination(), *std::move(made), MountFlags::FromAbi(mount.flags())); !s.ok()) {
       return s;
@@ -155,19 +163,13 @@ class Builder {
     return filled.ok() ? absl::OkStatus() : Failed(absl::StrCat("fill ", mount.destination()), filled.error());
   }
 
-  // What a single file is mounted on.
-  absl::Status MakeMountFile(const std::string& path) {
-    if (absl::Status s = MakeDirectories(ctx_, path.substr(0, path.rfind('/'))); !s.ok()) return s;
-    const Result<void> made = MakeNode(ctx_, ctx_.root, path, abi::kSIfReg | 0644, 0);
-    if (!made.ok()) return Failed(absl::StrCat("make ", path), made.error());
-    return absl::OkStatus();
-  }
-
   absl::Status Attach(const std::string& path, NewMount mount, MountFlags flags) {
     Result<Path> at = ResolvePath(ctx_, ctx_.root, path);
     if (at.Is(Errno::kENOENT)) {
-      if (absl::Status s = MakeDirectories(ctx_, path); !s.ok()) return s;
-      at = ResolvePath(ctx_, ctx_.root, path);
+      const absl::StatusOr<std::string> missing = ResolveInRoot(ctx_, path);
+      if (!missing.ok()) return missing.status();
+      if (absl::Status s = MakeDirectories(ctx_, *missing); !s.ok()) return s;
+      at = ResolvePath(ctx_, ctx_.root, *missing);
     }
     if (!at.ok()) return Failed(absl::StrCat("find ", path), at.error());
     return AttachAt(path, *at, std::move(mount), flags);
@@ -180,13 +182,29 @@ class Builder {
     return absl::OkStatus();
   }
 
-  // Replaces what PopulateDev made: the container's own may have other owners and modes.
+  // A /dev that no mount is for.
+  absl::Status LinkRootsDev() {
+    if (absl::Status s = MakeDirectories(ctx_, "/dev"); !s.ok()) return s;
+    const Result<Path> dev = ResolvePath(ctx_, ctx_.root, "/dev");
+    const Result<void> made = dev.ok() ? MakeDevLinks(ctx_, *dev) : dev.error();
+    return made.ok() ? absl::OkStatus() : Failed("make the links of /dev", made.error());
+  }
+
+  // Replaces what PopulateDev made: the container's own may have other owners and modes. What is the host's is left.
   absl::Status MakeDevice(const control::Device& device) {
     const std::string& path = device.path();
-    if (absl::Status s = MakeDirectories(ctx_, path.substr(0, path.rfind('/'))); !s.ok()) return s;
+    const std::string directory = path.substr(0, path.rfind('/') + 1);
+    if (absl::Status s = MakeDirectories(ctx_, directory); !s.ok()) return s;
+    const uint64_t number = abi::MakeDev(device.major(), device.minor());
+    const Result<Path> parent = ResolvePath(ctx_, ctx_.root, directory);
+    if (!parent.ok()) return Failed(absl::StrCat("find ", directory), parent.error());
+    if (parent->mount->fs().type_name() != std::string_view("tmpfs")) {
+      return store_.Place(ctx_, path,
+                          {.mode = device.mode(), .device = number, .uid = device.uid(), .gid = device.gid()});
+    }
     const Result<void> unlinked = Unlink(ctx_, ctx_.root, path);
     if (!unlinked.ok() && !unlinked.Is(Errno::kENOENT)) return Failed(absl::StrCat("replace ", path), unlinked.error());
-    Result<void> made = MakeNode(ctx_, ctx_.root, path, device.mode(), abi::MakeDev(device.major(), device.minor()));
+    Result<void> made = MakeNode(ctx_, ctx_.root, path, device.mode(), number);
     if (!made.ok()) return Failed(absl::StrCat("make ", path), made.error());
     const Result<Path> node = ResolvePath(ctx_, ctx_.root, path);
     if (!node.ok()) return Failed(absl::StrCat("find ", path), node.error());
@@ -222,6 +240,7 @@ class Builder {
   MemoryFile& memory_;
   PidNamespace* const pid_ns_;
   const RefPtr<Cgroup> cgroup_;
+  DeviceStore store_;
   VfsContext ctx_;
   RefPtr<Mount> root_, last_;
   ContainerMounts out_;
@@ -269,16 +288,6 @@ void RegisterMountableTypes(const FileSystemParts& parts) {
 }
 
 }  // namespace
-
-absl::Status MakeDirectories(const VfsContext& ctx, const std::string& path) {
-  std::string at;
-  for (const absl::string_view name : absl::StrSplit(path, '/', absl::SkipEmpty())) {
-    absl::StrAppend(&at, "/", name);
-    const Result<void> made = MakeDirectory(ctx, ctx.root, at, 0755);
-    if (!made.ok() && !made.Is(Errno::kEEXIST)) return Failed(absl::StrCat("mkdir ", at), made.error());
-  }
-  return absl::OkStatus();
-}
 
 VfsContext KernelContext(const RefPtr<MountNamespace>& mounts) {
   RefPtr<Credentials> creds = MakeRef<Credentials>();

@@ -49,9 +49,6 @@ absl::Status MountConsole(const ContainerMounts& mounts, const sentry::FileDescr
 // The kernel's own view of the tree: all capabilities, no umask.
 sentry::VfsContext KernelContext(const sentry::RefPtr<sentry::MountNamespace>& mounts);
 
-// A directory at `path`, and those above it, where they are missing.
-absl::Status MakeDirectories(const sentry::VfsContext& ctx, const std::string& path);
-
 }  // namespace runsc
 
 #endif  // RUNSC_CPP_BOOT_CONTAINER_MOUNTS_H_

@@ -30,6 +30,9 @@ control::Response Containers::Handle(const control::Request& request, RequestFds
     case control::Request::kCreate:
       Create(request.create().container(), fds, response);
       break;
+    case control::Request::kPrepare:
+      with(request.prepare().id(), [&](Container& c) { c.Prepare(response); });
+      break;
     case control::Request::kStart:
       with(request.start().id(), [&](Container& c) { c.Start(response); });
       break;

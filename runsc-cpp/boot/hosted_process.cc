@@ -7,7 +7,6 @@
 #include <cerrno>
 
 #include "runsc-cpp/sandbox/link.h"
-#include "sentry/fs/devpts/devpts.h"
 
 namespace runsc {
 namespace {
@@ -62,8 +61,12 @@ absl::StatusOr<std::shared_ptr<HostedProcess>> HostedProcess::Create(Kernel& ker
 }
 
 void HostedProcess::Started(RefPtr<ThreadGroup> group) {
-  group->child_events().Add(*end_waiter_);
   MutexLock lock(mu_);
+  if (finishing_) {  // its end was told before it ran
+    (void)kernel_.SignalFromRuntime(*group, abi::kSigKill);
+    return;
+  }
+  group->child_events().Add(*end_waiter_);
   group_ = std::move(group);
   streams_.fds.reset();
   for (int signo = 1; signo <= abi::kSigMax; ++signo) {
@@ -132,9 +135,8 @@ void HostedProcess::OnLink() {
   }
   if (message->type == LinkMessageType::kSignal) {
     Signal(static_cast<int>(message->value));
-  } else if (message->type == LinkMessageType::kWindowSize && streams_.pty.master) {
-    const abi::Winsize size{static_cast<uint16_t>(message->value >> 16), static_cast<uint16_t>(message->value), 0, 0};
-    (void)SetWindowSize(streams_.pty.master, size);
+  } else if (message->type == LinkMessageType::kWindowSize && streams_.bridge) {
+    streams_.bridge->CheckSize();
   }
 }
 
@@ -149,6 +151,7 @@ void HostedProcess::Finish() {
   bool told;
   {
     MutexLock lock(mu_);
+    finishing_ = true;
     const ExitStatus status = group_ ? group_->exit_status() : ExitStatus{.signo = killed_by_};
     code = status.signo != 0 ? 128 + status.signo : status.code;
     told = death_told_ || discarded_;

@@ -65,6 +65,7 @@ class HostedProcess : public std::enable_shared_from_this<HostedProcess> {
   sentry::RefPtr<sentry::ThreadGroup> group_ ABSL_GUARDED_BY(mu_);
   uint64_t waiting_signals_ ABSL_GUARDED_BY(mu_) = 0;  // bit N - 1: signal N
   int killed_by_ ABSL_GUARDED_BY(mu_) = 0;             // before the start
+  bool finishing_ ABSL_GUARDED_BY(mu_) = false;
   bool discarded_ ABSL_GUARDED_BY(mu_) = false;
   bool death_told_ ABSL_GUARDED_BY(mu_) = false;
 };

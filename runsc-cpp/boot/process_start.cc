@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "runsc-cpp/boot/home.h"
+#include "runsc-cpp/boot/mount_points.h"
 #include "runsc-cpp/boot/program.h"
 #include "sentry/kernel/seccomp/bpf.h"
 #include "sentry/kernel/seccomp/task_seccomp.h"
@@ -111,7 +112,9 @@ bool DescribeProcess(const control::Process& process, const ContainerMounts& mou
     std::erase(init.envp, "HOME=");
     init.envp.push_back("HOME=" + HomeOf(KernelContext(mounts.mounts), process.uid()));
   }
-  const Result<std::string> program = FindProgram(ctx, init.argv.empty() ? "" : init.argv[0], init.envp);
+  const std::string first = init.argv.empty() ? "" : init.argv[0];
+  const Result<std::string> program =
+      FindProgram(ctx, process.program().empty() ? first : process.program(), init.envp);
   if (!program.ok()) {
     RefuseProgram(response, program.error());
     return false;

@@ -209,7 +209,7 @@ absl::StatusOr<SandboxRun> Launch(Plan plan, int device_fd) {
     return sentry.status();
   }
   absl::StatusOr<GoferProcess> gofer =
-      LaunchGofer(plan.exports, plan.sentry.log_level(), STDERR_FILENO, GoferTie::kParent);
+      LaunchGofer({.exports = plan.exports, .log_level = plan.sentry.log_level(), .log = STDERR_FILENO});
   if (!gofer.ok()) {
     for (const pid_t pid : {sentry->pid, netgofer->pid}) EndChild(pid);
     return gofer.status();

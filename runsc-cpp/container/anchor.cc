@@ -28,7 +28,7 @@ namespace {
 
 void EnterPlaces(const AnchorOptions& options, int report) {
   setsid();
-  if (options.controlling_terminal && ioctl(options.terminal, TIOCSCTTY, 0) != 0)
+  if (options.controlling_terminal >= 0 && ioctl(options.controlling_terminal, TIOCSCTTY, 0) != 0)
     Fail(report, "take the controlling terminal");
   if (options.new_network && unshare(CLONE_NEWNET) != 0) Fail(report, "make a network namespace");
   if (!options.new_network && options.network >= 0 && setns(options.network, CLONE_NEWNET) != 0) {
@@ -44,16 +44,13 @@ void EnterPlaces(const AnchorOptions& options, int report) {
 }
 
 // 0 to 2 are /dev/null: a copy of the container's streams would keep them open for whoever reads them.
-void ArrangeDescriptors(const AnchorOptions& options, int link, int report) {
+void ArrangeDescriptors(int link, int report) {
   const base::UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null.valid()) Fail(report, "open /dev/null");
-  const int terminal = options.terminal;
   constexpr int kBase = 16;  // out of the way of the places below
-  const int sources[] = {fcntl(null.get(), F_DUPFD_CLOEXEC, kBase), fcntl(link, F_DUPFD_CLOEXEC, kBase),
-                         terminal >= 0 ? fcntl(terminal, F_DUPFD_CLOEXEC, kBase) : -1};
+  const int sources[] = {fcntl(null.get(), F_DUPFD_CLOEXEC, kBase), fcntl(link, F_DUPFD_CLOEXEC, kBase)};
   for (int fd = 0; fd <= 2; ++fd) dup2(sources[0], fd);
   dup2(sources[1], kAnchorLinkFd);
-  if (sources[2] >= 0) dup2(sources[2], kAnchorTerminalFd);
 }
 
 [[noreturn]] void AnchorChild(const AnchorOptions& options, int self, int link, int report) {
@@ -66,9 +63,8 @@ void ArrangeDescriptors(const AnchorOptions& options, int link, int report) {
   constexpr int kHigh = 64;
   self = fcntl(self, F_DUPFD_CLOEXEC, kHigh);
   report = fcntl(report, F_DUPFD_CLOEXEC, kHigh);
-  ArrangeDescriptors(options, link, report);
-  const unsigned first = options.terminal >= 0 ? kAnchorTerminalFd + 1 : kAnchorLinkFd + 1;
-  syscall(SYS_close_range, first, ~0u, CLOSE_RANGE_CLOEXEC);
+  ArrangeDescriptors(link, report);
+  syscall(SYS_close_range, kAnchorLinkFd + 1u, ~0u, CLOSE_RANGE_CLOEXEC);
   std::vector<const char*> argv;
   for (const std::string& word : options.title) argv.push_back(word.c_str());
   if (argv.empty()) argv.push_back("runsc-anchor");

@@ -20,8 +20,8 @@ struct AnchorOptions {
   int network = -1;                // else this one is joined; -1: the caller's
   // Of that namespace: path below /proc/sys, value.
   std::vector<std::pair<std::string, std::string>> network_sysctls = {};
-  int terminal = -1;                  // whose size goes to the guest; -1: none
-  bool controlling_terminal = false;  // the anchor hears of new sizes by itself
+  // Becomes its controlling terminal, so that it hears of new sizes; -1: none.
+  int controlling_terminal = -1;
 };
 
 struct AnchorProcess {

@@ -5,7 +5,6 @@
 namespace runsc {
 
 inline constexpr int kAnchorLinkFd = 3;
-inline constexpr int kAnchorTerminalFd = 4;  // closed if there is none
 
 }  // namespace runsc
 

@@ -1,7 +1,6 @@
 // The anchor's life: signals and window sizes go to the sentry, the guest's end comes back.
 #include <poll.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -30,12 +29,6 @@ void TakeName() {
   prctl(PR_SET_NAME, program.substr(program.rfind('/') + 1).c_str(), 0, 0, 0);
 }
 
-void SendWindowSize() {
-  winsize size;
-  if (ioctl(kAnchorTerminalFd, TIOCGWINSZ, &size) != 0) return;
-  SendLink(kAnchorLinkFd, {LinkMessageType::kWindowSize, uint32_t{size.ws_row} << 16 | size.ws_col, ""});
-}
-
 void OnSignals(int signals) {
   signalfd_siginfo info;
   while (read(signals, &info, sizeof info) == sizeof info) {
@@ -43,7 +36,7 @@ void OnSignals(int signals) {
     // The terminal's own: its hang-up reaches the guest by the guest's terminal.
     if (info.ssi_code == SI_KERNEL && signo != SIGWINCH) continue;
     if (signo == SIGWINCH) {
-      SendWindowSize();
+      SendLink(kAnchorLinkFd, {LinkMessageType::kWindowSize, 0, ""});
     } else if (signo != SIGCHLD) {
       SendLink(kAnchorLinkFd, {LinkMessageType::kSignal, static_cast<uint32_t>(signo), ""});
     }

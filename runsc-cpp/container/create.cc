@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "runsc-cpp/container/anchor.h"
@@ -46,7 +47,8 @@ class Creation {
   absl::StatusOr<ContainerRecord> Run() {
     for (const auto step : {&Creation::Read, &Creation::AddDirectory, &Creation::FindSandbox, &Creation::MakeConsole,
                             &Creation::LaunchAnchorProcess, &Creation::MakeCgroup, &Creation::RunHostHooks,
-                            &Creation::LaunchSandboxProcesses, &Creation::AskSentry, &Creation::WriteFiles}) {
+                            &Creation::LaunchSandboxProcesses, &Creation::RunContainerHooks, &Creation::AskSentry,
+                            &Creation::WriteFiles}) {
       if (absl::Status s = (this->*step)(); !s.ok()) return s;
     }
     kept_ = true;
@@ -121,8 +123,7 @@ class Creation {
   absl::Status LaunchAnchorProcess() {
     AnchorOptions anchor;
     anchor.title = bundle_.plan.process->argv;
-    anchor.terminal = streams_->terminal();
-    anchor.controlling_terminal = streams_->owns_terminal();
+    anchor.controlling_terminal = streams_->own_terminal();
     base::UniqueFd network;
     const oci::NamespacePlan& plan = bundle_.plan.Namespace(oci::NamespaceKind::kNetwork);
     anchor.new_network = plan.wanted && plan.path.empty();
@@ -172,13 +173,34 @@ class Creation {
       sentry_.control = *std::move(connection);
       *record_.mutable_sentry() = sandbox_.sentry;
     }
-    absl::StatusOr<GoferProcess> gofer =
-        LaunchGofer(description_.exports, runtime_.log_level, log_.get(), GoferTie::kSandbox);
+    absl::StatusOr<GoferProcess> gofer = LaunchGofer({.exports = description_.exports,
+                                                      .log_level = runtime_.log_level,
+                                                      .log = log_.get(),
+                                                      .tie = GoferTie::kSandbox,
+                                                      .held = !bundle_.plan.hooks.create_container.empty()});
     if (!gofer.ok()) return gofer.status();
     gofer_ = *std::move(gofer);
     *record_.mutable_gofer() = RefTo(gofer_.pid);
     if (absl::Status s = cgroup_->Join(gofer_.pid); !s.ok()) return s;
     return runtime_.root.Save(record_);
+  }
+
+  // In the gofer's mount namespace, before it takes what it exports: what they mount in the root is seen inside.
+  absl::Status RunContainerHooks() {
+    if (!gofer_.gate.valid()) return absl::OkStatus();
+    HookPlace place;
+    place.directory = description_.exports.front().host_path;
+    base::UniqueFd network, mounts;
+    for (const auto& [fd, pid, name] :
+         {std::tuple{&network, anchor_.pid, "net"}, std::tuple{&mounts, gofer_.pid, "mnt"}}) {
+      const std::string path = absl::StrCat("/proc/", pid, "/ns/", name);
+      fd->reset(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+      if (!fd->valid()) return absl::ErrnoToStatus(errno, absl::StrCat("open the container's ", name, " namespace"));
+      place.namespaces.push_back(fd->get());
+    }
+    absl::Status status = RunHooks("createContainer", bundle_.plan.hooks.create_container,
+                                   HookState(record_, "creating"), OnHost(std::move(place)));
+    return status.ok() ? ReleaseGofer(gofer_) : status;
   }
 
   absl::Status LaunchSentry() {
@@ -254,6 +276,7 @@ class Creation {
     sentry_.control.reset();
     anchor_.link.reset();
     gofer_.client = {};
+    gofer_.gate.reset();
     if (anchor_.pid > 0) EndChild(anchor_.pid);
     if (sandbox_.is_new && sentry_.pid > 0) EndChild(sentry_.pid);
     if (gofer_.pid > 0) EndChild(gofer_.pid);

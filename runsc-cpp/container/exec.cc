@@ -38,8 +38,7 @@ absl::StatusOr<AnchorProcess> LaunchBeside(const RuntimeOptions& runtime, const 
   absl::StatusOr<AnchorProcess> anchor = LaunchAnchor({.title = plan.argv,
                                                        .new_network = false,
                                                        .network = network.get(),
-                                                       .terminal = streams.terminal(),
-                                                       .controlling_terminal = streams.owns_terminal()});
+                                                       .controlling_terminal = streams.own_terminal()});
   if (!anchor.ok()) return anchor.status();
   absl::StatusOr<std::optional<cgroup::Cgroup>> cgroup = CgroupOf(runtime, record);
   absl::Status joined = cgroup.status();

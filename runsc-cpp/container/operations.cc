@@ -12,6 +12,8 @@
 #include "runsc-cpp/container/ask.h"
 #include "runsc-cpp/container/bundle.h"
 #include "runsc-cpp/container/cgroup_record.h"
+#include "runsc-cpp/container/end.h"
+#include "runsc-cpp/container/held.h"
 #include "runsc-cpp/container/process_ref.h"
 #include "runsc-cpp/container/sandbox_of.h"
 #include "runsc-cpp/container/state.h"
@@ -23,21 +25,6 @@ namespace {
 namespace control = sentry::control;
 
 constexpr int kEndMs = 10'000;
-
-// A container and the right to change it.
-struct Held {
-  base::UniqueFd lock;
-  ContainerRecord record;
-};
-
-absl::StatusOr<Held> Hold(const RuntimeOptions& runtime, const std::string& id) {
-  if (!runtime.root.Exists(id)) return absl::NotFoundError("container does not exist");
-  absl::StatusOr<base::UniqueFd> lock = runtime.root.Lock(id);
-  if (!lock.ok()) return lock.status();
-  absl::StatusOr<ContainerRecord> record = runtime.root.Load(id);
-  if (!record.ok()) return record.status();
-  return Held{*std::move(lock), *std::move(record)};
-}
 
 absl::Status Refused(const control::Response& response) {
   if (response.error() == 0) return absl::OkStatus();
@@ -56,20 +43,6 @@ absl::Status SetPaused(const RuntimeOptions& runtime, Held& held, bool paused) {
   if (absl::Status s = Refused(*response); !s.ok()) return s;
   held.record.set_paused(paused);
   return runtime.root.Save(held.record);
-}
-
-// Nothing of it runs any more when this returns.
-void End(const RuntimeOptions& runtime, const ContainerRecord& record) {
-  if (record.boot_id() != BootId()) return;  // the numbers are others' by now
-  KillProcess(record.anchor());              // the sentry sees it, and ends the container
-  AwaitEnd(record.anchor(), kEndMs);
-  if (!AwaitEnd(record.gofer(), kEndMs)) KillProcess(record.gofer());
-  const std::vector<ContainerRecord> members = MembersOf(runtime.root, record.sandbox());
-  for (const ContainerRecord& member : members) {
-    if (member.id() != record.id() && IsAlive(member.anchor())) return;  // the sandbox lives on
-  }
-  if (!AwaitEnd(record.sentry(), kEndMs)) KillProcess(record.sentry());
-  AwaitEnd(record.sentry(), kEndMs);
 }
 
 // Anchors, sentry and gofer; the sentry takes the rest with it. Only processes of this very program: should the cgroup
@@ -138,27 +111,26 @@ absl::Status CleanUp(const RuntimeOptions& runtime, const ContainerRecord& recor
 
 }  // namespace
 
-absl::Status StartContainer(const RuntimeOptions& runtime, const std::string& id) {
-  absl::StatusOr<Held> held = Hold(runtime, id);
-  if (!held.ok()) return held.status();
-  ContainerRecord& record = held->record;
-  const ContainerStatus status = StatusOf(record);
-  if (status == ContainerStatus::kStopped)
-    return absl::FailedPreconditionError("cannot start a container that has stopped");
-  if (status == ContainerStatus::kRunning || status == ContainerStatus::kPaused) {
-    return absl::FailedPreconditionError("cannot start an already running container");
+absl::StatusOr<Held> Hold(const RuntimeOptions& runtime, const std::string& id) {
+  if (!runtime.root.Exists(id)) return absl::NotFoundError("container does not exist");
+  absl::StatusOr<base::UniqueFd> lock = runtime.root.Lock(id);
+  if (!lock.ok()) return lock.status();
+  absl::StatusOr<ContainerRecord> record = runtime.root.Load(id);
+  if (!record.ok()) return record.status();
+  return Held{*std::move(lock), *std::move(record)};
+}
+
+void EndContainer(const RuntimeOptions& runtime, const ContainerRecord& record) {
+  if (record.boot_id() != BootId()) return;  // the numbers are others' by now
+  KillProcess(record.anchor());              // the sentry sees it, and ends the container
+  AwaitEnd(record.anchor(), kEndMs);
+  if (!AwaitEnd(record.gofer(), kEndMs)) KillProcess(record.gofer());
+  const std::vector<ContainerRecord> members = MembersOf(runtime.root, record.sandbox());
+  for (const ContainerRecord& member : members) {
+    if (member.id() != record.id() && IsAlive(member.anchor())) return;  // the sandbox lives on
   }
-  const absl::StatusOr<Bundle> bundle = ReadStoredBundle(runtime, record);
-  if (!bundle.ok()) return bundle.status();
-  // What runs must be known as running, even if the starter is killed.
-  record.set_phase(ContainerRecord::STARTED);
-  if (absl::Status s = runtime.root.Save(record); !s.ok()) return s;
-  control::Request request;
-  request.mutable_start()->set_id(id);
-  const absl::StatusOr<control::Response> response = AskSandbox(runtime, record, request);
-  if (!response.ok()) return response.status();
-  if (absl::Status s = ToStatus(*response, *bundle->plan.process); !s.ok()) return s;
-  return RunHooks("poststart", bundle->plan.hooks.poststart, HookState(record, "running"));
+  if (!AwaitEnd(record.sentry(), kEndMs)) KillProcess(record.sentry());
+  AwaitEnd(record.sentry(), kEndMs);
 }
 
 absl::Status KillContainer(const RuntimeOptions& runtime, const std::string& id, int signo, KillReach reach) {
@@ -199,7 +171,7 @@ absl::Status DeleteContainer(const RuntimeOptions& runtime, const std::string& i
     return absl::FailedPreconditionError(
         absl::StrCat("cannot delete container ", id, " that is not stopped: ", StatusWord(status)));
   }
-  End(runtime, held->record);  // of a stopped one the sentry may be on its way out
+  EndContainer(runtime, held->record);  // of a stopped one the sentry may be on its way out
   const absl::Status cleaned = CleanUp(runtime, held->record);
   if (!cleaned.ok() && force) runtime.warn(std::string(cleaned.message()));
   return force ? absl::OkStatus() : cleaned;

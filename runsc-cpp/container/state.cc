@@ -43,8 +43,9 @@ oci::ContainerState StateOf(const ContainerRecord& record) {
   return state;
 }
 
-std::string HookState(const ContainerRecord& record, const std::string& status) {
+std::string HookState(const ContainerRecord& record, const std::string& status, std::optional<int> pid) {
   oci::ContainerState state = StateOf(record);
+  if (pid) state.pid = *pid;
   state.status = status;
   return oci::StateForHook(state);
 }

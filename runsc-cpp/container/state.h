@@ -2,6 +2,7 @@
 #ifndef RUNSC_CPP_CONTAINER_STATE_H_
 #define RUNSC_CPP_CONTAINER_STATE_H_
 
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -19,8 +20,8 @@ const char* StatusWord(ContainerStatus status);
 
 // As `state` and `list` print it.
 oci::ContainerState StateOf(const ContainerRecord& record);
-// What hooks find on their standard input.
-std::string HookState(const ContainerRecord& record, const std::string& status);
+// What hooks find on their standard input. `pid`: the process's number where the hook runs; else the host's.
+std::string HookState(const ContainerRecord& record, const std::string& status, std::optional<int> pid = std::nullopt);
 
 // A sentry's refusal, in runc's words where engines look for them.
 absl::Status ToStatus(const sentry::control::Response& response, const oci::ProcessPlan& process);

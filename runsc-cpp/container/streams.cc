@@ -43,11 +43,6 @@ absl::StatusOr<ProcessStreams> ProcessStreams::Open(const Options& options) {
   return streams;
 }
 
-int ProcessStreams::terminal() const {
-  if (!options_.terminal) return -1;
-  return slave_.valid() ? slave_.get() : STDIN_FILENO;
-}
-
 void ProcessStreams::Describe(control::Process& process, RequestDescriptors& fds) const {
   for (uint32_t fd = 0; fd <= STDERR_FILENO + options_.preserve_fds; ++fd) {
     control::Stream& stream = *process.add_streams();

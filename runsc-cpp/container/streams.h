@@ -2,6 +2,8 @@
 #ifndef RUNSC_CPP_CONTAINER_STREAMS_H_
 #define RUNSC_CPP_CONTAINER_STREAMS_H_
 
+#include <unistd.h>
+
 #include <cstdint>
 #include <string>
 
@@ -23,14 +25,14 @@ class ProcessStreams {
   };
   static absl::StatusOr<ProcessStreams> Open(const Options& options);
 
-  // The host's terminal; -1: none.
-  int terminal() const;
-  // It is a new one, and can become the anchor's controlling terminal.
-  bool owns_terminal() const { return slave_.valid(); }
+  // A new terminal of the host's, which can become the anchor's controlling one; -1: none.
+  int own_terminal() const { return slave_.get(); }
   // Adds the streams; the descriptors must live until the request was sent.
   void Describe(sentry::control::Process& process, RequestDescriptors& fds) const;
 
  private:
+  int terminal() const { return slave_.valid() ? slave_.get() : STDIN_FILENO; }
+
   Options options_;
   base::UniqueFd slave_;
 };

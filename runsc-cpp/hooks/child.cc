@@ -49,7 +49,7 @@ void HookChild::Run(std::array<int, 3> standard, int trouble) const {
   for (const int fd : place_.namespaces) {
     if (setns(fd, 0) != 0) Fail(trouble, HookStep::kNamespace);
   }
-  if (place_.directory >= 0 && fchdir(place_.directory) != 0) Fail(trouble, HookStep::kDirectory);
+  if (!place_.directory.empty() && chdir(place_.directory.c_str()) != 0) Fail(trouble, HookStep::kDirectory);
   execve(path_, args_.data(), env_.data());
   if (errno == ENOENT && program_) {
     syscall(SYS_execveat, program_.get(), "", args_.data(), env_.data(), AT_EMPTY_PATH);

@@ -140,10 +140,7 @@ TEST_F(HooksTest, StopsAtTheFirstErrorAndNamesIt) {
 }
 
 TEST_F(HooksTest, RunsInTheDirectoryThatItIsGiven) {
-  const base::UniqueFd directory(open(directory_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  HookPlace place;
-  place.directory = directory.get();
-  ASSERT_TRUE(RunHook(Shell("/bin/pwd > out"), kState, place).ok());
+  ASSERT_TRUE(RunHook(Shell("/bin/pwd > out"), kState, OnHost({.namespaces = {}, .directory = directory_})).ok());
   EXPECT_EQ(Out(), directory_ + "\n");
 }
 
@@ -161,17 +158,16 @@ TEST_F(HooksTest, EntersNamespaces) {
   (void)!read(ready[0], &answer, 1);
   const std::string path = absl::StrCat("/proc/", pid, "/ns/uts");
   const base::UniqueFd uts(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  HookPlace place;
-  place.namespaces = {uts.get()};
-  const absl::Status s = RunHook(Shell("cat /proc/sys/kernel/hostname > " + directory_ + "/out"), kState, place);
+  const HookStarter inside = OnHost({.namespaces = {uts.get()}, .directory = ""});
+  const absl::Status s = RunHook(Shell("cat /proc/sys/kernel/hostname > " + directory_ + "/out"), kState, inside);
   kill(pid, SIGKILL);
   waitpid(pid, nullptr, 0);
   if (answer != 'y') GTEST_SKIP() << "no right to make a namespace";
   ASSERT_TRUE(s.ok()) << s;
   EXPECT_EQ(Out(), "inside\n");
-  place.namespaces = {0};
+  const HookStarter nowhere = OnHost({.namespaces = {0}, .directory = ""});
   EXPECT_TRUE(
-      absl::StartsWith(RunHook(Shell("true"), kState, place).message(), "enter a namespace for hook /bin/sh: "));
+      absl::StartsWith(RunHook(Shell("true"), kState, nowhere).message(), "enter a namespace for hook /bin/sh: "));
 }
 
 }  // namespace

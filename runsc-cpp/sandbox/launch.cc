@@ -31,14 +31,21 @@ constexpr uint64_t kNamespaces = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLO
   _exit(125);
 }
 
-// Of a gofer or the netgofer.
+// Says that it is there, and waits for the answer.
+void PassGate(int gate) {
+  char byte = 0;
+  if (write(gate, &byte, 1) != 1 || read(gate, &byte, 1) != 1) _exit(125);
+}
+
+// Of a gofer or the netgofer. A `gate` of -1: none.
 [[noreturn]] void GoferChild(const SelfFiles& self, int config_fd, const DescriptorPlan& plan, GoferTie tie,
-                             const char* title, const char* verb) {
+                             const char* title, const char* verb, int gate = -1) {
   setsid();  // a terminal's Ctrl-C is not for it
   if (tie == GoferTie::kParent) prctl(PR_SET_PDEATHSIG, SIGKILL);
   ResetSignals();
   // The jail itself is the gofer's work; it needs a root that is a mount.
   if (geteuid() == 0 && (unshare(CLONE_NEWNS) != 0 || !MakeRootPrivate().ok())) _exit(125);
+  if (gate >= 0) PassGate(gate);
   ExecSelf(self, title, verb, config_fd, plan);
 }
 
@@ -141,8 +148,7 @@ std::string WhySentryFailed(SentryProcess& sentry) {
   return absl::StrCat("the sentry exited with status ", WEXITSTATUS(status));
 }
 
-absl::StatusOr<GoferProcess> LaunchGofer(const std::vector<GoferExport>& exports, uint32_t log_level, int log_fd,
-                                         GoferTie tie) {
+absl::StatusOr<GoferProcess> LaunchGofer(const GoferOptions& options) {
   absl::StatusOr<SelfFiles> self = OpenSelf();
   if (!self.ok()) return self.status();
   base::Result<fsgofer::ConnectionFds> connection = fsgofer::MakeConnection(kGoferChannels);
@@ -150,24 +156,47 @@ absl::StatusOr<GoferProcess> LaunchGofer(const std::vector<GoferExport>& exports
     return absl::ErrnoToStatus(static_cast<int>(connection.error()), "make the gofer's connection");
   }
   GoferConfig config;
-  for (const GoferExport& e : exports) {
+  for (const GoferExport& e : options.exports) {
     GoferConfig::Export& added = *config.add_exports();
     added.set_host_path(e.host_path);
     added.set_read_only(e.read_only);
   }
-  config.set_log_level(log_level);
+  config.set_log_level(options.log_level);
   DescriptorPlan plan;
-  config.set_log_fd(plan.Add(log_fd));
+  config.set_log_fd(plan.Add(options.log));
   config.set_memory_fd(plan.Add(connection->server.memory.get()));
   for (const uint32_t fd : plan.AddAll(connection->server.sockets)) config.add_socket_fds(fd);
   absl::StatusOr<base::UniqueFd> config_fd = WriteConfig(config);
   if (!config_fd.ok()) return config_fd.status();
+  SocketPair gate;
+  if (options.held) {
+    absl::StatusOr<SocketPair> pair = MakePair(SOCK_STREAM);
+    if (!pair.ok()) return pair.status();
+    gate = *std::move(pair);
+  }
   GoferProcess gofer;
   gofer.pid = ForkWith(geteuid() == 0 ? CLONE_NEWPID : 0);
   if (gofer.pid < 0) return absl::ErrnoToStatus(errno, "clone the gofer");
-  if (gofer.pid == 0) GoferChild(*self, config_fd->get(), plan, tie, "runsc-gofer", kGoferVerb);
+  if (gofer.pid == 0) {
+    gate.ours.reset();  // or it would wait for ever for a caller that was killed
+    GoferChild(*self, config_fd->get(), plan, options.tie, "runsc-gofer", kGoferVerb, gate.theirs.get());
+  }
   gofer.client = std::move(connection->client);
+  gofer.gate = std::move(gate.ours);
+  gate.theirs.reset();
+  char byte;
+  if (options.held && read(gofer.gate.get(), &byte, 1) != 1) {
+    EndChild(gofer.pid);
+    return absl::InternalError("the gofer could not make its mount namespace");
+  }
   return gofer;
+}
+
+absl::Status ReleaseGofer(GoferProcess& gofer) {
+  const base::UniqueFd gate = std::move(gofer.gate);
+  const char byte = 0;
+  if (send(gate.get(), &byte, 1, MSG_NOSIGNAL) == 1) return absl::OkStatus();
+  return absl::ErrnoToStatus(errno, "release the gofer");
 }
 
 absl::StatusOr<NetgoferProcess> LaunchNetgofer(const NetgoferOptions& options) {

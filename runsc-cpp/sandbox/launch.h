@@ -44,6 +44,7 @@ struct GoferExport {
 struct GoferProcess {
   pid_t pid = -1;
   fsgofer::ConnectionHalf client;
+  base::UniqueFd gate;  // of one that is held
 };
 
 enum class GoferTie {
@@ -51,8 +52,18 @@ enum class GoferTie {
   kSandbox,  // it ends with the sentry's end of the connection
 };
 
-absl::StatusOr<GoferProcess> LaunchGofer(const std::vector<GoferExport>& exports, uint32_t log_level, int log_fd,
-                                         GoferTie tie);
+struct GoferOptions {
+  std::vector<GoferExport> exports;
+  uint32_t log_level = 2;
+  int log = -1;
+  GoferTie tie = GoferTie::kParent;
+  // It waits for ReleaseGofer in its mount namespace, with all of the caller's mounts: what is mounted there by then is
+  // seen in the exports. Root's only.
+  bool held = false;
+};
+
+absl::StatusOr<GoferProcess> LaunchGofer(const GoferOptions& options);
+absl::Status ReleaseGofer(GoferProcess& gofer);
 
 enum class NetgoferNetwork {
   kOwn,      // a loopback and nothing else

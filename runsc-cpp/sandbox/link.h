@@ -13,7 +13,7 @@ namespace runsc {
 enum class LinkMessageType : uint32_t {
   // --- Link: to the sentry ---
   kSignal,      // value: signal number
-  kWindowSize,  // value: rows << 16 | columns
+  kWindowSize,  // the process's terminal has a new one
   // --- Link: from the sentry ---
   kExited,  // value: exit code (128 + signal). Of the process's files nothing is open any more
   kDied,    // text: what ended the sandbox

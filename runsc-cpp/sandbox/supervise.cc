@@ -3,7 +3,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -154,7 +153,7 @@ class Supervisor {
       if (signo == SIGCHLD) {
         OnChild();
       } else if (signo == SIGWINCH) {
-        SendWindowSize();
+        Send(LinkMessageType::kWindowSize, 0);
       } else {
         for (const int forwarded : kForwarded) {
           if (signo == forwarded && !IsIgnored(signo)) Send(LinkMessageType::kSignal, static_cast<uint32_t>(signo));
@@ -195,12 +194,6 @@ class Supervisor {
     if (code_) return;
     Complain(absl::StrCat("the sandbox has ended: ", absl::string_view(cause.data(), cause.size())));
     code_ = kRuntimeFailure;
-  }
-
-  void SendWindowSize() {
-    winsize size;
-    if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) != 0) return;
-    Send(LinkMessageType::kWindowSize, uint32_t{size.ws_row} << 16 | size.ws_col);
   }
 
   // All processes end by themselves; one that does not is killed. The kernel

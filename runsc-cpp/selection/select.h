@@ -34,8 +34,8 @@ std::optional<std::string> RememberedPlatform(const std::string& cache_parent,
 // False: it can't be remembered, or should not; then what was before is forgotten.
 bool RememberFastest(const std::string& cache_parent, std::span<const Measurement> all);
 
-// The name of the fastest: remembered, or measured now. An error has the reason of
-// each candidate. The caller has one thread.
+// The name of the fastest: remembered, or measured now; where all were too slow, of
+// one that was. An error has the reason of each candidate. The caller has one thread.
 absl::StatusOr<std::string> SelectPlatform(const std::string& cache_parent, std::span<const PlatformChoice> candidates);
 
 }  // namespace runsc

@@ -74,6 +74,13 @@ TEST_F(SelectTest, RemembersNoNameThatIsNoCandidate) {
   EXPECT_EQ(RememberedPlatform(parent_, Platforms()), std::nullopt);
 }
 
+TEST_F(SelectTest, ASlowHostRefusesNone) {
+  const PlatformChoice candidates[] = {{"broken", CreateFake<Fault::kCrashes>, nullptr},
+                                       {"slow", CreateFake<Fault::kHangs>, nullptr}};
+  EXPECT_EQ(*SelectPlatform(parent_, candidates), "slow");
+  EXPECT_EQ(ReadChoice(parent_, ChoiceKey()), std::nullopt);
+}
+
 TEST_F(SelectTest, NothingWorks) {
   const PlatformChoice candidates[] = {{"fast", CreateFake<Fault::kNoCreate>, nullptr},
                                        {"slow", CreateFake<Fault::kGuestDies>, nullptr}};

@@ -12,6 +12,8 @@ namespace runsc {
 
 // All that one candidate may take.
 inline constexpr std::chrono::milliseconds kTrialLimit{1000};
+// On a host so loaded that none has answered.
+inline constexpr std::chrono::milliseconds kPatientTrialLimit{5000};
 
 // Probes the candidate (probe.h) in a child with rights like the sentry's: the
 // user nobody if we are root, no capability, where possible a pid namespace of

@@ -5,7 +5,6 @@ PAUSE = "pause and resume: no freezer yet"
 LIMITS = "limits are the host's alone: none is enforced or shown inside yet"
 SCHEDULING = "scheduling policies, I/O priorities and CPU affinity of exec are not the guest's yet"
 
-HOOKS = "createContainer and startContainer hooks do not run"
 IPC = "System V IPC is not there, and no sysctl can be set but net.*"
 OPTIONS = "this mount option is without effect"
 
@@ -15,9 +14,7 @@ PROPERTIES = {
              "rbind_rnosymfollow tmpfs_nr_inodes10 propagation_shared propagation_rshared propagation_unbindable "
              "propagation_runbindable tmpcopyup devpts idmap ridmap",
     "the gofer's clone of a mount has what is mounted below, read-only as it is": "rbind_ro rbind_and_bind",
-    "default devices are made in a /dev of our own only": "no_dev",
     "the guest's control groups are not mounted yet": "cgroup",
-    "links of the root are followed only where they exist": "destination_symlink",
 }
 
 
@@ -28,9 +25,6 @@ def _properties():
 NOT_YET = {
     "oci": {
         **_properties(),
-        **{"prop." + name: HOOKS for name in (
-            "hooks_life", "hook_fails_createContainer", "hook_fails_startContainer", "hook_fails_poststart",
-            "hook_fails_poststop", "hook_timeout_poststop", "hook_not_inside", "hook_namespaces", "hook_no_program")},
         **{"prop." + name: IPC for name in (
             "sysctl_kernel_shmmax", "sysctl_kernel_msgmax", "sysctl_kernel_sem", "sysctl_mqueue", "sysctl_bad_value",
             "sysctl_read_only_proc_sys", "namespaces_new")},
@@ -42,12 +36,10 @@ NOT_YET = {
         "prop.mutants": "its original has properties that are not there yet",
         "ctr.ctr_task": PAUSE, "docker.pause": PAUSE, "docker.pause_kill": PAUSE, "docker.commit_diff_cp": PAUSE,
         "podman.podman_life": PAUSE, "live.podman": PAUSE, "live.ctr": PAUSE,
-        "docker.exec_terminal": "a new size of an exec's terminal is lost now and then",
         "podman.podman_terminal": "in the recording the exec was killed before it saw a size: to be recorded anew",
         "prop.scheduler_batch": SCHEDULING, "prop.scheduler_fifo": SCHEDULING, "prop.scheduler_deadline": SCHEDULING,
         "prop.io_priority_rt": SCHEDULING, "prop.io_priority_be": SCHEDULING, "prop.io_priority_idle": SCHEDULING,
         "prop.exec_cpu_affinity": SCHEDULING,
-        "prop.terminal_user": "a terminal is root's, not its user's",
     },
     "docker": {
         "pause": PAUSE,
@@ -57,8 +49,6 @@ NOT_YET = {
     "cri": {
         "stats_of_two": "what a pod's containers use is charged to the pod's first one",
         "out_of_memory": LIMITS, "update_resources": LIMITS,
-        "five_pods": "shim_killed's socket is found here",
-        "shim_killed": "the socket of a killed io.containerd.runc.v2 shim is left",
         "shared_volume": "locks and inotify of a volume are not shared between a pod's containers",
     },
 }

@@ -104,11 +104,19 @@ void RegisterMemoryDevices() {
   Register(9, MemoryDevice::kRandom);
 }
 
+Result<void> MakeDevLinks(const VfsContext& ctx, const Path& dev) {
+  for (const LinkRow& row : kLinks) {
+    const Result<void> made = MakeSymlink(ctx, row.target, dev, row.name);
+    if (!made.ok() && !made.Is(Errno::kEEXIST)) return made;
+  }
+  return Ok();
+}
+
 Result<void> PopulateDev(const VfsContext& ctx, const Path& root) {
   for (const DeviceRow& row : kNodes) {
     TRY(MakeNode(ctx, root, row.name, abi::kSIfChr | 0666, abi::MakeDev(row.major, row.minor)));
   }
-  for (const LinkRow& row : kLinks) TRY(MakeSymlink(ctx, row.target, root, row.name));
+  TRY(MakeDevLinks(ctx, root));
   for (const DirectoryRow& row : kDirectories) TRY(MakeDirectory(ctx, root, row.name, row.mode));
   return Ok();
 }

@@ -14,6 +14,8 @@ void RegisterMemoryDevices();
 // and pts/ptmx, directories to mount devpts and a tmpfs on. `ctx`: the kernel's
 // own, with CAP_MKNOD and umask 0.
 Result<void> PopulateDev(const VfsContext& ctx, const Path& root);
+// The links alone, where nothing has their names.
+Result<void> MakeDevLinks(const VfsContext& ctx, const Path& dev);
 
 }  // namespace sentry
 

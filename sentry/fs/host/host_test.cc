@@ -2,9 +2,11 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -194,6 +196,34 @@ class TtyBridgeTest : public HostTest {
   std::atomic<int> hangups_{0};
   std::unique_ptr<TtyBridge> bridge_;
 };
+
+TEST_F(TtyBridgeTest, ASizeComesBeforeWhatIsTypedAfterIt) {
+  const base::UniqueFd terminal(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  ASSERT_EQ(unlockpt(terminal.get()), 0);
+  base::UniqueFd end(open(ptsname(terminal.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));
+  termios raw;
+  ASSERT_EQ(tcgetattr(end.get(), &raw), 0);
+  cfmakeraw(&raw);
+  ASSERT_EQ(tcsetattr(end.get(), TCSANOW, &raw), 0);
+  std::atomic<int> rows{0};
+  TtyBridge::Options options;
+  options.in = std::move(end);
+  options.out.reset(dup(options.in.get()));
+  options.master = pair_.master;
+  options.context = ctx_;
+  options.resized = [&](const abi::Winsize& size) { rows = size.rows; };
+  bridge_.reset();
+  bridge_ = TtyBridge::Start(std::move(options)).value();
+  for (const uint16_t want : {30, 40}) {
+    const winsize size{want, 100, 0, 0};
+    ASSERT_EQ(ioctl(terminal.get(), TIOCSWINSZ, &size), 0);
+    ASSERT_EQ(write(terminal.get(), "x", 1), 1);
+    char echo = 0;
+    ASSERT_EQ(read(terminal.get(), &echo, 1), 1);  // it was with the guest's line discipline
+    EXPECT_EQ(rows, want);
+  }
+  bridge_.reset();
+}
 
 TEST_F(TtyBridgeTest, BothWays) {
   ASSERT_EQ(write(host_.get(), "ls\r", 3), 3);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -88,8 +89,25 @@ bool TtyBridge::Drain(int timeout_ms) {
   return true;
 }
 
+void TtyBridge::CheckSize() {
+  size_asked_.store(true);
+  Wake();
+}
+
+// One thread reads and tells it, so an older size never comes last.
+void TtyBridge::TakeSize() {
+  winsize size;
+  if (!options_.resized) return;
+  if (ioctl(options_.in.get(), TIOCGWINSZ, &size) != 0 && ioctl(options_.out.get(), TIOCGWINSZ, &size) != 0) return;
+  const abi::Winsize now{size.ws_row, size.ws_col, size.ws_xpixel, size.ws_ypixel};
+  if (now == options_.size) return;
+  options_.size = now;
+  options_.resized(now);
+}
+
 void TtyBridge::Run() {
   while (!stop_.load()) {
+    if (size_asked_.exchange(false)) TakeSize();
     uint64_t wanted;
     {
       base::MutexLock lock(mu_);
@@ -144,6 +162,7 @@ bool TtyBridge::PumpInput() {
     char buf[kInputBuffer];
     const ssize_t n = read(options_.in.get(), buf, sizeof(buf));
     if (n > 0) {
+      TakeSize();  // what is typed after a change is read with the new size
       to_guest_.assign(buf, static_cast<size_t>(n));
       progress = true;
     } else if (n == 0 || !TryLater()) {  // a raw terminal has an end only when it is gone

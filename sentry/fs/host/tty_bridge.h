@@ -15,6 +15,7 @@
 
 #include "base/mutex.h"
 #include "base/unique_fd.h"
+#include "sentry/abi/tty.h"
 #include "sentry/vfs/file_description.h"
 
 namespace sentry {
@@ -26,6 +27,9 @@ class TtyBridge {
     RefPtr<FileDescription> master;  // non-blocking by nature
     VfsContext context;              // the kernel's own
     std::function<void()> hung_up;   // the host's terminal is gone; once, on the bridge's thread
+    abi::Winsize size{};             // the host terminal's that the guest's already has
+    // The host's terminal has another size: before what was typed after that reaches the guest. On the bridge's thread.
+    std::function<void(const abi::Winsize&)> resized = nullptr;
   };
   // Makes the thread: before the host filter.
   static Result<std::unique_ptr<TtyBridge>> Start(Options options);
@@ -35,6 +39,8 @@ class TtyBridge {
   // Waits until all that the guest has written is with the host, or `timeout_ms`
   // are over. True: it is.
   bool Drain(int timeout_ms);
+  // Its size is looked at again.
+  void CheckSize();
 
  private:
   class MasterWaiter;
@@ -42,6 +48,7 @@ class TtyBridge {
   void Run();
   bool PumpOutput();
   bool PumpInput();
+  void TakeSize();
   void Sleep(bool output_waits);
   void Wake();
   void HangUp();
@@ -59,6 +66,7 @@ class TtyBridge {
   bool hung_up_ = false;
 
   std::atomic<bool> awake_{false};
+  std::atomic<bool> size_asked_{false};
   std::atomic<bool> stop_{false};
   base::RankedMutex<base::LockRank::kLeaf> mu_;
   base::CondVar drained_cv_;

@@ -1,9 +1,11 @@
 """hooks.*: order, place, what they are given, and what their failure does."""
 import json
 import os
+import signal
+import subprocess
 import time
 
-from kinds import case
+from kinds import case, same
 from stand import check, equal
 
 KINDS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
@@ -164,6 +166,62 @@ def hook_namespaces(stand):
             found[kind] = file.read().strip()
     equal(found["createRuntime"], os.readlink("/proc/self/ns/net"), "createRuntime")
     equal(found["createContainer"], os.readlink(f"/proc/{stand.pid(folder)}/ns/net"), "createContainer")
+
+
+# Those of createContainer start in the directory of the root.
+MOUNTS = "mkdir mnt && mount -t tmpfs -o size=1m hooked mnt && echo mounted >mnt/file"
+same("hook_mount_seen", {"/hooks": {"createContainer": [
+    {"path": "/bin/sh", "args": ["sh", "-c", MOUNTS], "env": ["PATH=/bin:/usr/bin:/sbin"]}]}}, "cat /mnt/file")
+
+# Beside the container's process, which is there; with its user, rights and working directory, and no variable but the hook's.
+INSIDE = """{ id -u; id -g; pwd; env | grep -v -e SHLVL -e PWD; grep -e NoNewPrivs -e CapEff /proc/self/status
+[ $$ != 1 ] && [ -e /proc/1 ] && echo beside; grep -o '"pid":1,' ; } >/tmp/seen"""
+same("hook_start_inside", {"/hooks": {"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", INSIDE], "env": ["PATH=/bin", "A=b"]}]},
+                           "/process/user": {"uid": 7, "gid": 8}, "/process/cwd": "/etc", "/process/noNewPrivileges": True,
+                           "/process/env": ["PATH=/bin", "NOT=seen"]}, "cat /tmp/seen", files={"/tmp/seen": (0o666, "")})
+
+
+@case()
+def hook_start_killed(stand):
+    """A container that is killed while its startContainer hook runs: no start, nothing is left."""
+    ident, folder = stand.make(stand.ours, {"/process/args": ["/bin/touch", "/ran"], "/hooks": {"startContainer": [
+        {"path": "/bin/sh", "args": ["sh", "-c", "echo on >/began; exec sleep 100"], "env": ["PATH=/bin"]}]}})
+    equal(stand.create_at(stand.ours, ident, folder).code, 0, "code of create")
+    with subprocess.Popen(stand.ours.command("start", ident), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as start:
+        for _ in range(500):
+            if os.path.exists(folder + "/rootfs/began"):
+                break
+            time.sleep(0.02)
+        equal(json.loads(stand.call(stand.ours, "state", ident).out)["status"], "created", "status meanwhile")
+        os.kill(stand.pid(folder), signal.SIGKILL)
+        equal(start.wait(20), 1, "code of start")
+    equal(json.loads(stand.call(stand.ours, "state", ident).out)["status"], "stopped", "status")
+    check(not os.path.exists(folder + "/rootfs/ran"), "the process has run")
+    equal(stand.call(stand.ours, "delete", ident).code, 0, "code of delete")
+
+
+@case()
+def hook_starter_killed(stand):
+    """One whose starter is killed meanwhile can be started again."""
+    more = "if [ -e /began ]; then exit 0; fi; echo on >/began; exec sleep 100"
+    ident, folder = stand.make(stand.ours, {"/process/args": ["/bin/touch", "/ran"], "/hooks": {"startContainer": [
+        {"path": "/bin/sh", "args": ["sh", "-c", more], "env": ["PATH=/bin"]}]}})
+    equal(stand.create_at(stand.ours, ident, folder).code, 0, "code of create")
+    with subprocess.Popen(stand.ours.command("start", ident), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as start:
+        for _ in range(500):
+            if os.path.exists(folder + "/rootfs/began"):
+                break
+            time.sleep(0.02)
+        start.kill()
+    equal(stand.call(stand.ours, "start", ident).code, 0, "code of the second start")
+    for _ in range(500):
+        if os.path.exists(folder + "/rootfs/ran"):
+            break
+        time.sleep(0.02)
+    check(os.path.exists(folder + "/rootfs/ran"), "the process has not run")
+    stand.drop(ident)
 
 
 @case()
