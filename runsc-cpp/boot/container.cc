@@ -30,7 +30,9 @@ Container::Container(const SandboxParts& parts, std::string id, std::function<vo
 Container::~Container() {
   closing_ = true;
   if (gofer_) gofer_->Shutdown();
-  if (cgroup_) RemoveCgroup(*cgroup_);
+  if (!cgroup_) return;
+  parts_.oom->Remove(*cgroup_);
+  RemoveCgroup(*cgroup_);
 }
 
 absl::Status Container::MakeCgroup() {
@@ -71,6 +73,7 @@ void Container::Create(const control::Container& description, ContainerNamespace
   if (uts_ && !description.hostname().empty()) uts_->SetHostname(description.hostname());
   if (uts_ && !description.domainname().empty()) uts_->SetDomainname(description.domainname());
   if (absl::Status s = MakeCgroup(); !s.ok()) return Refuse(response, s);
+  SetLimits(description.limits());
   if (absl::Status s = Mount(description, fds); !s.ok()) return Refuse(response, s);
   const control::Process& process = description.process();
   absl::StatusOr<StandardStreams> streams =
@@ -90,6 +93,7 @@ void Container::Create(const control::Container& description, ContainerNamespace
                              .told = [self = shared_from_this()] { self->gone_(); }});
   if (!first.ok()) return Refuse(response, first.status());
   first_ = *std::move(first);
+  parts_.oom->Add(*cgroup_, first_);
   MutexLock lock(mu_);
   hosted_.push_back({first_, process.host_pid()});
   if (state_ == State::kCreating) state_ = State::kCreated;  // else its anchor is gone already

@@ -11,6 +11,7 @@
 #include "fsgofer/protocol/client.h"
 #include "runsc-cpp/boot/container_mounts.h"
 #include "runsc-cpp/boot/hosted_process.h"
+#include "runsc-cpp/boot/oom_notices.h"
 #include "sentry/control/control.pb.h"
 #include "sentry/fs/host/host_poller.h"
 #include "sentry/kernel/kernel.h"
@@ -22,6 +23,7 @@ struct SandboxParts {
   sentry::Kernel* kernel = nullptr;
   FileSystemParts files;
   sentry::HostPoller* poller = nullptr;
+  OomNotices* oom = nullptr;
 };
 
 // Null: the sandbox's first.
@@ -50,8 +52,9 @@ class Container : public std::enable_shared_from_this<Container> {
   // Stops all of it at its safe points, invisibly; answers when all are. SIGKILL reaches them.
   void Pause(bool resume, sentry::control::Response& response);
   void Stats(sentry::control::Response& response) const;
+  void SetLimits(const sentry::control::Limits& limits);
 
-  // The root of what it sees of control groups. Limits are set and changed on it (Cgroup::SetLimits).
+  // The root of what it sees of control groups.
   const sentry::RefPtr<sentry::Cgroup>& cgroup() const { return cgroup_; }
 
   ContainerNamespaces namespaces() const { return {pid_ns_, uts_}; }
@@ -97,6 +100,14 @@ class Container : public std::enable_shared_from_this<Container> {
   base::Errno launch_error_ ABSL_GUARDED_BY(mu_) = {};
   int32_t first_number_ ABSL_GUARDED_BY(mu_) = 0;  // 0: it has none yet
   sentry::RefPtr<sentry::ThreadGroup> launched_ ABSL_GUARDED_BY(mu_);
+
+  // What was set last, since the processors that are shown come of several.
+  struct Processors {
+    uint64_t set = 0;  // a mask; 0: all
+    int64_t quota_us = -1;
+    uint64_t period_us = 100'000;
+  };
+  Processors processors_ ABSL_GUARDED_BY(mu_);
 
   sentry::RefPtr<sentry::Cgroup> cgroup_;  // from Create on
   sentry::RefPtr<sentry::CgroupNamespace> cgroup_namespace_;

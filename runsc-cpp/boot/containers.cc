@@ -48,6 +48,9 @@ control::Response Containers::Handle(const control::Request& request, RequestFds
     case control::Request::kPause:
       with(request.pause().id(), [&](Container& c) { c.Pause(request.pause().resume(), response); });
       break;
+    case control::Request::kUpdate:
+      with(request.update().id(), [&](Container& c) { c.SetLimits(request.update().limits()); });
+      break;
     case control::Request::kStats:
       with(request.stats().id(), [&](Container& c) { c.Stats(response); });
       break;

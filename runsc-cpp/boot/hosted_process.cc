@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 
 #include "runsc-cpp/sandbox/link.h"
 
@@ -16,6 +17,7 @@ using base::MutexLock;
 
 constexpr int kDrainMs = 2000;
 constexpr int kAnchorEndMs = 1000;
+constexpr int kOomShownMs = 1000;
 
 // What ends a process that has not started: it has no handlers yet.
 bool EndsUnstarted(int signo) { return signo == abi::kSigKill || signo == abi::kSigTerm || signo == abi::kSigInt; }
@@ -100,6 +102,20 @@ void HostedProcess::TellDeath(const std::string& cause) {
   if (!std::exchange(death_told_, true)) SendLink(link_.get(), {LinkMessageType::kDied, 0, cause});
 }
 
+void HostedProcess::ShowOutOfMemory(uint64_t bytes) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kOomShownMs);
+  constexpr uint64_t kMiB = 1 << 20;
+  MutexLock lock(oom_mu_);
+  const uint32_t mine = ++oom_asked_;
+  // A link that is full belongs to somebody who does not read.
+  if (!SendLink(link_.get(), {LinkMessageType::kOutOfMemory, static_cast<uint32_t>(bytes / kMiB), ""}, SendWait::kNo)) {
+    oom_answered_ = mine;
+    return;
+  }
+  while (oom_answered_ < mine && oom_shown_.WaitUntil(oom_mu_, deadline)) {
+  }
+}
+
 RefPtr<ThreadGroup> HostedProcess::group() const {
   MutexLock lock(mu_);
   return group_;
@@ -135,6 +151,10 @@ void HostedProcess::OnLink() {
   }
   if (message->type == LinkMessageType::kSignal) {
     Signal(static_cast<int>(message->value));
+  } else if (message->type == LinkMessageType::kOutOfMemoryShown) {
+    MutexLock lock(oom_mu_);
+    oom_answered_ = oom_asked_;
+    oom_shown_.SignalAll();
   } else if (message->type == LinkMessageType::kWindowSize && streams_.bridge) {
     streams_.bridge->CheckSize();
   }

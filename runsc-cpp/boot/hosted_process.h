@@ -35,6 +35,8 @@ class HostedProcess : public std::enable_shared_from_this<HostedProcess> {
   void Discard();
   // As kill(2) from outside; before the start, what kills does, and others wait.
   void Signal(int signo);
+  // Whoever stands for it on the host shows its want of memory there. Waits for that, a second at most. Any thread.
+  void ShowOutOfMemory(uint64_t bytes);
   // The sandbox or the container ends for this reason, which goes to the link in place of an exit code.
   void TellDeath(const std::string& cause);
 
@@ -68,6 +70,11 @@ class HostedProcess : public std::enable_shared_from_this<HostedProcess> {
   bool finishing_ ABSL_GUARDED_BY(mu_) = false;
   bool discarded_ ABSL_GUARDED_BY(mu_) = false;
   bool death_told_ ABSL_GUARDED_BY(mu_) = false;
+
+  // Rank kLeaf: asked by threads that hold locks of the kernel's.
+  base::RankedMutex<base::LockRank::kLeaf> oom_mu_;
+  base::CondVar oom_shown_;
+  uint32_t oom_asked_ ABSL_GUARDED_BY(oom_mu_) = 0, oom_answered_ ABSL_GUARDED_BY(oom_mu_) = 0;
 };
 
 }  // namespace runsc

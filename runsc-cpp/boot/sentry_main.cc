@@ -115,6 +115,7 @@ class Sentry {
                                                        .init_ignores_signals = false});
     running_kernel_ = kernel_.get();
     kernel_->on_fatal = [this](std::string cause) { Die(cause); };
+    kernel_->before_oom_kill = [this](const Cgroup& domain, const Cgroup& asker) { oom_.Show(domain, asker); };
     tty_kernel_ = std::make_unique<TtyKernel>(*kernel_);
     cgroup_processes_ = std::make_unique<KernelCgroupProcesses>(*kernel_);
     const FileSystemParts files{.memory = memory_.get(),
@@ -126,7 +127,7 @@ class Sentry {
     Result<std::unique_ptr<HostPoller>> poller = HostPoller::Create();
     if (!poller.ok()) return Failed("start the poller of standard streams", poller.error());
     poller_ = *std::move(poller);
-    const SandboxParts parts{.kernel = kernel_.get(), .files = files, .poller = poller_.get()};
+    const SandboxParts parts{.kernel = kernel_.get(), .files = files, .poller = poller_.get(), .oom = &oom_};
     containers_ = std::make_unique<Containers>(parts, [this] { return UnimplementedReport(); });
     return absl::OkStatus();
   }
@@ -163,6 +164,7 @@ class Sentry {
   const SentryConfig config_;
   base::UniqueFd startup_;
   TableDispatcher dispatcher_;
+  OomNotices oom_;
   std::unique_ptr<MemoryFile> memory_;
   const PlatformChoice* platform_choice_ = nullptr;
   std::unique_ptr<platform::Platform> platform_;

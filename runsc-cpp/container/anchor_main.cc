@@ -1,10 +1,14 @@
 // The anchor's life: signals and window sizes go to the sentry, the guest's end comes back.
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -43,10 +47,39 @@ void OnSignals(int signals) {
   }
 }
 
+// A process that takes memory until the host kills it, as it would kill the guest's own if that were the host's matter.
+// Nobody else is in its place: no score is higher than its.
+[[noreturn]] void TakeMemory(size_t mib) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  sigset_t alarm_only;
+  sigemptyset(&alarm_only);
+  sigaddset(&alarm_only, SIGALRM);
+  sigprocmask(SIG_UNBLOCK, &alarm_only, nullptr);
+  alarm(1);
+  const int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (score < 0 || write(score, "1000", 4) != 4) _exit(1);
+  constexpr size_t kMiB = 1 << 20, kPage = 4096;
+  auto* const memory = static_cast<volatile char*>(
+      mmap(nullptr, mib * kMiB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  if (memory == MAP_FAILED) _exit(1);
+  for (size_t at = 0; at < mib * kMiB; at += kPage) memory[at] = 1;
+  _exit(0);  // the host has no such limit
+}
+
+void ShowOutOfMemory(size_t mib) {
+  const pid_t pid = fork();
+  if (pid == 0) TakeMemory(mib);
+  int status;
+  while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  SendLink(kAnchorLinkFd, {LinkMessageType::kOutOfMemoryShown, 0, ""});
+}
+
 // The exit code, once the guest has ended.
 std::optional<int> OnLink() {
   const std::optional<LinkMessage> message = ReceiveLink(kAnchorLinkFd);
   if (!message || message->type == LinkMessageType::kDied) return kSandboxLost;
+  if (message->type == LinkMessageType::kOutOfMemory) ShowOutOfMemory(message->value);
   if (message->type == LinkMessageType::kExited) return static_cast<int>(message->value & 0xff);
   return std::nullopt;
 }

@@ -17,6 +17,7 @@
 #include "runsc-cpp/container/cgroup_record.h"
 #include "runsc-cpp/container/console.h"
 #include "runsc-cpp/container/describe.h"
+#include "runsc-cpp/container/limits.h"
 #include "runsc-cpp/container/process_ref.h"
 #include "runsc-cpp/container/sandbox_of.h"
 #include "runsc-cpp/container/state.h"
@@ -70,9 +71,13 @@ class Creation {
       return absl::UnimplementedError(
           absl::StrCat("config.json: linux.sysctl: ", name, " can't be set yet; allowed are those below net"));
     }
+    bundle_.plan.resources = Narrowed(std::move(bundle_.plan.resources), settings_);
+    absl::StatusOr<control::Limits> limits = ForGuest(bundle_.plan.resources);
+    if (!limits.ok()) return limits.status();
     absl::StatusOr<ContainerDescription> description = DescribeContainer(options_.id, bundle_.plan, settings_.overlay);
     if (!description.ok()) return description.status();
     description_ = *std::move(description);
+    *description_.container.mutable_limits() = *std::move(limits);
     return absl::OkStatus();
   }
 
@@ -150,11 +155,12 @@ class Creation {
     // First, so that it is found by whoever deletes what a killed command left.
     *record_.mutable_cgroup() = ToRecord(made->state());
     if (absl::Status s = runtime_.root.Save(record_); !s.ok()) return s;
-    if (absl::Status s = made->Create(bundle_.plan.resources, anchor_.pid, bundle_.spec.annotations); !s.ok()) return s;
+    const oci::LinuxResources resources = ForHost(bundle_.plan.resources);
+    if (absl::Status s = made->Create(resources, anchor_.pid, bundle_.spec.annotations); !s.ok()) return s;
     cgroup_ = *std::move(made);
     *record_.mutable_cgroup() = ToRecord(cgroup_->state());
     if (absl::Status s = runtime_.root.Save(record_); !s.ok()) return s;
-    return cgroup_->Apply(bundle_.plan.resources);
+    return cgroup_->Apply(resources);
   }
 
   absl::Status RunHostHooks() {

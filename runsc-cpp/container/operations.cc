@@ -14,6 +14,7 @@
 #include "runsc-cpp/container/cgroup_record.h"
 #include "runsc-cpp/container/end.h"
 #include "runsc-cpp/container/held.h"
+#include "runsc-cpp/container/limits.h"
 #include "runsc-cpp/container/process_ref.h"
 #include "runsc-cpp/container/sandbox_of.h"
 #include "runsc-cpp/container/state.h"
@@ -214,7 +215,16 @@ absl::Status UpdateContainer(const RuntimeOptions& runtime, const std::string& i
     return absl::FailedPreconditionError("container not running");
   absl::StatusOr<std::optional<cgroup::Cgroup>> cgroup = CgroupOf(runtime, held->record);
   if (!cgroup.ok()) return cgroup.status();
-  return cgroup->has_value() ? (*cgroup)->Apply(resources) : absl::OkStatus();
+  control::Request request;
+  request.mutable_update()->set_id(id);
+  absl::StatusOr<control::Limits> limits = ForGuest(resources);
+  if (!limits.ok()) return limits.status();
+  *request.mutable_update()->mutable_limits() = *std::move(limits);
+  if (cgroup->has_value()) {
+    if (absl::Status s = (*cgroup)->Apply(ForHost(resources)); !s.ok()) return s;
+  }
+  const absl::StatusOr<control::Response> response = AskSandbox(runtime, held->record, request);
+  return response.ok() ? Refused(*response) : response.status();
 }
 
 }  // namespace runsc

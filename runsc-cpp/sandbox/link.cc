@@ -15,7 +15,7 @@ struct Header {
 };
 }  // namespace
 
-bool SendLink(int fd, const LinkMessage& message) {
+bool SendLink(int fd, const LinkMessage& message, SendWait wait) {
   Header header{static_cast<uint32_t>(message.type), message.value};
   const size_t text = std::min(message.text.size(), kMaxLinkText);
   iovec iov[2] = {{&header, sizeof header}, {const_cast<char*>(message.text.data()), text}};
@@ -24,7 +24,7 @@ bool SendLink(int fd, const LinkMessage& message) {
   msg.msg_iovlen = 2;
   ssize_t n;
   do {
-    n = sendmsg(fd, &msg, MSG_NOSIGNAL);
+    n = sendmsg(fd, &msg, MSG_NOSIGNAL | (wait == SendWait::kNo ? MSG_DONTWAIT : 0));
   } while (n < 0 && errno == EINTR);
   return n == static_cast<ssize_t>(sizeof header + text);
 }

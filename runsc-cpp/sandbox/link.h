@@ -12,11 +12,15 @@ namespace runsc {
 
 enum class LinkMessageType : uint32_t {
   // --- Link: to the sentry ---
-  kSignal,      // value: signal number
-  kWindowSize,  // the process's terminal has a new one
+  kSignal,            // value: signal number
+  kWindowSize,        // the process's terminal has a new one
+  kOutOfMemoryShown,  // (the answer to kOutOfMemory)
   // --- Link: from the sentry ---
   kExited,  // value: exit code (128 + signal). Of the process's files nothing is open any more
   kDied,    // text: what ended the sandbox
+  // value: MiB that a process of the peer's may take until the host kills it for want of memory in the cgroup, so that
+  // engines hear of the guest's
+  kOutOfMemory,
   // --- Startup socket ---
   kNamespaceReady,  // the child waits for its id maps
   kMapsWritten,     // (the answer)
@@ -31,8 +35,9 @@ struct LinkMessage {
 };
 inline constexpr size_t kMaxLinkText = 4 << 10;
 
-// One packet. False: the peer is gone.
-bool SendLink(int fd, const LinkMessage& message);
+// One packet. False: the peer is gone, or (kNo) does not read.
+enum class SendWait : uint8_t { kYes, kNo };
+bool SendLink(int fd, const LinkMessage& message, SendWait wait = SendWait::kYes);
 // Waits for the next; nothing at the end of file or for a malformed one.
 std::optional<LinkMessage> ReceiveLink(int fd);
 

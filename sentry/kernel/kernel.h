@@ -143,6 +143,9 @@ class Kernel {
   MemRelief RelieveMemory(Task& task);
 
   // --- Notices ---
+  // The limit of `domain` was met by a thread in `asker`, and a process is about to die for it (set by boot, before the
+  // first one). No lock is held but that of an open file's position.
+  std::function<void(const Cgroup& domain, const Cgroup& asker)> before_oom_kill;
   // A process was killed for want of memory (set by boot, before the first one). No lock is held but kOom.
   std::function<void(const Cgroup& cgroup, int32_t pid, const std::string& name)> on_oom_kill;
   // The platform's or gofer's death: ends the sandbox (set by boot).

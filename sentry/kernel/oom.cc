@@ -139,6 +139,9 @@ MemRelief Kernel::RelieveMemory(Task& task) {
   }
   while (!task.killed()) {
     RefPtr<ThreadGroup> victim;
+    if (const RefPtr<Cgroup> domain = DomainOf(task, memory_file()); domain && before_oom_kill) {
+      before_oom_kill(*domain, *task.cgroup_member().cgroup());
+    }
     {
       // One at a time: who comes second finds that somebody dies already.
       base::MutexLock lock(oom_mu_);

@@ -17,11 +17,17 @@ def out_of_memory(docker):
     check(state["OOMKilled"], f"not shown as OOMKilled: {state}; {docker('logs', name)}")
 
 
+def limit_is(docker, shown, wanted):
+    """Docker shows the host's limit, which has room for the sandbox's own processes."""
+    limit = float(shown["MemUsage"].split("/")[1].removesuffix("MiB"))
+    return limit == wanted if docker.is_runc else wanted < limit <= wanted * 1.03125 + 16
+
+
 @CASES.case()
 def memory_limit_seen(docker):
     name = docker.start("box", "--memory", "64m", "--memory-swap", "64m")
     shown = json.loads(docker("stats", "--no-stream", "--format", "{{json .}}", name))
-    check(shown["MemUsage"].endswith("/ 64MiB"), shown["MemUsage"])
+    check(limit_is(docker, shown, 64), shown["MemUsage"])
     check(shown["PIDs"] != "0", shown["PIDs"])
     if not docker.is_runc:
         total = int(docker("exec", name, "sh", "-c", "grep MemTotal /proc/meminfo").split()[1])
@@ -79,7 +85,8 @@ def raised_limits(docker):
 def update(docker):
     name = docker.start("box", "--memory", "64m", "--memory-swap", "64m")
     docker("update", "--memory", "128m", "--memory-swap", "128m", "--cpus", "0.5", "--pids-limit", "40", name)
-    check(json.loads(docker("stats", "--no-stream", "--format", "{{json .}}", name))["MemUsage"].endswith("/ 128MiB"), "not 128 MiB")
+    shown = json.loads(docker("stats", "--no-stream", "--format", "{{json .}}", name))
+    check(limit_is(docker, shown, 128), shown["MemUsage"])
     equal(docker.inspect(name)["HostConfig"]["PidsLimit"], 40, "pids limit")
     docker("exec", name, "sh", "-c", "for i in $(seq 60); do sleep 3 & done", code=None)
     check("fork" in docker.stderr.lower(), f"60 processes after the update: {docker.stderr}")

@@ -1,8 +1,6 @@
 """Cases that runsc-cpp does not pass yet, each with what is missing. They are skipped where a whole suite runs, and tried
 where they are named; an entry goes when its feature comes."""
 
-PAUSE = "pause and resume: no freezer yet"
-LIMITS = "limits are the host's alone: none is enforced or shown inside yet"
 SCHEDULING = "scheduling policies, I/O priorities and CPU affinity of exec are not the guest's yet"
 
 IPC = "System V IPC is not there, and no sysctl can be set but net.*"
@@ -14,7 +12,6 @@ PROPERTIES = {
              "rbind_rnosymfollow tmpfs_nr_inodes10 propagation_shared propagation_rshared propagation_unbindable "
              "propagation_runbindable tmpcopyup devpts idmap ridmap",
     "the gofer's clone of a mount has what is mounted below, read-only as it is": "rbind_ro rbind_and_bind",
-    "the guest's control groups are not mounted yet": "cgroup",
 }
 
 
@@ -28,27 +25,20 @@ NOT_YET = {
         **{"prop." + name: IPC for name in (
             "sysctl_kernel_shmmax", "sysctl_kernel_msgmax", "sysctl_kernel_sem", "sysctl_mqueue", "sysctl_bad_value",
             "sysctl_read_only_proc_sys", "namespaces_new")},
-        **{"prop." + name: LIMITS for name in (
-            "annotation_limits", "cgroup_memory", "cgroup_cpus_seen", "cgroup_pids_enforced")},
         "prop.mknod": "the gofer makes no device nodes",
         "prop.seccomp_docker": "personality(2) knows no PER_LINUX32", "prop.personality": "personality is not set",
         "prop.user_namespace": "id mappings are not applied",
         "prop.mutants": "its original has properties that are not there yet",
-        "ctr.ctr_task": PAUSE, "docker.pause": PAUSE, "docker.pause_kill": PAUSE, "docker.commit_diff_cp": PAUSE,
-        "podman.podman_life": PAUSE, "live.podman": PAUSE, "live.ctr": PAUSE,
         "podman.podman_terminal": "in the recording the exec was killed before it saw a size: to be recorded anew",
         "prop.scheduler_batch": SCHEDULING, "prop.scheduler_fifo": SCHEDULING, "prop.scheduler_deadline": SCHEDULING,
         "prop.io_priority_rt": SCHEDULING, "prop.io_priority_be": SCHEDULING, "prop.io_priority_idle": SCHEDULING,
         "prop.exec_cpu_affinity": SCHEDULING,
     },
     "docker": {
-        "pause": PAUSE,
         "top": "children of a container's processes have no process of that name on the host",
-        "memory_limit_seen": LIMITS, "pids_limit": LIMITS, "processors_seen": LIMITS,
     },
     "cri": {
         "stats_of_two": "what a pod's containers use is charged to the pod's first one",
-        "out_of_memory": LIMITS, "update_resources": LIMITS,
         "shared_volume": "locks and inotify of a volume are not shared between a pod's containers",
     },
 }

@@ -12,7 +12,6 @@ SAME = (
     ("cpu_quota_none", {"cpu": {"quota": -1, "period": 50000}}, ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")),
     ("cpu_realtime", {"cpu": {"realtimeRuntime": 0, "realtimePeriod": 1000000}}, ("cpu/cpu.rt_runtime_us", "cpu/cpu.rt_period_us")),
     ("cpuset", {"cpu": {"cpus": "0", "mems": "0"}}, ("cpuset/cpuset.cpus", "cpuset/cpuset.mems")),
-    ("pids", {"pids": {"limit": 77}}, ("pids/pids.max",)),
     ("pids_none", {"pids": {"limit": -1}}, ("pids/pids.max",)),
     ("memory_reservation", {"memory": {"reservation": 128 * MIB}}, ("memory/memory.soft_limit_in_bytes",)),
     ("memory_swappiness", {"memory": {"swappiness": 30}}, ("memory/memory.swappiness",)),
@@ -109,6 +108,14 @@ def cgroup_memory(stand):
     check(256 * MIB <= int(got["memory/memory.limit_in_bytes"]) <= 512 * MIB, f"host: {got}")
     seen = stand.run(stand.ours, {"/linux/resources": resources}, "awk '/MemTotal/ {print $2}' /proc/meminfo")
     equal(seen.said(), (0, f"{256 << 10}\n"), "MemTotal")
+
+
+@case()
+def cgroup_pids(stand):
+    """The host's limit has room for the threads of the sandbox itself."""
+    ours, got = _side(stand, stand.ours, {"pids": {"limit": 77}}, ("pids/pids.max",))
+    equal(ours.code, 0, ours.err)
+    check(2 * 77 <= int(got["pids/pids.max"]) <= 77 * 10, f"host: {got}")
 
 
 @case()
