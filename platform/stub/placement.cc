@@ -9,8 +9,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/signal_block.h"
-
 namespace platform::stub {
 namespace {
 
@@ -36,8 +34,7 @@ base::Result<std::unique_ptr<Placement>> Placement::Create(Duties duties) {
   std::unique_ptr<Placement> placement(new Placement(std::move(duties)));
   placement->wake_fd_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!placement->wake_fd_) return HostErrno();
-  const base::SignalBlock block;
-  placement->monitor_ = std::thread([p = placement.get()] { p->MonitorLoop(); });
+  placement->monitor_ = TRY(base::Thread::Start([p = placement.get()] { p->MonitorLoop(); }));
   return placement;
 }
 
@@ -52,7 +49,7 @@ Placement::Placement(Duties duties) : duties_(std::move(duties)) {
 Placement::~Placement() {
   stop_ = true;
   Wake();
-  if (monitor_.joinable()) monitor_.join();
+  monitor_.Join();
 }
 
 void Placement::Wake() {

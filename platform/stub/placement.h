@@ -15,11 +15,11 @@
 #include <functional>
 #include <memory>
 #include <set>
-#include <thread>
 #include <vector>
 
 #include "base/mutex.h"
 #include "base/result.h"
+#include "base/thread.h"
 #include "base/unique_fd.h"
 
 namespace platform::stub {
@@ -109,7 +109,7 @@ class Placement {
   std::set<Runner*> runners_ ABSL_GUARDED_BY(mu_);
   std::array<int, kMaxCpus> inside_ ABSL_GUARDED_BY(mu_) = {};  // Rebalance's
   int contended_ticks_ ABSL_GUARDED_BY(mu_) = 0;
-  std::thread monitor_;
+  base::Thread monitor_;
 };
 
 }  // namespace platform::stub

@@ -56,11 +56,11 @@ absl::Status Container::Mount(const control::Container& description, RequestFds&
   absl::StatusOr<ContainerMounts> mounts = MountContainer(description, gofer_, parts_.files, pid_ns_.get(), cgroup_);
   if (!mounts.ok()) return mounts.status();
   mounts_ = *std::move(mounts);
-  WatchGofer(gofer_, [weak = weak_from_this()] {
+  const Result<void> watched = WatchGofer(gofer_, [weak = weak_from_this()] {
     const std::shared_ptr<Container> self = weak.lock();
     if (self && !self->closing_) self->Kill("the gofer died");
   });
-  return absl::OkStatus();
+  return watched.ok() ? absl::OkStatus() : Failed("watch the gofer", watched.error());
 }
 
 const PidNamespace& Container::numbers() const { return pid_ns_ ? *pid_ns_ : parts_.kernel->root_pid_ns(); }

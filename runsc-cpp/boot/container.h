@@ -69,6 +69,7 @@ class Container : public std::enable_shared_from_this<Container> {
   // Whether it may start; fills `response` if not.
   bool CheckMayStart(sentry::control::Response& response) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Launch();
+  void LaunchEnded(const base::Result<sentry::RefPtr<sentry::ThreadGroup>>& group);
   void HoldUntilStart(sentry::Task& first);
   void AwaitLaunch();
   absl::Status MakeCgroup();

@@ -1,4 +1,5 @@
 // From a container that was created to its first process: at once, or with a halt before its first instruction.
+#include "base/thread.h"
 #include "runsc-cpp/boot/container.h"
 #include "runsc-cpp/boot/process_start.h"
 
@@ -17,8 +18,9 @@ bool Container::CheckMayStart(control::Response& response) const {
 }
 
 // init_ belongs to whoever set kUnderWay.
-void Container::Launch() {
-  const Result<RefPtr<ThreadGroup>> group = parts_.kernel->StartProcess(std::move(init_));
+void Container::Launch() { LaunchEnded(parts_.kernel->StartProcess(std::move(init_))); }
+
+void Container::LaunchEnded(const Result<RefPtr<ThreadGroup>>& group) {
   if (group.ok()) {
     first_->Started(*group);
   } else {
@@ -61,13 +63,8 @@ void Container::Prepare(control::Response& response) {
       prepare(first);
       HoldUntilStart(first);
     };
-    StartHostThread(
-        [](void* argument) {
-          const std::unique_ptr<std::shared_ptr<Container>> self(static_cast<std::shared_ptr<Container>*>(argument));
-          (*self)->Launch();
-        },
-        new std::shared_ptr<Container>(shared_from_this()))
-        .detach();
+    const Result<void> started = base::Thread::StartDetached([self = shared_from_this()] { self->Launch(); });
+    if (!started.ok()) LaunchEnded(started.error());
   }
   MutexLock lock(mu_);
   while (first_number_ == 0 && launching_ == Launching::kUnderWay) changed_.Wait(mu_);

@@ -8,8 +8,8 @@
 #include <memory>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "sentry/control/connection.h"
-#include "sentry/fs/host/host_poller.h"
 
 namespace runsc {
 namespace {
@@ -24,6 +24,7 @@ constexpr int kBusyMs = 10;
 std::atomic<int> g_connections{0};
 
 struct Connection {
+  Connection(Containers& its_containers, base::UniqueFd its_fd) : containers(its_containers), fd(std::move(its_fd)) {}
   Containers& containers;
   base::UniqueFd fd;
 };
@@ -46,24 +47,27 @@ bool ServeOne(Connection& connection) {
   return good;
 }
 
-void Serve(void* argument) {
-  const std::unique_ptr<Connection> connection(static_cast<Connection*>(argument));
-  while (ServeOne(*connection)) {
-  }
-  Containers& containers = connection->containers;
-  connection->fd.reset();
+void Close(Connection& connection) {
+  connection.fd.reset();
   --g_connections;
-  containers.ConnectionClosed();
+  connection.containers.ConnectionClosed();
 }
 
-void Open(Containers& containers, base::UniqueFd fd) {
+// An error closes the connection: its peer may try again.
+base::Result<void> Open(Containers& containers, base::UniqueFd fd) {
   ++g_connections;
   containers.ConnectionOpened();
-  sentry::StartHostThread(Serve, new Connection{containers, std::move(fd)}).detach();
+  auto connection = std::make_shared<Connection>(containers, std::move(fd));
+  const base::Result<void> started = base::Thread::StartDetached([connection] {
+    while (ServeOne(*connection)) {
+    }
+    Close(*connection);
+  });
+  if (!started.ok()) Close(*connection);
+  return started;
 }
 
-void Listen(void* argument) {
-  const std::unique_ptr<Connection> listener(static_cast<Connection*>(argument));
+[[noreturn]] void Listen(const std::shared_ptr<Connection>& listener) {
   while (true) {
     pollfd entry{listener->fd.get(), POLLIN, 0};
     (void)poll(&entry, 1, -1);
@@ -72,15 +76,21 @@ void Listen(void* argument) {
       continue;
     }
     base::UniqueFd fd(accept4(listener->fd.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (fd.valid()) Open(listener->containers, std::move(fd));
+    if (!fd.valid()) continue;
+    if (const base::Result<void> open = Open(listener->containers, std::move(fd)); !open.ok()) {
+      LOG(kWarning, "no thread for a control connection: %s", base::ErrnoName(open.error()));
+      poll(nullptr, 0, kBusyMs);
+    }
   }
 }
 
 }  // namespace
 
-void ServeControl(Containers& containers, base::UniqueFd first, base::UniqueFd listener) {
-  Open(containers, std::move(first));
-  if (listener.valid()) sentry::StartHostThread(Listen, new Connection{containers, std::move(listener)}).detach();
+base::Result<void> ServeControl(Containers& containers, base::UniqueFd first, base::UniqueFd listener) {
+  TRY(Open(containers, std::move(first)));
+  if (!listener.valid()) return base::Ok();
+  return base::Thread::StartDetached(
+      [listening = std::make_shared<Connection>(containers, std::move(listener))] { Listen(listening); });
 }
 
 }  // namespace runsc

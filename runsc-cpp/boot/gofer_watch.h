@@ -5,15 +5,17 @@
 #include <functional>
 #include <memory>
 
+#include "base/result.h"
 #include "fsgofer/protocol/client.h"
 #include "netgofer/protocol/client.h"
 
 namespace runsc {
 
 // `died` runs once, when the connection has ended; whether that was wanted is the caller's to know.
-void WatchGofer(std::shared_ptr<fsgofer::Client> client, std::function<void()> died);
+base::Result<void> WatchGofer(std::shared_ptr<fsgofer::Client> client, std::function<void()> died);
 
-void WatchNetgofer(netgofer::Client& client, std::function<void()> died);  // the client outlives the process's threads
+// The client outlives the process's threads.
+base::Result<void> WatchNetgofer(netgofer::Client& client, std::function<void()> died);
 
 }  // namespace runsc
 

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <chrono>
 
+#include "base/thread.h"
+#include "runsc-cpp/boot/errno_status.h"
 #include "runsc-cpp/sandbox/link.h"
 
 namespace runsc {
@@ -51,14 +53,8 @@ absl::StatusOr<std::shared_ptr<HostedProcess>> HostedProcess::Create(Kernel& ker
   if (!wake.valid()) return absl::ErrnoToStatus(errno, "eventfd for a process");
   std::shared_ptr<HostedProcess> process(
       new HostedProcess(kernel, std::move(link), std::move(wake), std::move(streams), std::move(callbacks)));
-  StartHostThread(
-      [](void* argument) {
-        const std::unique_ptr<std::shared_ptr<HostedProcess>> self(
-            static_cast<std::shared_ptr<HostedProcess>*>(argument));
-        (*self)->Run();
-      },
-      new std::shared_ptr<HostedProcess>(process))
-      .detach();
+  const Result<void> started = base::Thread::StartDetached([process] { process->Run(); });
+  if (!started.ok()) return Failed("start a thread for a process", started.error());
   return process;
 }
 

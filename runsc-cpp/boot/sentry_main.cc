@@ -50,8 +50,6 @@ class Sentry {
       _exit(125);
     }
     startup_.reset();
-    ServeControl(*containers_, base::UniqueFd(static_cast<int>(config_.control_fd())),
-                 Descriptor(config_.has_listen_fd(), config_.listen_fd()));
     containers_->WaitUntilDone();
     _exit(0);
   }
@@ -63,9 +61,18 @@ class Sentry {
     if (absl::Status s = Connect(); !s.ok()) return s;
     if (absl::Status s = MakeKernel(); !s.ok()) return s;
     RaiseDescriptorLimit();
-    WatchNetgofer(network_.stack->client(), [this] { Die("the netgofer died"); });
+    if (absl::Status s = StartThreads(); !s.ok()) return s;
     if (!InstallFilter(platform_choice_->filter())) return absl::ErrnoToStatus(errno, "install the host filter");
-    return absl::OkStatus();
+    const Result<void> serves = ServeControl(*containers_, base::UniqueFd(static_cast<int>(config_.control_fd())),
+                                             Descriptor(config_.has_listen_fd(), config_.listen_fd()));
+    return serves.ok() ? absl::OkStatus() : Failed("serve requests", serves.error());
+  }
+
+  absl::Status StartThreads() {
+    const Result<void> watches = WatchNetgofer(network_.stack->client(), [this] { Die("the netgofer died"); });
+    if (!watches.ok()) return Failed("watch the netgofer", watches.error());
+    const Result<void> timers = kernel_->timers().Start();
+    return timers.ok() ? absl::OkStatus() : Failed("start the timers", timers.error());
   }
 
   // The template, where there is one, comes first: it must hold nothing that the sentry

@@ -6,8 +6,6 @@
 
 #include <cerrno>
 
-#include "base/signal_block.h"
-
 namespace sentry {
 namespace {
 
@@ -32,11 +30,6 @@ base::EventMask FromEpoll(uint32_t events) {
 
 }  // namespace
 
-std::thread StartHostThread(void (*body)(void*), void* argument) {
-  const base::SignalBlock block;
-  return std::thread(body, argument);
-}
-
 Result<std::unique_ptr<HostPoller>> HostPoller::Create() {
   base::UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
   if (!epoll) return base::HostErrno();
@@ -47,7 +40,7 @@ Result<std::unique_ptr<HostPoller>> HostPoller::Create() {
   event.data.u64 = 0;
   if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, stop.get(), &event) != 0) return base::HostErrno();
   std::unique_ptr<HostPoller> poller(new HostPoller(std::move(epoll), std::move(stop)));
-  poller->thread_ = StartHostThread([](void* p) { static_cast<HostPoller*>(p)->Run(); }, poller.get());
+  poller->thread_ = TRY(base::Thread::Start([p = poller.get()] { p->Run(); }));
   return poller;
 }
 
@@ -55,7 +48,7 @@ HostPoller::~HostPoller() {
   const uint64_t one = 1;
   // An eventfd of ours at zero takes one more for certain.
   [[maybe_unused]] const ssize_t n = write(stop_.get(), &one, sizeof(one));
-  thread_.join();
+  thread_.Join();
 }
 
 void HostPoller::Arm(Watch& watch, base::EventMask mask) {

@@ -10,10 +10,10 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <thread>
 
 #include "base/mutex.h"
 #include "base/result.h"
+#include "base/thread.h"
 #include "base/unique_fd.h"
 #include "base/wait_queue.h"
 
@@ -58,17 +58,13 @@ class HostPoller {
 
   const base::UniqueFd epoll_;
   const base::UniqueFd stop_;
-  std::thread thread_;
+  base::Thread thread_;
   std::atomic<uint64_t> wakeups_{0};
   // Held while a queue is notified, so that Remove waits for it.
   base::RankedMutex<base::LockRank::kHostFile> mu_;
   uint64_t next_id_ ABSL_GUARDED_BY(mu_) = 1;
   std::map<uint64_t, Watch*> watches_ ABSL_GUARDED_BY(mu_);
 };
-
-// Starts a thread of the sentry's own, with every signal blocked: those of
-// guests and kicks are for task threads.
-std::thread StartHostThread(void (*body)(void*), void* argument);
 
 }  // namespace sentry
 

@@ -57,14 +57,14 @@ Result<std::unique_ptr<TtyBridge>> TtyBridge::Start(Options options) {
   if (!wake) return base::HostErrno();
   std::unique_ptr<TtyBridge> bridge(new TtyBridge(std::move(options), std::move(wake)));
   if (base::WaitQueue* queue = bridge->options_.master->wait_queue()) queue->Add(*bridge->waiter_);
-  bridge->thread_ = StartHostThread([](void* p) { static_cast<TtyBridge*>(p)->Run(); }, bridge.get());
+  bridge->thread_ = TRY(base::Thread::Start([b = bridge.get()] { b->Run(); }));
   return bridge;
 }
 
 TtyBridge::~TtyBridge() {
   stop_.store(true);
   Wake();
-  thread_.join();
+  thread_.Join();
   if (base::WaitQueue* queue = options_.master->wait_queue()) queue->Remove(*waiter_);
 }
 

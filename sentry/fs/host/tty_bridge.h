@@ -11,9 +11,9 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 
 #include "base/mutex.h"
+#include "base/thread.h"
 #include "base/unique_fd.h"
 #include "sentry/abi/tty.h"
 #include "sentry/vfs/file_description.h"
@@ -72,7 +72,7 @@ class TtyBridge {
   base::CondVar drained_cv_;
   uint64_t drain_wanted_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t drain_done_ ABSL_GUARDED_BY(mu_) = 0;
-  std::thread thread_;
+  base::Thread thread_;
 };
 
 }  // namespace sentry

@@ -4,22 +4,23 @@
 
 #include <chrono>
 #include <map>
-#include <thread>
 #include <utility>
 
+#include "base/check.h"
 #include "base/mutex.h"
-#include "base/signal_block.h"
+#include "base/thread.h"
 
 namespace sentry {
 
 using base::MutexLock;
+using base::Result;
 
 struct TimerQueue::Impl {
   using Key = std::pair<int64_t, Id>;
 
   void Run();
   void RunDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
-  void StartThread() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  Result<void> StartThread() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   // Rank kTimerQueue. Never held over a callback.
   base::RankedMutex<base::LockRank::kTimerQueue> mu;
@@ -30,29 +31,34 @@ struct TimerQueue::Impl {
   Id last_id ABSL_GUARDED_BY(mu) = 0;
   Id running ABSL_GUARDED_BY(mu) = 0;
   bool stop ABSL_GUARDED_BY(mu) = false;
-  std::thread thread ABSL_GUARDED_BY(mu);
+  base::Thread thread ABSL_GUARDED_BY(mu);
 };
 
 TimerQueue::TimerQueue() : impl_(std::make_unique<Impl>()) {}
 
 TimerQueue::~TimerQueue() {
-  std::thread thread;
+  base::Thread thread;
   {
     MutexLock lock(impl_->mu);
     impl_->stop = true;
     thread = std::move(impl_->thread);
   }
   impl_->changed.SignalAll();
-  if (thread.joinable()) thread.join();
+  thread.Join();
 }
 
-// At first use: a sandbox without timers has no timer thread.
-void TimerQueue::Impl::StartThread() {
-  const base::SignalBlock block;
-  thread = std::thread([this] {
+Result<void> TimerQueue::Start() {
+  MutexLock lock(impl_->mu);
+  return impl_->StartThread();
+}
+
+Result<void> TimerQueue::Impl::StartThread() {
+  if (thread.joinable() || stop) return base::Ok();
+  thread = TRY(base::Thread::Start([this] {
     pthread_setname_np(pthread_self(), "timers");  // of another thread it would open a file
     Run();
-  });
+  }));
+  return base::Ok();
 }
 
 TimerQueue::Id TimerQueue::Arm(int64_t deadline_ns, std::function<void()> callback) {
@@ -61,7 +67,7 @@ TimerQueue::Id TimerQueue::Arm(int64_t deadline_ns, std::function<void()> callba
   {
     MutexLock lock(impl_->mu);
     id = ++impl_->last_id;
-    if (!impl_->thread.joinable() && !impl_->stop) impl_->StartThread();
+    CHECK(impl_->StartThread().ok());
     auto it = impl_->queue.emplace(Impl::Key(deadline_ns, id), std::move(callback)).first;
     impl_->deadlines.emplace(id, deadline_ns);
     first = it == impl_->queue.begin();

@@ -1,5 +1,5 @@
 // Callbacks at a time, run by one host thread that sleeps until the next one is
-// due. Serves posix timers, itimers, alarm, timerfd. An idle queue costs nothing.
+// due. Serves posix timers, itimers, alarm, timerfd. An idle queue costs no CPU time.
 #ifndef SENTRY_KERNEL_TIME_TIMER_QUEUE_H_
 #define SENTRY_KERNEL_TIME_TIMER_QUEUE_H_
 
@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 
+#include "base/result.h"
 #include "sentry/kernel/time/clock.h"
 
 namespace sentry {
@@ -15,6 +16,8 @@ class TimerQueue {
  public:
   TimerQueue();
   ~TimerQueue();  // stops the thread
+  // Its thread starts, if none does yet; else with the first timer, when it is too late for an error.
+  base::Result<void> Start();
 
   using Id = uint64_t;  // never 0, never reused
   // `callback` runs once on the timer thread with no lock held, at or after

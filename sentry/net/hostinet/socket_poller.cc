@@ -5,8 +5,6 @@
 
 #include <cerrno>
 
-#include "base/signal_block.h"
-
 namespace sentry::hostinet {
 namespace {
 
@@ -29,8 +27,7 @@ base::Result<std::unique_ptr<SocketPoller>> SocketPoller::Create() {
   event.data.u64 = 0;
   if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, stop.get(), &event) != 0) return base::HostErrno();
   std::unique_ptr<SocketPoller> poller(new SocketPoller(std::move(epoll), std::move(stop)));
-  const base::SignalBlock block;  // signals of guests and kicks are for task threads
-  poller->thread_ = std::thread([p = poller.get()] { p->Run(); });
+  poller->thread_ = TRY(base::Thread::Start([p = poller.get()] { p->Run(); }));
   return poller;
 }
 
@@ -38,7 +35,7 @@ SocketPoller::~SocketPoller() {
   const uint64_t one = 1;
   // An eventfd of ours at zero takes one more for certain.
   [[maybe_unused]] const ssize_t n = write(stop_.get(), &one, sizeof(one));
-  thread_.join();
+  thread_.Join();
 }
 
 // A change makes the host look at the socket anew: what is ready is an event.

@@ -12,10 +12,10 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <thread>
 
 #include "base/mutex.h"
 #include "base/result.h"
+#include "base/thread.h"
 #include "base/unique_fd.h"
 #include "base/wait_queue.h"
 
@@ -63,7 +63,7 @@ class SocketPoller {
 
   const base::UniqueFd epoll_;
   const base::UniqueFd stop_;
-  std::thread thread_;
+  base::Thread thread_;
   std::atomic<uint64_t> wakeups_{0};
   // Held while a queue is notified, so that Remove waits for it. Also orders an
   // event that finds nobody against a waiter that has just come.
