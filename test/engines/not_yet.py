@@ -36,7 +36,6 @@ NOT_YET = {
         "prop.mutants": "its original has properties that are not there yet",
         "ctr.ctr_task": PAUSE, "docker.pause": PAUSE, "docker.pause_kill": PAUSE, "docker.commit_diff_cp": PAUSE,
         "podman.podman_life": PAUSE, "live.podman": PAUSE, "live.ctr": PAUSE,
-        "podman.podman_terminal": "in the recording the exec was killed before it saw a size: to be recorded anew",
         "prop.scheduler_batch": SCHEDULING, "prop.scheduler_fifo": SCHEDULING, "prop.scheduler_deadline": SCHEDULING,
         "prop.io_priority_rt": SCHEDULING, "prop.io_priority_be": SCHEDULING, "prop.io_priority_idle": SCHEDULING,
         "prop.exec_cpu_affinity": SCHEDULING,
