@@ -15,8 +15,10 @@ enum class LinkMessageType : uint32_t {
   kSignal,      // value: signal number
   kWindowSize,  // the process's terminal has a new one
   // --- Link: from the sentry ---
-  kExited,  // value: exit code (128 + signal). Of the process's files nothing is open any more
-  kDied,    // text: what ended the sandbox
+  // value: exit code (128 + signal). Of the process's files nothing is open any more. text: host processes (numbers,
+  // each with a space behind) that may not have been reaped yet, and whose end is to be known before this one's.
+  kExited,
+  kDied,  // text: what ended the sandbox
   // --- Startup socket ---
   kNamespaceReady,  // the child waits for its id maps
   kMapsWritten,     // (the answer)
