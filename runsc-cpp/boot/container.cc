@@ -12,6 +12,7 @@
 #include "runsc-cpp/boot/errno_status.h"
 #include "runsc-cpp/boot/gofer_watch.h"
 #include "runsc-cpp/boot/process_start.h"
+#include "runsc-cpp/sandbox/link.h"
 
 namespace runsc {
 namespace {
@@ -21,6 +22,7 @@ using base::MutexLock;
 
 constexpr int kGoferEndMs = 2000;
 constexpr int kExecsEndMs = 3000;
+constexpr int64_t kReapedWithinNs = kNsPerSec;
 
 }  // namespace
 
@@ -89,7 +91,7 @@ void Container::Create(const control::Container& description, ContainerNamespace
   init_.cgroup_namespace = cgroup_namespace_;
   absl::StatusOr<std::shared_ptr<HostedProcess>> first =
       HostedProcess::Create(*parts_.kernel, fds.Take(process.link_fd()), *std::move(streams),
-                            {.ended = [self = shared_from_this()] { self->OnInitEnded(); },
+                            {.ended = [self = shared_from_this()] { return self->OnInitEnded(); },
                              .told = [self = shared_from_this()] { self->gone_(); }});
   if (!first.ok()) return Refuse(response, first.status());
   first_ = *std::move(first);
@@ -119,9 +121,9 @@ void Container::Exec(const control::Process& process, RequestFds& fds, control::
   init.cgroup_namespace = cgroup_namespace_;
   // The callbacks learn which process is theirs when it is there; it has not started before.
   auto own = std::make_shared<HostedProcess*>(nullptr);
-  absl::StatusOr<std::shared_ptr<HostedProcess>> hosted =
-      HostedProcess::Create(*parts_.kernel, fds.Take(process.link_fd()), *std::move(streams),
-                            {.ended = [] {}, .told = [self = shared_from_this(), own] { self->Forget(*own); }});
+  absl::StatusOr<std::shared_ptr<HostedProcess>> hosted = HostedProcess::Create(
+      *parts_.kernel, fds.Take(process.link_fd()), *std::move(streams),
+      {.ended = [] { return std::string(); }, .told = [self = shared_from_this(), own] { self->Forget(*own); }});
   if (!hosted.ok()) return Refuse(response, hosted.status());
   {
     MutexLock lock(mu_);
@@ -233,7 +235,13 @@ int32_t Container::HostPidOf(const ThreadGroup& group) const {
 void Container::Forget(const HostedProcess* process) {
   MutexLock lock(mu_);
   changed_.SignalAll();
-  std::erase_if(hosted_, [process](const Hosting& hosting) { return hosting.process.get() == process; });
+  const int64_t now = MonotonicNow();
+  std::erase_if(ended_execs_, [now](const EndedExec& exec) { return exec.at_ns < now - kReapedWithinNs; });
+  const auto found = std::find_if(hosted_.begin(), hosted_.end(),
+                                  [process](const Hosting& hosting) { return hosting.process.get() == process; });
+  if (found == hosted_.end()) return;
+  if (found->host_pid > 0) ended_execs_.push_back({found->host_pid, now});
+  hosted_.erase(found);
 }
 
 void Container::TellDeath(const std::string& cause) {
@@ -247,7 +255,8 @@ void Container::Kill(const std::string& cause) {
 }
 
 // The first process is gone, and with it every other. What they held of the host goes, too.
-void Container::OnInitEnded() {
+std::string Container::OnInitEnded() {
+  std::string execs;
   {
     MutexLock lock(mu_);
     state_ = State::kEnded;
@@ -257,20 +266,24 @@ void Container::OnInitEnded() {
   {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kExecsEndMs);
     MutexLock lock(mu_);
-    // Engines forget an exec whose container has ended before it.
+    // Engines forget an exec whose container has ended before it. On Linux a namespace's init waits until the others
+    // are reaped, which is its anchor's business here.
     while (hosted_.size() > 1 && changed_.WaitUntil(mu_, deadline)) {
     }
     hosted_.clear();
+    for (const EndedExec& exec : ended_execs_) absl::StrAppend(&execs, exec.host_pid, " ");
+    execs.resize(std::min(execs.size(), kMaxLinkText));
   }
   closing_ = true;
   init_ = {};
   mounts_ = {};
   RemoveCgroup(*cgroup_);
-  if (!gofer_) return;
+  if (!gofer_) return execs;
   gofer_->Shutdown();
   // The root file system is free when the container's end is told.
   pollfd gofer{gofer_process_.get(), POLLIN, 0};
   if (gofer_process_.valid()) (void)poll(&gofer, 1, kGoferEndMs);
+  return execs;
 }
 
 }  // namespace runsc

@@ -76,7 +76,7 @@ class Container : public std::enable_shared_from_this<Container> {
   sentry::RefPtr<sentry::Cgroup> CgroupForExec() const;
   std::vector<sentry::RefPtr<sentry::ThreadGroup>> Groups() const;
   absl::Status Mount(const sentry::control::Container& description, RequestFds& fds);
-  void OnInitEnded();
+  std::string OnInitEnded();
   void Forget(const HostedProcess* process);
   std::vector<std::shared_ptr<HostedProcess>> Hosted() const;
   int32_t HostPidOf(const sentry::ThreadGroup& group) const;
@@ -95,6 +95,12 @@ class Container : public std::enable_shared_from_this<Container> {
     int32_t host_pid;
   };
   std::vector<Hosting> hosted_ ABSL_GUARDED_BY(mu_);
+  // Execs that ended a moment ago.
+  struct EndedExec {
+    int32_t host_pid;
+    int64_t at_ns;
+  };
+  std::vector<EndedExec> ended_execs_ ABSL_GUARDED_BY(mu_);
   // Of the first process.
   enum class Launching : uint8_t { kNo, kUnderWay, kDone };
   Launching launching_ ABSL_GUARDED_BY(mu_) = Launching::kNo;

@@ -175,8 +175,8 @@ void HostedProcess::Finish() {
   if (const RefPtr<ThreadGroup> ended = group()) ended->child_events().Remove(*end_waiter_);
   if (streams_.bridge && link_open_) streams_.bridge->Drain(kDrainMs);
   streams_ = {};
-  callbacks_.ended();
-  if (!told) SendLink(link_.get(), {LinkMessageType::kExited, static_cast<uint32_t>(code), ""});
+  std::string before = callbacks_.ended();
+  if (!told) SendLink(link_.get(), {LinkMessageType::kExited, static_cast<uint32_t>(code), std::move(before)});
   AwaitLinksEnd();
   callbacks_.told();
   callbacks_ = {};

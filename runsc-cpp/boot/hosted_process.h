@@ -18,8 +18,9 @@ class HostedProcess : public std::enable_shared_from_this<HostedProcess> {
  public:
   struct Callbacks {
     // On its thread, once, when the process has ended, or will never start since its link is gone. All that belongs to
-    // the process is released here: whoever stands for it hears of the end when this returns.
-    std::function<void()> ended;
+    // the process is released here: whoever stands for it hears of the end when this returns, and what it returns
+    // (LinkMessageType::kExited's text).
+    std::function<std::string()> ended;
     // After it was told, and its end of the link is gone (or a second has passed).
     std::function<void()> told;
   };

@@ -9,7 +9,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <optional>
 #include <string>
 
@@ -21,6 +24,7 @@ namespace runsc {
 namespace {
 
 constexpr int kSandboxLost = 137;  // as if by SIGKILL, which it was for the guest
+constexpr int kReapTries = 1000;   // a millisecond each
 
 // What ps shows without arguments: the program's name.
 void TakeName() {
@@ -75,13 +79,40 @@ void ShowOutOfMemory(size_t mib) {
   SendLink(kAnchorLinkFd, {LinkMessageType::kOutOfMemoryShown, 0, ""});
 }
 
+// Whether it has ended or is about to, and waits for our parent to reap it.
+bool Unreaped(int pid) {
+  char name[32], line[512] = {};
+  snprintf(name, sizeof name, "/proc/%d/stat", pid);
+  FILE* file = fopen(name, "re");
+  if (file == nullptr) return false;
+  (void)!fread(line, 1, sizeof line - 1, file);
+  fclose(file);
+  const char* const rest = strrchr(line, ')');
+  char state;
+  int parent;
+  return rest != nullptr && sscanf(rest + 1, " %c %d", &state, &parent) == 2 && parent == getppid();
+}
+
+// Engines reap in no order; what they see first decides what they believe to have ended first.
+void AwaitReaped(const std::string& pids) {
+  int left = kReapTries;
+  for (const char* at = pids.c_str(); *at != 0 && left > 0;) {
+    char* end;
+    const long pid = strtol(at, &end, 10);
+    if (end == at || *end != ' ' || pid <= 1 || pid > INT_MAX) return;
+    for (; left > 0 && Unreaped(static_cast<int>(pid)); --left) poll(nullptr, 0, 1);
+    at = end + 1;
+  }
+}
+
 // The exit code, once the guest has ended.
 std::optional<int> OnLink() {
   const std::optional<LinkMessage> message = ReceiveLink(kAnchorLinkFd);
   if (!message || message->type == LinkMessageType::kDied) return kSandboxLost;
   if (message->type == LinkMessageType::kOutOfMemory) ShowOutOfMemory(message->value);
-  if (message->type == LinkMessageType::kExited) return static_cast<int>(message->value & 0xff);
-  return std::nullopt;
+  if (message->type != LinkMessageType::kExited) return std::nullopt;
+  AwaitReaped(message->text);
+  return static_cast<int>(message->value & 0xff);
 }
 
 }  // namespace

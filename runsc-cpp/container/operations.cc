@@ -90,6 +90,12 @@ void MoveSandbox(const RuntimeOptions& runtime, const ContainerRecord& record, c
   }
 }
 
+// Without its lock, which whoever starts it holds while a hook runs.
+void KillAnchor(const RuntimeOptions& runtime, const std::string& id) {
+  const absl::StatusOr<ContainerRecord> record = runtime.root.Load(id);
+  if (record.ok() && record->boot_id() == BootId()) KillProcess(record->anchor());
+}
+
 // What is left in the host of a container that has ended.
 absl::Status CleanUp(const RuntimeOptions& runtime, const ContainerRecord& record) {
   absl::StatusOr<std::optional<cgroup::Cgroup>> cgroup = CgroupOf(runtime, record);
@@ -159,6 +165,7 @@ absl::Status KillContainer(const RuntimeOptions& runtime, const std::string& id,
 
 absl::Status DeleteContainer(const RuntimeOptions& runtime, const std::string& id, DeleteMode mode) {
   const bool force = mode == DeleteMode::kForce;
+  if (force) KillAnchor(runtime, id);
   absl::StatusOr<Held> held = Hold(runtime, id);
   if ((absl::IsNotFound(held.status()) || absl::IsDataLoss(held.status())) && force) {
     if (absl::IsDataLoss(held.status())) runtime.warn(std::string(held.status().message()));

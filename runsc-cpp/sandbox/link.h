@@ -16,8 +16,10 @@ enum class LinkMessageType : uint32_t {
   kWindowSize,        // the process's terminal has a new one
   kOutOfMemoryShown,  // (the answer to kOutOfMemory)
   // --- Link: from the sentry ---
-  kExited,  // value: exit code (128 + signal). Of the process's files nothing is open any more
-  kDied,    // text: what ended the sandbox
+  // value: exit code (128 + signal). Of the process's files nothing is open any more. text: host processes (numbers,
+  // each with a space behind) that may not have been reaped yet, and whose end is to be known before this one's.
+  kExited,
+  kDied,  // text: what ended the sandbox
   // value: MiB that a process of the peer's may take until the host kills it for want of memory in the cgroup, so that
   // engines hear of the guest's
   kOutOfMemory,

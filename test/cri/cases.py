@@ -305,7 +305,7 @@ def containerd_restarted(pods):
 def shim_killed(pods):
     """Its containers end, and nothing of them is left."""
     pod, one, two = _pod_of_two(pods)
-    sockets = pods.shim_sockets()
+    sockets = pods.house.shim_sockets()
     pods.house.run(["pkill", "-9", "-f", "containerd-shim-.* -id " + pod])
     for container in (one, two):
         pods.ended(container)

@@ -62,9 +62,6 @@ class Subject(clients.Pods):
         suite.until(lambda: self.status(container).state == EXITED, seconds, lambda: f"ended: {self.status(container)}")
         return self.status(container)
 
-    def shim_sockets(self):
-        return [path for path in self.house.files() if path.startswith("/run/containerd/s/")]
-
     def log(self, name):
         """[(stream, line)] of a container's log file."""
         with open(f"{self.house.base}/logs/{name}.log", encoding="utf-8") as file:

@@ -29,7 +29,6 @@ NOT_YET = {
         "prop.seccomp_docker": "personality(2) knows no PER_LINUX32", "prop.personality": "personality is not set",
         "prop.user_namespace": "id mappings are not applied",
         "prop.mutants": "its original has properties that are not there yet",
-        "podman.podman_terminal": "in the recording the exec was killed before it saw a size: to be recorded anew",
         "prop.scheduler_batch": SCHEDULING, "prop.scheduler_fifo": SCHEDULING, "prop.scheduler_deadline": SCHEDULING,
         "prop.io_priority_rt": SCHEDULING, "prop.io_priority_be": SCHEDULING, "prop.io_priority_idle": SCHEDULING,
         "prop.exec_cpu_affinity": SCHEDULING,

@@ -105,6 +105,8 @@ class Process:
 
     def feed(self):
         """What the user types."""
+        if self.shell:
+            self.console.join(10)
         if self.shell and not self.fed and self.console.master is not None:
             fcntl.ioctl(self.console.master, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
             self.fed = True

@@ -82,6 +82,8 @@ class Player:
         process = running.process()
         if process:
             self.processes[process.recorded_pid] = process
+            if process.shell and not process.init:
+                process.wait(30)  # its user leaves it before going on
 
     def _wait_for_end(self, original):
         """Until the processes of the call's container have ended, as they had when it was recorded."""

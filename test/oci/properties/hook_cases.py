@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from kinds import case, same
-from stand import check, equal
+from stand import Failure, check, equal
 
 KINDS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 ON_HOST = ("prestart", "createRuntime", "createContainer", "poststart", "poststop")
@@ -181,24 +181,40 @@ same("hook_start_inside", {"/hooks": {"startContainer": [{"path": "/bin/sh", "ar
                            "/process/env": ["PATH=/bin", "NOT=seen"]}, "cat /tmp/seen", files={"/tmp/seen": (0o666, "")})
 
 
-@case()
-def hook_start_killed(stand):
-    """A container that is killed while its startContainer hook runs: no start, nothing is left."""
+def _until(true):
+    for _ in range(500):
+        if true():
+            return
+        time.sleep(0.02)
+    raise Failure("not within ten seconds")
+
+
+def _killed_while_hook_runs(stand, kill):
     ident, folder = stand.make(stand.ours, {"/process/args": ["/bin/touch", "/ran"], "/hooks": {"startContainer": [
         {"path": "/bin/sh", "args": ["sh", "-c", "echo on >/began; exec sleep 100"], "env": ["PATH=/bin"]}]}})
     equal(stand.create_at(stand.ours, ident, folder).code, 0, "code of create")
     with subprocess.Popen(stand.ours.command("start", ident), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                           stderr=subprocess.DEVNULL) as start:
-        for _ in range(500):
-            if os.path.exists(folder + "/rootfs/began"):
-                break
-            time.sleep(0.02)
+        _until(lambda: os.path.exists(folder + "/rootfs/began"))
         equal(json.loads(stand.call(stand.ours, "state", ident).out)["status"], "created", "status meanwhile")
-        os.kill(stand.pid(folder), signal.SIGKILL)
+        kill(ident, folder)
         equal(start.wait(20), 1, "code of start")
-    equal(json.loads(stand.call(stand.ours, "state", ident).out)["status"], "stopped", "status")
     check(not os.path.exists(folder + "/rootfs/ran"), "the process has run")
-    equal(stand.call(stand.ours, "delete", ident).code, 0, "code of delete")
+
+
+@case()
+def hook_start_killed(stand):
+    """A container that is killed while its startContainer hook runs: no start, nothing is left."""
+    def kill(ident, folder):
+        os.kill(stand.pid(folder), signal.SIGKILL)
+        _until(lambda: json.loads(stand.call(stand.ours, "state", ident).out)["status"] == "stopped")
+        equal(stand.call(stand.ours, "delete", ident).code, 0, "code of delete")
+    _killed_while_hook_runs(stand, kill)
+
+
+@case()
+def hook_start_deleted(stand):
+    _killed_while_hook_runs(stand, lambda ident, _: equal(stand.call(stand.ours, "delete", "--force", ident).code, 0, "code of delete"))
 
 
 @case()
@@ -210,17 +226,10 @@ def hook_starter_killed(stand):
     equal(stand.create_at(stand.ours, ident, folder).code, 0, "code of create")
     with subprocess.Popen(stand.ours.command("start", ident), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                           stderr=subprocess.DEVNULL) as start:
-        for _ in range(500):
-            if os.path.exists(folder + "/rootfs/began"):
-                break
-            time.sleep(0.02)
+        _until(lambda: os.path.exists(folder + "/rootfs/began"))
         start.kill()
     equal(stand.call(stand.ours, "start", ident).code, 0, "code of the second start")
-    for _ in range(500):
-        if os.path.exists(folder + "/rootfs/ran"):
-            break
-        time.sleep(0.02)
-    check(os.path.exists(folder + "/rootfs/ran"), "the process has not run")
+    _until(lambda: os.path.exists(folder + "/rootfs/ran"))
     stand.drop(ident)
 
 
