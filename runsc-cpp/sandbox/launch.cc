@@ -154,6 +154,7 @@ absl::StatusOr<GoferProcess> LaunchGofer(const std::vector<GoferExport>& exports
     GoferConfig::Export& added = *config.add_exports();
     added.set_host_path(e.host_path);
     added.set_read_only(e.read_only);
+    added.set_recursive(e.recursive);
   }
   config.set_log_level(log_level);
   DescriptorPlan plan;
