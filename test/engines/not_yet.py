@@ -7,14 +7,9 @@ SCHEDULING = "scheduling policies, I/O priorities and CPU affinity of exec are n
 
 HOOKS = "createContainer and startContainer hooks do not run"
 IPC = "System V IPC is not there, and no sysctl can be set but net.*"
-OPTIONS = "this mount option is without effect"
 
 # Properties of config.json that are accepted, and not (wholly) honoured.
 PROPERTIES = {
-    OPTIONS: "bind_nodiratime bind_strictatime bind_nosymfollow bind_noatime_strictatime rbind_rnodiratime rbind_rstrictatime "
-             "rbind_rnosymfollow tmpfs_nr_inodes10 propagation_shared propagation_rshared propagation_unbindable "
-             "propagation_runbindable tmpcopyup devpts idmap ridmap",
-    "the gofer's clone of a mount has what is mounted below, read-only as it is": "rbind_ro rbind_and_bind",
     "default devices are made in a /dev of our own only": "no_dev",
     "the guest's control groups are not mounted yet": "cgroup",
     "links of the root are followed only where they exist": "destination_symlink",
@@ -36,9 +31,7 @@ NOT_YET = {
             "sysctl_read_only_proc_sys", "namespaces_new")},
         **{"prop." + name: LIMITS for name in (
             "annotation_limits", "cgroup_memory", "cgroup_cpus_seen", "cgroup_pids_enforced")},
-        "prop.mknod": "the gofer makes no device nodes",
         "prop.seccomp_docker": "personality(2) knows no PER_LINUX32", "prop.personality": "personality is not set",
-        "prop.user_namespace": "id mappings are not applied",
         "prop.mutants": "its original has properties that are not there yet",
         "ctr.ctr_task": PAUSE, "docker.pause": PAUSE, "docker.pause_kill": PAUSE, "docker.commit_diff_cp": PAUSE,
         "podman.podman_life": PAUSE, "live.podman": PAUSE, "live.ctr": PAUSE,
