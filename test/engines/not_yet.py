@@ -10,7 +10,6 @@ IPC = "System V IPC is not there, and no sysctl can be set but net.*"
 
 # Properties of config.json that are accepted, and not (wholly) honoured.
 PROPERTIES = {
-    "default devices are made in a /dev of our own only": "no_dev",
     "the guest's control groups are not mounted yet": "cgroup",
     "links of the root are followed only where they exist": "destination_symlink",
 }

@@ -369,6 +369,10 @@ TEST(MountFlags, TmpfsInodes) {
   EXPECT_OK(mkdir((a + "/5").c_str(), 0700));
   EXPECT_ERR(remount("no_such_option"), EINVAL);
   EXPECT_ERR(mount("none", a.c_str(), "tmpfs", 0, "no_such_option=1"), EINVAL);
+  EXPECT_ERR(mount("none", a.c_str(), "tmpfs", 0, "mode=9"), EINVAL);
+  EXPECT_OK(mount("none", a.c_str(), "tmpfs", 0, "sync,lazytime,size=1"));
+  MUST(statfs(a.c_str(), &fs));
+  EXPECT_EQ(fs.f_blocks, 1u);
   EXPECT_ERR(mount("none", a.c_str(), "devpts", 0, "no_such_option=1"), EINVAL);
 }
 

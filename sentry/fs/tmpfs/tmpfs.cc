@@ -58,6 +58,10 @@ Result<uint64_t> ParseSize(std::string_view text) {
   return value << shift;
 }
 
+// There is no disk to be in step with, no swap, and inode numbers are small.
+constexpr std::string_view kNothingToDo[] = {"rw",         "ro",     "sync",    "async",   "dirsync", "lazytime",
+                                             "nolazytime", "nomand", "inode32", "inode64", "noswap"};
+
 // What is given; the rest of TmpfsOptions has defaults.
 struct Given {
   bool size = false, inodes = false;
@@ -90,7 +94,7 @@ Result<void> ParseOption(std::string_view key, std::string_view value, const Use
   } else if (key == "huge") {
     // Huge pages are memfile's business, by how dense a file is.
     if (value != "never") return Errno::kEINVAL;
-  } else if (key != "rw" && key != "ro" && key != "inode32" && key != "inode64" && key != "noswap") {
+  } else if (std::find(std::begin(kNothingToDo), std::end(kNothingToDo), key) == std::end(kNothingToDo)) {
     return Errno::kEINVAL;
   }
   return Ok();
