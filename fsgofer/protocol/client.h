@@ -74,6 +74,7 @@ struct MakeOptions {
   uint32_t mode = 0;  // permission bits; for Mknod also S_IFMT
   uint32_t uid = kUnchangedId;
   uint32_t gid = kUnchangedId;
+  uint32_t rdev_major = 0, rdev_minor = 0;  // Mknod of a device
 };
 
 struct RenameArgs {

@@ -19,7 +19,7 @@ Result<void> CheckName(std::string_view name) {
 Result<CreateResult> Client::Create(NodeId dir, std::string_view name, const MakeOptions& options, OpenMode open) {
   TRY(CheckName(name));
   Exchange x(*this, MessageType::kCreate);
-  x.out().Put(MakeRequest{dir, options.mode, options.uid, options.gid, static_cast<uint32_t>(open)});
+  x.out().Put(MakeRequest{dir, options.mode, options.uid, options.gid, static_cast<uint32_t>(open), 0, 0});
   x.out().PutName(name);
   TRY(x.Run(open == OpenMode::kNone ? AcceptFds::kNone : AcceptFds::kOne));
   CreateResult result;
@@ -32,7 +32,7 @@ Result<CreateResult> Client::Create(NodeId dir, std::string_view name, const Mak
 Result<NodeAttr> Client::Make(MessageType type, NodeId dir, std::string_view name, const MakeOptions& options) {
   TRY(CheckName(name));
   Exchange x(*this, type);
-  x.out().Put(MakeRequest{dir, options.mode, options.uid, options.gid, 0});
+  x.out().Put(MakeRequest{dir, options.mode, options.uid, options.gid, 0, options.rdev_major, options.rdev_minor});
   x.out().PutName(name);
   TRY(x.Run());
   NodeAttr reply;
@@ -54,7 +54,7 @@ Result<NodeAttr> Client::Symlink(NodeId dir, std::string_view name, std::string_
   if (target.empty()) return Errno::kENOENT;
   if (target.size() > kMaxSymlinkLength) return Errno::kENAMETOOLONG;
   Exchange x(*this, MessageType::kSymlink);
-  x.out().Put(MakeRequest{dir, options.mode, options.uid, options.gid, 0});
+  x.out().Put(MakeRequest{dir, options.mode, options.uid, options.gid, 0, 0, 0});
   x.out().PutName(name);
   x.out().PutName(target);
   TRY(x.Run());

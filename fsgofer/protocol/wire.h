@@ -253,8 +253,10 @@ struct MakeRequest {
   uint32_t uid;
   uint32_t gid;
   uint32_t open_mode;
+  uint32_t rdev_major;  // kMknod of a device; else 0
+  uint32_t rdev_minor;
 };
-static_assert(sizeof(MakeRequest) == 24);
+static_assert(sizeof(MakeRequest) == 32);
 
 struct LinkRequest {
   NodeId node;

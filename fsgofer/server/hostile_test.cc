@@ -67,8 +67,8 @@ TEST(HostileClientTest, NamesThatTheClientClassWouldNotSend) {
                                   std::string("/etc"), std::string("a\0b", 3), std::string(256, 'x')}) {
     EXPECT_EQ(raw.Send(MessageType::kWalk, WalkRequest{root, 1, 0}, {name}), kInvalid);
     EXPECT_EQ(raw.Send(MessageType::kWalk, WalkRequest{root, 2, 0}, {"ok", name}), kInvalid);
-    EXPECT_EQ(raw.Send(MessageType::kCreate, MakeRequest{root, 0644, ~0u, ~0u, 1}, {name}), kInvalid);
-    EXPECT_EQ(raw.Send(MessageType::kMkdir, MakeRequest{root, 0755, ~0u, ~0u, 0}, {name}), kInvalid);
+    EXPECT_EQ(raw.Send(MessageType::kCreate, MakeRequest{root, 0644, ~0u, ~0u, 1, 0, 0}, {name}), kInvalid);
+    EXPECT_EQ(raw.Send(MessageType::kMkdir, MakeRequest{root, 0755, ~0u, ~0u, 0, 0, 0}, {name}), kInvalid);
     EXPECT_EQ(raw.Send(MessageType::kUnlink, UnlinkRequest{root, 1, 0}, {name}), kInvalid);
     EXPECT_EQ(raw.Send(MessageType::kRename, RenameRequest{root, root, 0, 0}, {"a", name}), kInvalid);
     EXPECT_EQ(raw.Send(MessageType::kLink, LinkRequest{root, root}, {name}), kInvalid);

@@ -54,10 +54,10 @@ Result<void> Unshare() {
   return WriteFile("/proc/self/gid_map", map);
 }
 
-// A clone of the mounts at `path`, attached nowhere yet.
-Result<UniqueFd> CloneTree(const std::string& path) {
-  const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE;
-  const long fd = syscall(SYS_open_tree, AT_FDCWD, path.c_str(), flags);
+// A clone of the mounts at a path, attached nowhere yet.
+Result<UniqueFd> CloneTree(const MountPoint& mount) {
+  const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (mount.recursive ? AT_RECURSIVE : 0);
+  const long fd = syscall(SYS_open_tree, AT_FDCWD, mount.host_path.c_str(), flags);
   if (fd < 0) return base::HostErrno();
   return UniqueFd(static_cast<int>(fd));
 }
@@ -97,7 +97,7 @@ Result<std::vector<Export>> EnterJail(const std::vector<MountPoint>& mounts, Jai
   if (Result<void> r = MakePrivate(); !r.ok()) return fail("make mounts private", r.error());
   std::vector<UniqueFd> trees;
   for (const MountPoint& m : mounts) {
-    Result<UniqueFd> tree = CloneTree(m.host_path);
+    Result<UniqueFd> tree = CloneTree(m);
     if (!tree.ok()) return fail("clone mount of " + m.host_path, tree.error());
     trees.push_back(std::move(*tree));
   }
@@ -128,7 +128,7 @@ Result<void> DropRights(JailAccess access) {
   uint64_t keep = uint64_t{1} << CAP_DAC_READ_SEARCH;
   if (access == JailAccess::kReadWrite) {
     keep |= uint64_t{1} << CAP_DAC_OVERRIDE | uint64_t{1} << CAP_CHOWN | uint64_t{1} << CAP_FOWNER |
-            uint64_t{1} << CAP_FSETID;
+            uint64_t{1} << CAP_FSETID | uint64_t{1} << CAP_MKNOD;
   }
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return base::HostErrno();
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return base::HostErrno();

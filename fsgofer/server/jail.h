@@ -13,6 +13,7 @@ namespace fsgofer {
 struct MountPoint {
   std::string host_path;
   bool readonly = true;
+  bool recursive = true;  // with what is mounted below it
 };
 
 // Which step failed, for the one line that tells the user.
@@ -34,7 +35,8 @@ enum class JailAccess { kReadOnly, kReadWrite };
 
 // no_new_privs, not dumpable, and every capability dropped but: reading
 // any file (DAC_READ_SEARCH), and where a mount is writable also writing,
-// owning and chmod-ing as root would (DAC_OVERRIDE, CHOWN, FOWNER, FSETID).
+// owning and chmod-ing as root would (DAC_OVERRIDE, CHOWN, FOWNER, FSETID),
+// and nodes of harmless devices (MKNOD; the filter knows which).
 base::Result<void> DropRights(JailAccess access);
 
 }  // namespace fsgofer

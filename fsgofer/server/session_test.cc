@@ -210,9 +210,15 @@ TEST_F(SessionTest, MakesOtherTypes) {
   EXPECT_EQ(client().Mkdir(root_, "d", {.mode = 02750})->attr.mode, S_IFDIR | 02750u);
   EXPECT_EQ(client().Mknod(root_, "f", {.mode = S_IFIFO | 0600})->attr.mode, S_IFIFO | 0600u);
   EXPECT_EQ(client().Mknod(root_, "s", {.mode = S_IFSOCK | 0600})->attr.mode, S_IFSOCK | 0600u);
-  EXPECT_TRUE(client().Mknod(root_, "c", {.mode = S_IFCHR | 0600}).Is(Errno::kEPERM));
+  const auto whiteout = client().Mknod(root_, "w", {.mode = S_IFCHR | 0600});
+  ASSERT_TRUE(whiteout.ok());
+  EXPECT_EQ(whiteout->attr.mode, S_IFCHR | 0600u);
+  EXPECT_EQ(whiteout->attr.rdev_major, 0u);
+  // A disk's, and the whole memory's.
+  EXPECT_TRUE(client().Mknod(root_, "c", {.mode = S_IFBLK | 0600, .rdev_major = 8}).Is(Errno::kEPERM));
+  EXPECT_TRUE(client().Mknod(root_, "c", {.mode = S_IFCHR | 0600, .rdev_major = 1, .rdev_minor = 1}).Is(Errno::kEPERM));
   EXPECT_TRUE(client().Mknod(root_, "c", {.mode = S_IFBLK | 0600}).Is(Errno::kEPERM));
-  EXPECT_TRUE(client().Mknod(root_, "c", {.mode = S_IFREG | 0600}).Is(Errno::kEINVAL));
+  EXPECT_TRUE(client().Mknod(root_, "c", {.mode = S_IFIFO | 0600, .rdev_major = 1}).Is(Errno::kEINVAL));
   auto link = client().Symlink(root_, "l", "../x", {});
   ASSERT_TRUE(link.ok());
   EXPECT_EQ(client().ReadLink(link->node).value(), "../x");

@@ -55,7 +55,8 @@ absl::Status Container::Mount(const control::Container& description, RequestFds&
   Result<std::unique_ptr<fsgofer::Client>> client = fsgofer::Client::Create(std::move(half));
   if (!client.ok()) return Failed("map the gofer's connection", client.error());
   gofer_ = *std::move(client);
-  absl::StatusOr<ContainerMounts> mounts = MountContainer(description, gofer_, parts_.files, pid_ns_.get(), cgroup_);
+  absl::StatusOr<ContainerMounts> mounts =
+      MountContainer(description, gofer_, parts_.files, pid_ns_.get(), user_ns_, cgroup_);
   if (!mounts.ok()) return mounts.status();
   mounts_ = *std::move(mounts);
   const Result<void> watched = WatchGofer(gofer_, [weak = weak_from_this()] {
@@ -71,6 +72,7 @@ void Container::Create(const control::Container& description, ContainerNamespace
                        control::Response& response) {
   pid_ns_ = std::move(namespaces.pid);
   uts_ = std::move(namespaces.uts);
+  user_ns_ = std::move(namespaces.user);
   // Who shares the namespace says nothing, or the same.
   if (uts_ && !description.hostname().empty()) uts_->SetHostname(description.hostname());
   if (uts_ && !description.domainname().empty()) uts_->SetDomainname(description.domainname());

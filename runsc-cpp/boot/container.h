@@ -30,6 +30,7 @@ struct SandboxParts {
 struct ContainerNamespaces {
   sentry::RefPtr<sentry::PidNamespace> pid;
   sentry::RefPtr<sentry::UtsNamespace> uts;
+  sentry::RefPtr<sentry::UserNamespace> user = sentry::UserNamespace::Initial();
 };
 
 class Container : public std::enable_shared_from_this<Container> {
@@ -57,7 +58,7 @@ class Container : public std::enable_shared_from_this<Container> {
   // The root of what it sees of control groups.
   const sentry::RefPtr<sentry::Cgroup>& cgroup() const { return cgroup_; }
 
-  ContainerNamespaces namespaces() const { return {pid_ns_, uts_}; }
+  ContainerNamespaces namespaces() const { return {pid_ns_, uts_, user_ns_}; }
 
   // Ends it for this reason.
   void Kill(const std::string& cause);
@@ -123,6 +124,7 @@ class Container : public std::enable_shared_from_this<Container> {
   base::UniqueFd gofer_process_;  // a pidfd, or nothing
   sentry::RefPtr<sentry::PidNamespace> pid_ns_;
   sentry::RefPtr<sentry::UtsNamespace> uts_;
+  sentry::RefPtr<sentry::UserNamespace> user_ns_ = sentry::UserNamespace::Initial();
   ContainerMounts mounts_;
   sentry::Kernel::InitProcess init_;
   std::shared_ptr<HostedProcess> first_;

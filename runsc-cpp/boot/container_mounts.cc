@@ -6,8 +6,11 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "runsc-cpp/boot/copy_tree.h"
 #include "runsc-cpp/boot/device_store.h"
 #include "runsc-cpp/boot/errno_status.h"
+#include "runsc-cpp/boot/id_mappings.h"
 #include "runsc-cpp/boot/mount_points.h"
 #include "runsc-cpp/boot/sys_view.h"
 #include "sentry/fs/dev/dev.h"
@@ -48,11 +51,36 @@ size_t DescriptorBudget() {
   return budget;
 }
 
+NewMount Take(auto made) { return {std::move(made.fs), std::move(made.root)}; }
+
+Result<NewMount> NewDevptsMount(std::string_view options, const Credentials& mounter) {
+  return Take(NewDevpts(TRY(ParseDevptsOptions(options, mounter))));
+}
+
+// A file system that has no options.
+Result<void> NoOptions(std::string_view options) { return options.empty() ? Ok() : Errno::kEINVAL; }
+
+Result<PropagationType> PropagationOf(uint64_t ms) {
+  switch (ms) {
+    case abi::kMsShared:
+      return PropagationType::kShared;
+    case abi::kMsSlave:
+      return PropagationType::kSlave;
+    case abi::kMsPrivate:
+      return PropagationType::kPrivate;
+    case abi::kMsUnbindable:
+      return PropagationType::kUnbindable;
+    default:
+      return Errno::kEINVAL;
+  }
+}
+
 class Builder {
  public:
   Builder(const control::Container& container, std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts,
-          PidNamespace* pid_ns, RefPtr<Cgroup> cgroup)
-      : container_(container),
+          PidNamespace* pid_ns, RefPtr<UserNamespace> user_ns, RefPtr<Cgroup> cgroup)
+      : user_ns_(std::move(user_ns)),
+        container_(container),
         gofer_(std::move(gofer)),
         parts_(parts),
         memory_(*parts.memory),
@@ -63,6 +91,8 @@ class Builder {
   absl::StatusOr<ContainerMounts> Build() {
     if (absl::Status s = MountRoot(); !s.ok()) return s;
     ctx_ = KernelContext(out_.mounts);
+    mounter_ = MakeRef<Credentials>(*ctx_.creds);
+    mounter_->user_ns = user_ns_;
     for (const control::Mount& mount : container_.mounts()) {
       if (absl::Status s = MountOne(mount); !s.ok()) return s;
     }
@@ -83,10 +113,11 @@ class Builder {
   }
 
  private:
-  absl::StatusOr<NewMount> MountGofer(uint32_t index, GoferCaching caching) {
+  absl::StatusOr<NewMount> MountGofer(GoferOptions options) {
     NewMount mount;
-    Result<RefPtr<Dentry>> root = GoferFileSystem::Mount(
-        {.client = gofer_, .mount = index, .caching = caching, .max_descriptors = DescriptorBudget()}, &mount.fs);
+    options.client = gofer_;
+    options.max_descriptors = DescriptorBudget();
+    Result<RefPtr<Dentry>> root = GoferFileSystem::Mount(options, &mount.fs);
     if (!root.ok()) return Failed("attach to the gofer", root.error());
     mount.root = *std::move(root);
     return mount;
@@ -94,7 +125,8 @@ class Builder {
 
   absl::Status MountRoot() {
     const bool overlay = container_.root().overlay();
-    absl::StatusOr<NewMount> root = MountGofer(0, overlay ? GoferCaching::kExclusive : GoferCaching::kShared);
+    absl::StatusOr<NewMount> root =
+        MountGofer({.client = nullptr, .caching = overlay ? GoferCaching::kExclusive : GoferCaching::kShared});
     if (!root.ok()) return root.status();
     if (overlay) {
       Result<RefPtr<OverlayFileSystem>> fs =
@@ -104,18 +136,39 @@ class Builder {
       root->fs = *std::move(fs);
     }
     root_ = MakeRef<Mount>(std::move(root->fs), std::move(root->root), MountFlags{});
-    out_.mounts = MakeRef<MountNamespace>(root_);
+    out_.mounts = MakeRef<MountNamespace>(root_, user_ns_, NamespaceCharge());
     return absl::OkStatus();
+  }
+
+  absl::StatusOr<NewMount> MountVolume(const control::Mount& mount) {
+    const Result<IdMap> uids = ToIdMap(mount.uid_mappings()), gids = ToIdMap(mount.gid_mappings());
+    if (!uids.ok() || !gids.ok()) return Failed("map ids", Errno::kEINVAL);
+    return MountGofer({.client = nullptr,
+                       .mount = mount.gofer_mount(),
+                       .caching = GoferCaching::kShared,
+                       .uids = *uids,
+                       .gids = *gids});
+  }
+
+  // Without words of its own it is as the directory that it hides.
+  TmpfsOptions TmpfsDefaults(const control::Mount& mount, TmpfsOptions options) {
+    if (mount.options().find("mode=") != std::string::npos) return options;
+    const Result<Path> at = ResolvePath(ctx_, ctx_.root, mount.destination());
+    if (!at.ok()) return options;
+    const Result<Attributes> attributes = GetAttributes(ctx_, *at);
+    if (attributes.ok()) options.root_mode = attributes->perm();
+    return options;
   }
 
   absl::StatusOr<NewMount> MakeFileSystem(const control::Mount& mount) {
     switch (mount.kind()) {
       case control::Mount::BIND:
-        return MountGofer(mount.gofer_mount(), GoferCaching::kShared);
+        return MountVolume(mount);
       case control::Mount::TMPFS: {
-        Result<TmpfsOptions> options = TmpfsFileSystem::ParseOptions(mount.options());
+        const uint64_t total = memory_.CallerView().limit;
+        Result<TmpfsOptions> options = TmpfsFileSystem::ParseOptions(mount.options(), total, mounter_.get());
         if (!options.ok()) return Failed(absl::StrCat("tmpfs options \"", mount.options(), "\""), options.error());
-        return NewTmpfs(memory_, *std::move(options));
+        return NewTmpfs(memory_, TmpfsDefaults(mount, *std::move(options)));
       }
       case control::Mount::PROC: {
         auto proc = NewProcFs(parts_.processes(pid_ns_));
@@ -130,8 +183,9 @@ class Builder {
         return NewMount{std::move(groups.fs), std::move(groups.root)};
       }
       case control::Mount::DEVPTS: {
-        auto pts = NewDevpts();
-        return NewMount{std::move(pts.fs), std::move(pts.root)};
+        Result<NewMount> pts = NewDevptsMount(mount.options(), *mounter_);
+        if (!pts.ok()) return Failed(absl::StrCat("devpts options \"", mount.options(), "\""), pts.error());
+        return *std::move(pts);
       }
       case control::Mount::MQUEUE: {
         Result<NewFileSystem> made = FsTypes::Make(ctx_, "mqueue", "mqueue", mount.options());
@@ -143,24 +197,73 @@ class Builder {
     }
   }
 
+  absl::Status CheckOptions(const control::Mount& mount) {
+    const bool none = mount.kind() == control::Mount::PROC || mount.kind() == control::Mount::SYSFS ||
+                      mount.kind() == control::Mount::MQUEUE || mount.kind() == control::Mount::CGROUP;
+    if (!none || mount.options().empty()) return absl::OkStatus();
+    return Failed(absl::StrCat("option \"", mount.options(), "\": this file system has none"), Errno::kEINVAL);
+  }
+
   absl::Status MountOne(const control::Mount& mount) {
+    absl::Status done = CheckOptions(mount);
+    if (done.ok()) done = MountChecked(mount);
+    if (done.ok()) return done;
+    return absl::Status(done.code(), absl::StrCat("mount ", mount.destination(), ": ", done.message()));
+  }
+
+  absl::Status MountChecked(const control::Mount& mount) {
     absl::StatusOr<NewMount> made = MakeFileSystem(mount);
-    if (!made.ok()) {
-      return absl::Status(made.status().code(),
-                          absl::StrCat("mount ", mount.destination(), ": ", made.status().message()));
-    }
+    if (!made.ok()) return made.status();
     if (!made->root->inode()->is_dir() && ResolvePath(ctx_, ctx_.root, mount.destination()).Is(Errno::kENOENT)) {
       const absl::StatusOr<std::string> path = ResolveInRoot(ctx_, mount.destination());
       if (!path.ok()) return path.status();
       if (absl::Status s = MakeMountFile(ctx_, *path); !s.ok()) return s;
     }
+    if (mount.copy_up()) {
+      if (absl::Status s = CopyUp(mount.destination(), *made); !s.ok()) return s;
+    }
     if (absl::Status s = Attach(mount.destination(), *std::move(made), MountFlags::FromAbi(mount.flags())); !s.ok()) {
       return s;
     }
-    if (mount.kind() == control::Mount::DEVPTS && !out_.devpts) out_.devpts = last_;
+    const RefPtr<Mount> top = last_;
+    for (const control::Mount& below : mount.below()) {
+      if (absl::Status s = MountBelow(*top, below); !s.ok()) return s;
+    }
+    if (absl::Status s = Propagate(*top, mount); !s.ok()) return s;
+    if (mount.kind() == control::Mount::DEVPTS) out_.devpts = top;
     if (!mount.devices()) return absl::OkStatus();
-    const Result<void> filled = PopulateDev(ctx_, Path{last_, last_->root()});
-    return filled.ok() ? absl::OkStatus() : Failed(absl::StrCat("fill ", mount.destination()), filled.error());
+    const Result<void> filled = PopulateDev(ctx_, Path{top, top->root()});
+    return filled.ok() ? absl::OkStatus() : Failed("fill it", filled.error());
+  }
+
+  // A place that is gone, or is a link by now, shows what the volume has there.
+  absl::Status MountBelow(Mount& top, const control::Mount& below) {
+    absl::StatusOr<NewMount> made = MountVolume(below);
+    if (!made.ok()) return made.status();
+    const WalkFlags flags{.follow = false, .no_symlinks = true, .beneath = true};
+    const Result<Path> at = ResolvePath(ctx_, Path(RefPtr<Mount>(&top), top.root()), below.destination(), flags);
+    if (!at.ok()) return absl::OkStatus();
+    return AttachAt(below.destination(), *at, *std::move(made), MountFlags::FromAbi(below.flags()));
+  }
+
+  absl::Status Propagate(Mount& mount, const control::Mount& description) {
+    for (const uint64_t ms : description.propagation()) {
+      const Result<PropagationType> type = PropagationOf(ms & ~abi::kMsRec);
+      if (!type.ok()) return Failed("change its propagation", type.error());
+      const Path at(RefPtr<Mount>(&mount), mount.root());
+      const Result<void> changed = out_.mounts->ChangePropagation(at, *type, (ms & abi::kMsRec) != 0);
+      if (!changed.ok()) return Failed("change its propagation", changed.error());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status CopyUp(const std::string& path, const NewMount& made) {
+    const Result<Path> from = ResolvePath(ctx_, ctx_.root, path);
+    if (from.Is(Errno::kENOENT)) return absl::OkStatus();
+    if (!from.ok()) return Failed(absl::StrCat("find ", path), from.error());
+    // A mount that nobody sees, until it is whole.
+    const RefPtr<Mount> detached = MakeRef<Mount>(made.fs, made.root, MountFlags{});
+    return CopyTree(ctx_, *from, Path(detached, made.root));
   }
 
   absl::Status Attach(const std::string& path, NewMount mount, MountFlags flags) {
@@ -208,7 +311,7 @@ class Builder {
     if (!made.ok()) return Failed(absl::StrCat("make ", path), made.error());
     const Result<Path> node = ResolvePath(ctx_, ctx_.root, path);
     if (!node.ok()) return Failed(absl::StrCat("find ", path), node.error());
-    made = ChangeOwner(ctx_, *node, device.uid(), device.gid());
+    made = ChangeOwner(ctx_, *node, user_ns_->ToKernelUid(device.uid()), user_ns_->ToKernelGid(device.gid()));
     return made.ok() ? absl::OkStatus() : Failed(absl::StrCat("chown ", path), made.error());
   }
 
@@ -234,6 +337,8 @@ class Builder {
     return bound.ok() ? absl::OkStatus() : Failed(absl::StrCat("make ", path, " read-only"), bound.error());
   }
 
+  const RefPtr<UserNamespace> user_ns_;
+  RefPtr<Credentials> mounter_;  // root of user_ns_
   const control::Container& container_;
   const std::shared_ptr<fsgofer::Client> gofer_;
   const FileSystemParts& parts_;
@@ -252,20 +357,24 @@ void RegisterMountableTypes(const FileSystemParts& parts) {
       "tmpfs",
       [&memory = *parts.memory](const VfsContext& ctx, std::string_view,
                                 std::string_view options) -> Result<NewFileSystem> {
-        NewMount mount = NewTmpfs(memory, TRY(TmpfsFileSystem::ParseOptions(options, ctx.creds.get())));
+        NewMount mount =
+            NewTmpfs(memory, TRY(TmpfsFileSystem::ParseOptions(options, memory.CallerView().limit, ctx.creds.get())));
         return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
       },
       FsTypes::Who::kAnyRoot);
   FsTypes::Register(
       "proc",
-      [views = parts.processes](const VfsContext& ctx, std::string_view, std::string_view) -> Result<NewFileSystem> {
+      [views = parts.processes](const VfsContext& ctx, std::string_view,
+                                std::string_view options) -> Result<NewFileSystem> {
+        TRY(NoOptions(options));
         auto mount = NewProcFs(views(ctx.process ? &ctx.process->ns() : nullptr));
         return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
       },
       FsTypes::Who::kIfVisible);
   FsTypes::Register(
       "sysfs",
-      [parts](const VfsContext& ctx, std::string_view, std::string_view) -> Result<NewFileSystem> {
+      [parts](const VfsContext& ctx, std::string_view, std::string_view options) -> Result<NewFileSystem> {
+        TRY(NoOptions(options));
         auto view = std::make_shared<ContainerSysView>(*parts.memory, parts.cgroup_processes->NamespaceRoot(ctx));
         auto mount = NewSysFs(std::move(view), parts.net);
         return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
@@ -273,14 +382,15 @@ void RegisterMountableTypes(const FileSystemParts& parts) {
       FsTypes::Who::kIfVisible);
   FsTypes::Register(
       "devpts",
-      [](const VfsContext&, std::string_view, std::string_view) -> Result<NewFileSystem> {
-        auto mount = NewDevpts();
+      [](const VfsContext& ctx, std::string_view, std::string_view options) -> Result<NewFileSystem> {
+        NewMount mount = TRY(NewDevptsMount(options, *ctx.creds));
         return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
       },
       FsTypes::Who::kAnyRoot);
   FsTypes::Register(
       "cgroup2",
-      [parts](const VfsContext& ctx, std::string_view, std::string_view) -> Result<NewFileSystem> {
+      [parts](const VfsContext& ctx, std::string_view, std::string_view options) -> Result<NewFileSystem> {
+        TRY(NoOptions(options));
         auto mount = NewCgroupFs(*parts.cgroup_processes, parts.cgroup_processes->NamespaceRoot(ctx));
         return NewFileSystem{std::move(mount.fs), std::move(mount.root)};
       },
@@ -292,6 +402,10 @@ void RegisterMountableTypes(const FileSystemParts& parts) {
 VfsContext KernelContext(const RefPtr<MountNamespace>& mounts) {
   RefPtr<Credentials> creds = MakeRef<Credentials>();
   creds->permitted = creds->effective = creds->bounding = CapabilitySet::All();
+  // What is made for a container is its root's.
+  const UserNamespace& owner = *mounts->owner();
+  if (const uint32_t uid = owner.ToKernelUid(0); uid != kInvalidId) creds->fsuid = uid;
+  if (const uint32_t gid = owner.ToKernelGid(0); gid != kInvalidId) creds->fsgid = gid;
   VfsContext ctx;
   ctx.creds = std::move(creds);
   ctx.root = ctx.cwd = mounts->root();
@@ -310,8 +424,9 @@ void RegisterFileSystems(const FileSystemParts& parts) {
 
 absl::StatusOr<ContainerMounts> MountContainer(const control::Container& container,
                                                std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts,
-                                               PidNamespace* pid_ns, const RefPtr<Cgroup>& cgroup) {
-  return Builder(container, std::move(gofer), parts, pid_ns, cgroup).Build();
+                                               PidNamespace* pid_ns, const RefPtr<UserNamespace>& user_ns,
+                                               const RefPtr<Cgroup>& cgroup) {
+  return Builder(container, std::move(gofer), parts, pid_ns, user_ns, cgroup).Build();
 }
 
 absl::Status MountConsole(const ContainerMounts& mounts, const FileDescription& terminal) {

@@ -37,16 +37,18 @@ struct FileSystemParts {
 void RegisterFileSystems(const FileSystemParts& parts);
 
 // Asks the gofer, so it must be there. Mountpoints that are missing are made. `pid_ns`: whose processes /proc shows;
-// null: all. `cgroup`: the container's.
+// null: all. `user_ns`: whose the mounts are. `cgroup`: the container's.
 absl::StatusOr<ContainerMounts> MountContainer(const sentry::control::Container& container,
                                                std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts,
                                                sentry::PidNamespace* pid_ns,
+                                               const sentry::RefPtr<sentry::UserNamespace>& user_ns,
                                                const sentry::RefPtr<sentry::Cgroup>& cgroup);
 
 // Puts `terminal`, of the container's devpts, on /dev/console.
 absl::Status MountConsole(const ContainerMounts& mounts, const sentry::FileDescription& terminal);
 
-// The kernel's own view of the tree: all capabilities, no umask.
+// The kernel's own view of the tree: all capabilities, no umask; what it makes belongs to the root of the tree's user
+// namespace.
 sentry::VfsContext KernelContext(const sentry::RefPtr<sentry::MountNamespace>& mounts);
 
 }  // namespace runsc

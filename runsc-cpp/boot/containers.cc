@@ -1,6 +1,7 @@
 #include "runsc-cpp/boot/containers.h"
 
 #include "absl/strings/str_cat.h"
+#include "runsc-cpp/boot/id_mappings.h"
 #include "runsc-cpp/boot/process_start.h"
 
 namespace runsc {
@@ -94,11 +95,27 @@ bool Containers::ChooseNamespaces(const control::Container& description, Contain
     if (other) take(other->namespaces());
     return other != nullptr;
   };
-  return choose(
+  const auto own_user = [&] {
+    auto made = MakeUserNamespace(description.uid_mappings(), description.gid_mappings());
+    if (made.ok()) {
+      namespaces.user = *std::move(made);
+    } else {
+      Fail(response, made.error(), "linux.namespaces: user: needs uidMappings and gidMappings, or a container's path");
+    }
+  };
+  // The user namespace first: it owns the others.
+  return choose(description.user_namespace(), own_user,
+                [&](ContainerNamespaces theirs) { namespaces.user = std::move(theirs.user); }) &&
+         response.error() == 0 &&
+         choose(
              description.pid_namespace(), [&] { namespaces.pid = parts_.kernel->NewPidNamespace(); },
              [&](ContainerNamespaces theirs) { namespaces.pid = std::move(theirs.pid); }) &&
          choose(
-             description.uts_namespace(), [&] { namespaces.uts = MakeRef<sentry::UtsNamespace>(sentry::UtsName()); },
+             description.uts_namespace(),
+             [&] {
+               namespaces.uts =
+                   MakeRef<sentry::UtsNamespace>(sentry::UtsName(), namespaces.user, sentry::NamespaceCharge());
+             },
              [&](ContainerNamespaces theirs) { namespaces.uts = std::move(theirs.uts); });
 }
 

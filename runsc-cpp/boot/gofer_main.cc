@@ -21,7 +21,7 @@ int GoferMain() {
                       .process = "gofer"});
   fsgofer::ServerOptions options;
   for (const GoferConfig::Export& e : config.exports()) {
-    options.mounts.push_back({.host_path = e.host_path(), .readonly = e.read_only()});
+    options.mounts.push_back({.host_path = e.host_path(), .readonly = e.read_only(), .recursive = e.recursive()});
   }
   options.connection.memory = base::UniqueFd(static_cast<int>(config.memory_fd()));
   for (const uint32_t fd : config.socket_fds()) options.connection.sockets.emplace_back(static_cast<int>(fd));

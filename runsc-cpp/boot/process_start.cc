@@ -20,11 +20,15 @@ std::vector<std::string> Strings(const google::protobuf::RepeatedPtrField<std::s
   return {field.begin(), field.end()};
 }
 
-RefPtr<Credentials> MakeCredentials(const control::Process& process) {
+// EINVAL: an id that the user namespace does not know.
+Result<RefPtr<Credentials>> MakeCredentials(const control::Process& process, const RefPtr<UserNamespace>& user_ns) {
   RefPtr<Credentials> creds = MakeRef<Credentials>();
-  creds->uid = creds->euid = creds->suid = creds->fsuid = process.uid();
-  creds->gid = creds->egid = creds->sgid = creds->fsgid = process.gid();
-  creds->groups.assign(process.additional_gids().begin(), process.additional_gids().end());
+  creds->user_ns = user_ns;
+  creds->uid = creds->euid = creds->suid = creds->fsuid = user_ns->ToKernelUid(process.uid());
+  creds->gid = creds->egid = creds->sgid = creds->fsgid = user_ns->ToKernelGid(process.gid());
+  for (const uint32_t gid : process.additional_gids()) creds->groups.push_back(user_ns->ToKernelGid(gid));
+  const bool mapped = std::find(creds->groups.begin(), creds->groups.end(), kInvalidId) == creds->groups.end();
+  if (!mapped || creds->uid == kInvalidId || creds->gid == kInvalidId) return Errno::kEINVAL;
   std::sort(creds->groups.begin(), creds->groups.end());
   creds->groups.erase(std::unique(creds->groups.begin(), creds->groups.end()), creds->groups.end());
   const uint64_t known = CapabilitySet::All().bits;
@@ -78,7 +82,12 @@ bool DescribeProcess(const control::Process& process, const ContainerMounts& mou
                      Kernel::InitProcess& init, control::Response& response) {
   init.mounts = mounts.mounts;
   init.root = mounts.mounts->root();
-  init.creds = MakeCredentials(process);
+  const Result<RefPtr<Credentials>> creds = MakeCredentials(process, mounts.mounts->owner());
+  if (!creds.ok()) {
+    Refuse(response, absl::InvalidArgumentError("process.user: has an id without a mapping in the user namespace"));
+    return false;
+  }
+  init.creds = *creds;
   init.fds = streams.fds;
   init.argv = Strings(process.args());
   init.envp = Strings(process.env());

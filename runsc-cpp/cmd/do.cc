@@ -136,7 +136,8 @@ void AddSystemMounts(control::Container& container) {
   control::Mount& dev = AddMount(container, "/dev", control::Mount::TMPFS, MS_NOSUID | MS_NOEXEC);
   dev.set_options("mode=755");
   dev.set_devices(true);
-  AddMount(container, "/dev/pts", control::Mount::DEVPTS, MS_NOSUID | MS_NOEXEC);
+  AddMount(container, "/dev/pts", control::Mount::DEVPTS, MS_NOSUID | MS_NOEXEC)
+      .set_options("gid=5,mode=620,ptmxmode=666");
   AddMount(container, "/dev/shm", control::Mount::TMPFS, MS_NOSUID | MS_NODEV);
 }
 
@@ -152,7 +153,7 @@ struct Plan {
 absl::Status AddFiles(DoFlags& flags, Plan& plan) {
   absl::StatusOr<std::string> root = CheckedDirectory(flags.root, "--root");
   if (!root.ok()) return root.status();
-  plan.exports.push_back({*root, true});
+  plan.exports.push_back({.host_path = *root});
   plan.container.mutable_root()->set_overlay(true);
   AddSystemMounts(plan.container);
   if (absl::Status s = ResolveVolumes(flags.volumes); !s.ok()) return s;
@@ -161,7 +162,7 @@ absl::Status AddFiles(DoFlags& flags, Plan& plan) {
     control::Mount& mount =
         AddMount(plan.container, volume.guest_path.c_str(), control::Mount::BIND, MS_NOSUID | MS_NODEV | flag);
     mount.set_gofer_mount(static_cast<uint32_t>(plan.exports.size()));
-    plan.exports.push_back({volume.host_path, volume.read_only});
+    plan.exports.push_back({.host_path = volume.host_path, .read_only = volume.read_only});
   }
   if (flags.cwd.empty()) {
     char cwd[PATH_MAX];

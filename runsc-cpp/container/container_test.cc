@@ -1,12 +1,14 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
 
+#include "runsc-cpp/container/bind_mounts.h"
 #include "runsc-cpp/container/process_ref.h"
 #include "runsc-cpp/container/state.h"
 #include "runsc-cpp/container/state_root.h"
@@ -170,6 +172,37 @@ TEST(ContainerState, RefusalsAreInRuncsWords) {
             "unable to start container process: exec: \"/nope\": permission denied");
   response.set_error(0);
   EXPECT_TRUE(ToStatus(response, process).ok());
+}
+
+TEST(BindMounts, MountInfoIsRead) {
+  const std::vector<HostMount> mounts = ParseMountInfo(
+      "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+      "22 21 0:20 / /a\\040b ro,nosuid,nodev,noexec,noatime - tmpfs none rw\n"
+      "23 21 0:21 /x /c rw,nodiratime,nosymfollow - xfs none rw\n"
+      "nonsense\n");
+  ASSERT_EQ(mounts.size(), 3u);
+  EXPECT_EQ(mounts[0].flags, MS_RELATIME);
+  EXPECT_EQ(mounts[1].id, 22);
+  EXPECT_EQ(mounts[1].path, "/a b");
+  EXPECT_EQ(mounts[1].type, "tmpfs");
+  EXPECT_EQ(mounts[1].flags, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME);
+  EXPECT_EQ(mounts[2].flags, MS_NODIRATIME | MS_STRICTATIME | 256);
+}
+
+TEST(BindMounts, FlagsOfASourceStayWithoutWords) {
+  constexpr uint64_t kSource = MS_NOSUID | MS_NOATIME;
+  const auto flags = [](std::vector<std::string> words) { return BindFlagsOf(oci::ParseMountOptions(words), kSource); };
+  EXPECT_EQ(flags({"rbind", "rprivate"}), kSource);
+  EXPECT_EQ(flags({"bind", "ro"}), MS_RDONLY | MS_NOATIME);
+  EXPECT_EQ(flags({"bind", "exec"}), uint64_t{MS_NOATIME});
+  EXPECT_EQ(flags({"bind", "strictatime"}), uint64_t{MS_STRICTATIME});
+  EXPECT_EQ(flags({"bind", "rro", "rstrictatime"}), kSource - MS_NOATIME + MS_RDONLY + MS_STRICTATIME);
+  EXPECT_EQ(flags({"bind", "ratime"}), uint64_t{MS_NOSUID});
+}
+
+TEST(BindMounts, OnlyRecursiveWordsReachWhatIsBelow) {
+  EXPECT_EQ(BelowFlagsOf(oci::ParseMountOptions({"rbind", "ro", "noexec"}), MS_NODEV), uint64_t{MS_NODEV});
+  EXPECT_EQ(BelowFlagsOf(oci::ParseMountOptions({"rbind", "rro", "rdev"}), MS_NODEV), uint64_t{MS_RDONLY});
 }
 
 }  // namespace

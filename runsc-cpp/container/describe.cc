@@ -9,24 +9,12 @@
 #include <cstdlib>
 
 #include "absl/strings/str_cat.h"
+#include "runsc-cpp/container/bind_mounts.h"
 
 namespace runsc {
 namespace {
 
 namespace control = sentry::control;
-
-constexpr uint64_t kMountFlags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME;
-
-// The guest sees a bind mount's tree as one: what is asked for all below ("rro") is asked for it.
-uint64_t FlagsOf(const oci::MountOptions& options) {
-  const auto flags = [](uint64_t attributes) {
-    return (attributes & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)) |  // same bits
-           ((attributes & MOUNT_ATTR__ATIME) == MOUNT_ATTR_NOATIME ? uint64_t{MS_NOATIME} : 0);
-  };
-  const uint64_t cleared = flags(options.recursive_clear & ~uint64_t{MOUNT_ATTR__ATIME}) |
-                           ((options.recursive_clear & MOUNT_ATTR__ATIME) != 0 ? uint64_t{MS_NOATIME} : 0);
-  return ((options.flags & ~cleared) | flags(options.recursive_set)) & kMountFlags;
-}
 
 absl::StatusOr<std::string> Resolve(const std::string& path, absl::string_view what) {
   char resolved[PATH_MAX];
@@ -44,21 +32,63 @@ absl::StatusOr<control::Mount::Kind> KindOf(const std::string& type) {
   return absl::InvalidArgumentError(absl::StrCat("a mount of type \"", type, "\" is not known"));
 }
 
+void AddMappings(const std::vector<oci::LinuxIDMapping>& from,
+                 google::protobuf::RepeatedPtrField<control::IdMapping>* to) {
+  for (const oci::LinuxIDMapping& mapping : from) {
+    control::IdMapping& added = *to->Add();
+    added.set_container_id(mapping.container_id);
+    added.set_host_id(mapping.host_id);
+    added.set_size(mapping.size);
+  }
+}
+
+enum class Mapped : bool { kNo, kYes };
+
+void AddExport(const oci::MountPlan& plan, GoferExport exported, uint64_t flags, Mapped mapped, control::Mount& mount,
+               ContainerDescription& out) {
+  mount.set_kind(control::Mount::BIND);
+  mount.set_flags(flags);
+  mount.set_gofer_mount(static_cast<uint32_t>(out.exports.size()));
+  exported.read_only = (flags & MS_RDONLY) != 0;
+  out.exports.push_back(std::move(exported));
+  if (mapped == Mapped::kNo) return;
+  AddMappings(plan.uid_mappings, mount.mutable_uid_mappings());
+  AddMappings(plan.gid_mappings, mount.mutable_gid_mappings());
+}
+
+// Each of the host's mounts is one of the guest's, so that its flags are its own. Where they can't be taken apart, all
+// that an rbind shows is one.
+absl::Status AddBind(const oci::MountPlan& plan, control::Mount& mount, ContainerDescription& out) {
+  const absl::StatusOr<std::string> path = Resolve(plan.source, "mount source");
+  if (!path.ok()) return path.status();
+  absl::StatusOr<BindSource> source = InspectSource(*path);
+  if (!source.ok()) return source.status();
+  const bool deep = (plan.options.flags & MS_REC) != 0;
+  const bool split = MaySplitMounts();
+  const Mapped mapped = plan.options.idmap ? Mapped::kYes : Mapped::kNo;
+  mount.set_identity(plan.source);
+  AddExport(plan, {.host_path = *path, .recursive = deep && !split}, BindFlagsOf(plan.options, source->flags), mapped,
+            mount, out);
+  if (!deep || !split) return absl::OkStatus();
+  const size_t prefix = *path == "/" ? 1 : path->size() + 1;
+  for (const HostMount& below : source->below) {
+    control::Mount& added = *mount.add_below();
+    added.set_destination(below.path.substr(prefix));
+    added.set_identity(absl::StrCat(plan.source, "/", added.destination()));
+    AddExport(plan, {.host_path = below.path, .recursive = false}, BelowFlagsOf(plan.options, below.flags),
+              plan.options.recursive_idmap ? mapped : Mapped::kNo, added, out);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status AddMount(const oci::MountPlan& plan, ContainerDescription& out) {
   control::Mount& mount = *out.container.add_mounts();
   mount.set_destination(plan.destination);
-  mount.set_flags(FlagsOf(plan.options));
+  for (const uint64_t propagation : plan.options.propagation) mount.add_propagation(propagation);
+  if (plan.type == "bind") return AddBind(plan, mount, out);
+  mount.set_flags(MountFlagsOf(plan.options));
   mount.set_options(plan.options.data);
-  if (plan.type == "bind") {
-    absl::StatusOr<std::string> source = Resolve(plan.source, "mount source");
-    if (!source.ok()) return source.status();
-    const bool read_only = (mount.flags() & MS_RDONLY) != 0;
-    mount.set_kind(control::Mount::BIND);
-    mount.set_identity(plan.source);
-    mount.set_gofer_mount(static_cast<uint32_t>(out.exports.size()));
-    out.exports.push_back({*std::move(source), read_only});
-    return absl::OkStatus();
-  }
+  mount.set_copy_up(plan.options.copy_up);
   const absl::StatusOr<control::Mount::Kind> kind = KindOf(plan.type);
   if (!kind.ok()) return kind.status();
   mount.set_kind(*kind);
@@ -126,13 +156,15 @@ absl::StatusOr<ContainerDescription> DescribeContainer(const std::string& id, co
     return absl::InvalidArgumentError(absl::StrCat("root.path ", *root, ": not a directory"));
   }
   // Mountpoints are made even in a read-only root, as runc does.
-  out.exports.push_back({*root, overlay});
+  out.exports.push_back({.host_path = *root, .read_only = overlay});
   for (const oci::MountPlan& mount : plan.mounts) {
     if (absl::Status s = AddMount(mount, out); !s.ok()) return s;
   }
   for (const oci::DevicePlan& device : plan.devices) AddDevice(device, container);
   for (const std::string& path : plan.masked_paths) container.add_masked_paths(path);
   for (const std::string& path : plan.readonly_paths) container.add_read_only_paths(path);
+  AddMappings(plan.uid_mappings, container.mutable_uid_mappings());
+  AddMappings(plan.gid_mappings, container.mutable_gid_mappings());
   container.set_hostname(plan.hostname);
   container.set_domainname(plan.domainname);
   if (plan.process) {

@@ -92,6 +92,7 @@ void ChooseNamespaces(const StateRoot& root, const oci::ContainerPlan& plan, sen
   choose(oci::NamespaceKind::kPid, *container.mutable_pid_namespace());
   choose(oci::NamespaceKind::kUts, *container.mutable_uts_namespace());
   choose(oci::NamespaceKind::kIpc, *container.mutable_ipc_namespace());
+  choose(oci::NamespaceKind::kUser, *container.mutable_user_namespace());
 }
 
 std::vector<ContainerRecord> MembersOf(const StateRoot& root, const std::string& sandbox) {

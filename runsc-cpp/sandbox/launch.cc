@@ -160,6 +160,7 @@ absl::StatusOr<GoferProcess> LaunchGofer(const GoferOptions& options) {
     GoferConfig::Export& added = *config.add_exports();
     added.set_host_path(e.host_path);
     added.set_read_only(e.read_only);
+    added.set_recursive(e.recursive);
   }
   config.set_log_level(options.log_level);
   DescriptorPlan plan;

@@ -39,6 +39,7 @@ std::string WhySentryFailed(SentryProcess& sentry);
 struct GoferExport {
   std::string host_path;
   bool read_only = true;
+  bool recursive = true;  // with what is mounted below
 };
 
 struct GoferProcess {

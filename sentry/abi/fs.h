@@ -21,6 +21,7 @@ inline constexpr uint32_t kOSync = 04010000, kOPath = 010000000, kOTmpFile = 020
 inline constexpr int kAtFdCwd = -100;
 inline constexpr uint32_t kAtSymlinkNoFollow = 0x100, kAtEaccess = 0x200, kAtRemoveDir = 0x200;
 inline constexpr uint32_t kAtSymlinkFollow = 0x400, kAtNoAutomount = 0x800, kAtEmptyPath = 0x1000;
+inline constexpr uint32_t kAtRecursive = 0x8000;
 
 // File types and mode bits.
 inline constexpr uint32_t kSIfMt = 0170000, kSIfSock = 0140000, kSIfLnk = 0120000, kSIfReg = 0100000;
@@ -39,7 +40,19 @@ inline constexpr uint32_t kMayExec = 1, kMayWrite = 2, kMayRead = 4;
 // mount(2).
 inline constexpr uint64_t kMsRdOnly = 1, kMsNoSuid = 2, kMsNoDev = 4, kMsNoExec = 8, kMsSynchronous = 16;
 inline constexpr uint64_t kMsRemount = 32, kMsNoAtime = 1024, kMsNoDirAtime = 2048, kMsBind = 4096;
-inline constexpr uint64_t kMsMove = 8192, kMsRec = 16384, kMsRelAtime = 1 << 21;
+inline constexpr uint64_t kMsMove = 8192, kMsRec = 16384, kMsSilent = 1 << 15, kMsRelAtime = 1 << 21;
+inline constexpr uint64_t kMsNoSymFollow = 256, kMsStrictAtime = 1 << 24;
+inline constexpr uint64_t kMsUnbindable = 1 << 17, kMsPrivate = 1 << 18, kMsSlave = 1 << 19, kMsShared = 1 << 20;
+
+// mount_setattr(2).
+struct MountAttr {
+  uint64_t attr_set, attr_clr, propagation, userns_fd;
+};
+static_assert(sizeof(MountAttr) == 32);
+inline constexpr uint64_t kMountAttrRdOnly = 0x1, kMountAttrNoSuid = 0x2, kMountAttrNoDev = 0x4, kMountAttrNoExec = 0x8;
+inline constexpr uint64_t kMountAttrAtime = 0x70, kMountAttrRelAtime = 0, kMountAttrNoAtime = 0x10;
+inline constexpr uint64_t kMountAttrStrictAtime = 0x20, kMountAttrNoDirAtime = 0x80, kMountAttrIdmap = 0x100000;
+inline constexpr uint64_t kMountAttrNoSymFollow = 0x200000;
 
 struct Timespec {
   int64_t sec = 0;

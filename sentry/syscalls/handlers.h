@@ -139,6 +139,7 @@ SyscallResult SysFremovexattr(Task& task, Fd fd, UserAddr name);
 
 // --- mount.cc: the mount tree ---
 SyscallResult SysMount(Task& task, UserAddr source, UserPath target, UserAddr type, HexFlags flags, UserAddr data);
+SyscallResult SysMountSetattr(Task& task, DirFd dir, UserPath path, uint32_t flags, UserAddr attr, Size size);
 SyscallResult SysUmount2(Task& task, UserPath target, uint32_t flags);
 SyscallResult SysPivotRoot(Task& task, UserPath new_root, UserPath put_old);
 

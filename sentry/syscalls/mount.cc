@@ -10,9 +10,8 @@ namespace sentry {
 namespace {
 
 constexpr uint64_t kMagic = 0xC0ED0000, kMagicMask = 0xffff0000, kMsNoUser = uint64_t{1} << 31;
-constexpr uint64_t kMsUnbindable = 1 << 17, kMsPrivate = 1 << 18, kMsSlave = 1 << 19, kMsShared = 1 << 20;
-constexpr uint64_t kMsPropagation = kMsUnbindable | kMsPrivate | kMsSlave | kMsShared;
-constexpr uint64_t kMsSilent = 1 << 15;
+constexpr uint64_t kPropagation = abi::kMsUnbindable | abi::kMsPrivate | abi::kMsSlave | abi::kMsShared;
+constexpr uint64_t kAtime = abi::kMsNoAtime | abi::kMsNoDirAtime | abi::kMsRelAtime | abi::kMsStrictAtime;
 constexpr uint32_t kMntForce = 1, kMntDetach = 2, kMntExpire = 4, kUmountNoFollow = 8;
 
 // A string argument that may be null; too long is EINVAL (Linux's
@@ -35,19 +34,37 @@ Result<std::string> ReadData(Task& task, UserAddr addr) {
 
 bool MayMount(Task& task) { return task.creds().HasIn(*task.mounts()->owner(), Capability::kSysAdmin); }
 
-Result<void> Remount(const VfsContext& ctx, const Path& at, uint64_t flags) {
+// Access times stay as they are unless something is said of them.
+Result<void> Remount(const VfsContext& ctx, const Path& at, uint64_t flags, const std::string& data) {
   const RefPtr<Mount> mount = TRY(ctx.mounts->Find(at));
-  return mount->ChangeFlags(MountFlags::FromAbi(flags));
+  if ((flags & kAtime) == 0) flags |= mount->flags().ToAbi() & kAtime;
+  const MountFlags fresh = MountFlags::FromAbi(flags);
+  if (!mount->MayChangeFlags(fresh)) return Errno::kEPERM;
+  if ((flags & abi::kMsBind) == 0) {
+    if (!ctx.creds->HasIn(mount->fs().user_ns(), Capability::kSysAdmin)) return Errno::kEPERM;
+    TRY(mount->fs().Reconfigure(ctx, data));
+  }
+  return mount->ChangeFlags(fresh);
 }
 
-// Every mount is private: there is nobody to propagate to. So a slave has no
-// master and an unbindable mount is one that nobody shares.
+Result<PropagationType> PropagationOf(uint64_t kind) {
+  switch (kind) {
+    case abi::kMsShared:
+      return PropagationType::kShared;
+    case abi::kMsSlave:
+      return PropagationType::kSlave;
+    case abi::kMsPrivate:
+      return PropagationType::kPrivate;
+    case abi::kMsUnbindable:
+      return PropagationType::kUnbindable;
+    default:
+      return Errno::kEINVAL;
+  }
+}
+
 Result<void> ChangePropagation(const VfsContext& ctx, const Path& at, uint64_t flags) {
-  const uint64_t kind = flags & kMsPropagation;
-  if ((flags & ~(kMsPropagation | abi::kMsRec | kMsSilent)) != 0) return Errno::kEINVAL;
-  if ((kind & (kind - 1)) != 0 || kind == kMsShared) return Errno::kEINVAL;
-  TRY(ctx.mounts->Find(at));
-  return Ok();
+  if ((flags & ~(kPropagation | abi::kMsRec | abi::kMsSilent)) != 0) return Errno::kEINVAL;
+  return ctx.mounts->ChangePropagation(at, TRY(PropagationOf(flags & kPropagation)), (flags & abi::kMsRec) != 0);
 }
 
 Result<void> BindMount(Task& task, const VfsContext& ctx, const std::string& source, const Path& at, uint64_t flags) {
@@ -81,14 +98,56 @@ SyscallResult SysMount(Task& task, UserAddr source_addr, UserPath target, UserAd
   if ((flags & kMagicMask) == kMagic) flags &= ~kMagicMask;
   if (!MayMount(task)) return Errno::kEPERM;
   if ((flags & kMsNoUser) != 0) return Errno::kEINVAL;
-  if ((flags & abi::kMsRemount) != 0) return Remount(ctx, at, flags);
+  if ((flags & abi::kMsRemount) != 0) return Remount(ctx, at, flags, data);
   if ((flags & abi::kMsBind) != 0) return BindMount(task, ctx, source, at, flags);
-  if ((flags & kMsPropagation) != 0) return ChangePropagation(ctx, at, flags);
+  if ((flags & kPropagation) != 0) return ChangePropagation(ctx, at, flags);
   if ((flags & abi::kMsMove) != 0) {
     if (source.empty()) return Errno::kEINVAL;
     return ctx.mounts->MoveMount(TRY(ResolvePath(ctx, task.fs().cwd(), source)), at);
   }
   return NewMount(ctx, type, source, at, flags, data);
+}
+
+namespace {
+
+constexpr uint64_t kKnownAttributes = abi::kMountAttrRdOnly | abi::kMountAttrNoSuid | abi::kMountAttrNoDev |
+                                      abi::kMountAttrNoExec | abi::kMountAttrAtime | abi::kMountAttrNoDirAtime |
+                                      abi::kMountAttrIdmap | abi::kMountAttrNoSymFollow;
+
+// Linux's build_mount_kattr.
+Result<void> CheckMountAttr(const abi::MountAttr& attr) {
+  if ((attr.propagation & ~kPropagation) != 0) return Errno::kEINVAL;
+  if ((attr.propagation & (attr.propagation - 1)) != 0) return Errno::kEINVAL;
+  if (((attr.attr_set | attr.attr_clr) & ~kKnownAttributes) != 0) return Errno::kEINVAL;
+  const uint64_t set = attr.attr_set & abi::kMountAttrAtime, clear = attr.attr_clr & abi::kMountAttrAtime;
+  if (clear == 0 ? set != 0 : clear != abi::kMountAttrAtime) return Errno::kEINVAL;
+  if (set != abi::kMountAttrRelAtime && set != abi::kMountAttrNoAtime && set != abi::kMountAttrStrictAtime) {
+    return Errno::kEINVAL;
+  }
+  // No file system here can have a guest map its ids (FS_ALLOW_IDMAP).
+  return ((attr.attr_set | attr.attr_clr) & abi::kMountAttrIdmap) != 0 ? Errno::kEINVAL : Ok();
+}
+
+}  // namespace
+
+SyscallResult SysMountSetattr(Task& task, DirFd dir, UserPath path, uint32_t flags, UserAddr attr_addr, Size size) {
+  constexpr uint32_t kKnown = abi::kAtEmptyPath | abi::kAtRecursive | abi::kAtSymlinkNoFollow | abi::kAtNoAutomount;
+  if ((flags & ~kKnown) != 0) return Errno::kEINVAL;
+  if (size.value > kPageSize) return Errno::kE2BIG;
+  if (size.value < sizeof(abi::MountAttr)) return Errno::kEINVAL;
+  if (!MayMount(task)) return Errno::kEPERM;
+  abi::MountAttr attr{};
+  TRY(CopyInExtensible(task, attr_addr, size.value, sizeof(attr), std::as_writable_bytes(std::span(&attr, 1))));
+  if (attr.attr_set == 0 && attr.attr_clr == 0 && attr.propagation == 0) return 0;
+  TRY(CheckMountAttr(attr));
+  const VfsContext ctx = task.vfs_context();
+  const Path at = TRY(ResolveAt(task, ctx, dir, path, flags & ~abi::kAtRecursive));
+  const bool recursive = (flags & abi::kAtRecursive) != 0;
+  TRY(ctx.mounts->ChangeFlags(at, {.set = attr.attr_set, .clear = attr.attr_clr}, recursive));
+  if (attr.propagation != 0) {
+    TRY(ctx.mounts->ChangePropagation(at, TRY(PropagationOf(attr.propagation)), recursive));
+  }
+  return 0;
 }
 
 SyscallResult SysUmount2(Task& task, UserPath target, uint32_t flags) {

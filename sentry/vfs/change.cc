@@ -24,9 +24,8 @@ Result<Attributes> GetAttributes(const VfsContext& ctx, const Path& path) {
 
 Result<abi::Statfs> StatFs(const VfsContext& ctx, const Path& path) {
   abi::Statfs out = TRY(path.dentry->inode_ptr()->fs().StatFs(ctx));
-  constexpr int64_t kValid = 0x20, kRelatime = 4096;  // ST_VALID, ST_RELATIME
-  const MountFlags flags = path.mount->flags();
-  out.flags = kValid | static_cast<int64_t>(flags.ToAbi()) | (flags.no_atime ? 0 : kRelatime);
+  constexpr int64_t kValid = 0x20;  // ST_VALID
+  out.flags = kValid | path.mount->flags().ToStatfs();
   return out;
 }
 

@@ -39,6 +39,10 @@ Result<void> CheckMode(const Credentials& creds, const Attributes& attributes, u
 
 }  // namespace
 
+Result<void> FileSystem::Reconfigure(const VfsContext&, std::string_view options) {
+  return options.empty() ? Ok() : Errno::kEINVAL;
+}
+
 FileSystem::FileSystem(std::string type_name) : type_name_(std::move(type_name)), device_(NextDevice()) {}
 
 Inode::Inode(RefPtr<FileSystem> fs) : fs_(std::move(fs)) {}

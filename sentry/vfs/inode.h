@@ -45,6 +45,8 @@ class FileSystem : public base::RefCounted {
   virtual std::string options() const { return ""; }
   virtual Result<abi::Statfs> StatFs(const VfsContext& ctx) = 0;
   virtual Result<void> Sync() { return Ok(); }
+  // mount(2) with MS_REMOUNT and options. EINVAL: of an option, or one that can't change.
+  virtual Result<void> Reconfigure(const VfsContext& ctx, std::string_view options);
   // Whether names found once may be trusted (see Inode::Revalidate).
   // Mounts that there are of it; with the last one its watches end (inotify.h).
   std::atomic<uint32_t> mounts{0};

@@ -19,16 +19,38 @@
 
 namespace sentry {
 
+class MountNamespace;
+class PeerGroup;
+struct MountTree;
+
+// Rank kMountNamespace. All mount trees: a mount propagates from one namespace to
+// others (Linux's namespace_sem). Never held over a call into a file system.
+inline base::RankedMutex<base::LockRank::kMountNamespace> g_mount_trees_mu;
+
 struct MountFlags {
   bool read_only = false;
   bool no_suid = false;
   bool no_dev = false;
   bool no_exec = false;
-  bool no_atime = false;
+  bool no_dir_atime = false;
+  bool no_sym_follow = false;
+  enum class Atime : uint8_t { kRelative, kNone, kStrict } atime = Atime::kRelative;
+
+  bool no_atime() const { return atime == Atime::kNone; }
   uint64_t ToAbi() const;                  // MS_*
   static MountFlags FromAbi(uint64_t ms);  // takes the per-mount bits
+  int64_t ToStatfs() const;                // ST_*
   std::string ToOptions() const;           // "rw,nosuid,..." of /proc/mounts
 };
+
+// What mount_setattr(2) changes of flags; MOUNT_ATTR_*, a time setting with its
+// whole mask cleared.
+struct MountFlagsChange {
+  uint64_t set = 0, clear = 0;
+  MountFlags Apply(MountFlags flags) const;
+};
+
+enum class PropagationType : uint8_t { kShared, kSlave, kPrivate, kUnbindable };
 
 class Mount final : public base::RefCounted {
  public:
@@ -42,6 +64,7 @@ class Mount final : public base::RefCounted {
   // A mount that a less privileged mount namespace was born with: it can't be taken
   // off alone, nor lose these flags (Linux's MNT_LOCKED, MNT_LOCK_*).
   bool locked() const { return locked_.load(std::memory_order_relaxed); }
+  bool MayChangeFlags(MountFlags flags) const;
   // EPERM: they would lose a locked one.
   Result<void> ChangeFlags(MountFlags flags);
   bool read_only() const { return flags().read_only; }
@@ -53,20 +76,28 @@ class Mount final : public base::RefCounted {
 
  private:
   friend class MountNamespace;
+  friend struct MountTree;
+  friend class Propagation;
   ~Mount() override;
+  void LockFlags();
+
   const RefPtr<FileSystem> fs_;
   const RefPtr<Dentry> root_;
   const int32_t id_;
   std::atomic<uint32_t> flag_bits_;
   std::atomic<bool> locked_{false};
   std::atomic<uint32_t> locked_flags_{0};
-  // Where this stands. Written under the namespace's lock and place_mu_, read
-  // under either. No parent: a root, or detached. A mount is of one namespace at
-  // most.
+  // Where this stands. Written under both locks, read under either. No parent: a
+  // root, or detached.
   mutable base::RankedMutex<base::LockRank::kLeaf> place_mu_;
   RefPtr<Mount> parent_;
   RefPtr<Dentry> mountpoint_;
-  bool attached_ = false;
+  // Who holds this, while it is attached.
+  MountNamespace* ns_ ABSL_GUARDED_BY(g_mount_trees_mu) = nullptr;
+  std::vector<Mount*> children_ ABSL_GUARDED_BY(g_mount_trees_mu);  // in order of attachment
+  // Whom it shares mounts with, whose it receives (propagation.h).
+  RefPtr<PeerGroup> group_ ABSL_GUARDED_BY(g_mount_trees_mu), master_ ABSL_GUARDED_BY(g_mount_trees_mu);
+  bool unbindable_ ABSL_GUARDED_BY(g_mount_trees_mu) = false;
 };
 
 class MountNamespace final : public Namespace {
@@ -89,6 +120,10 @@ class MountNamespace final : public Namespace {
   // A bind mount of `source` (recursive: with the mounts below it).
   Result<void> Bind(const Path& source, const Path& at, MountFlags flags, bool recursive);
   Result<RefPtr<Mount>> Find(const Path& mount_root) const;
+  // mount(2) with MS_SHARED and kin. EINVAL.
+  Result<void> ChangePropagation(const Path& at, PropagationType type, bool recursive);
+  // mount_setattr(2): all of it or nothing. EINVAL, EPERM (a locked flag).
+  Result<void> ChangeFlags(const Path& at, const MountFlagsChange& change, bool recursive);
   // Whether any mount of this namespace stands on `dentry` (EBUSY of unlink,
   // rmdir, rename).
   bool IsMountpoint(const Dentry& dentry) const;
@@ -100,7 +135,9 @@ class MountNamespace final : public Namespace {
   struct MountInfo {  // a line of /proc/PID/mountinfo
     int32_t id, parent_id;
     uint64_t device;
-    std::string root, mountpoint, options, type, source, super_options;
+    std::string root, mountpoint, options;
+    std::string propagation;  // " shared:1 master:2"
+    std::string type, source, super_options;
   };
   std::vector<MountInfo> List(const Path& root) const;
   std::vector<RefPtr<Mount>> Mounts() const;  // sync(2)
@@ -109,23 +146,37 @@ class MountNamespace final : public Namespace {
   bool FullyVisible(std::string_view type) const;
 
  private:
+  friend class Propagation;
+  template <typename T, typename... Args>
+  friend RefPtr<T> base::MakeRef(Args&&... args);
   using Place = std::pair<const Mount*, const Dentry*>;
 
+  MountNamespace(RefPtr<UserNamespace> owner, NamespaceCharge charge);  // empty yet
   ~MountNamespace() override;
-  RefPtr<Mount> OnLocked(const Mount& mount, const Dentry& dentry) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  RefPtr<Mount> FindLocked(const Path& mount_root) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  bool HasLockedChildLocked(const Mount& mount, const Dentry& below) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void PutLocked(const RefPtr<Mount>& mount, const Path& at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  Path TakeLocked(Mount& mount) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  Path TopLocked(Path at) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  std::vector<RefPtr<Mount>> TreeLocked(const RefPtr<Mount>& top) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  bool BelowLocked(const Path& path, const Path& root) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  MountInfo InfoLocked(const Mount& mount, const Path& root) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Rank kMountNamespace. Never held over a call into a file system.
-  mutable base::RankedMutex<base::LockRank::kMountNamespace> mu_;
-  RefPtr<Mount> root_ ABSL_GUARDED_BY(mu_);
-  std::vector<RefPtr<Mount>> mounts_ ABSL_GUARDED_BY(mu_);  // in order of attachment, root first
-  std::map<Place, RefPtr<Mount>> by_place_ ABSL_GUARDED_BY(mu_);
+  static RefPtr<Mount> OnLocked(const Mount& mount, const Dentry& dentry)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_mount_trees_mu);
+  RefPtr<Mount> FindLocked(const Path& mount_root) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_mount_trees_mu);
+  static bool HasLockedChildLocked(const Mount& mount, const Dentry& below)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_mount_trees_mu);
+  static void PutLocked(const RefPtr<Mount>& mount, const Path& at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_mount_trees_mu);
+  static Path TakeLocked(Mount& mount) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_mount_trees_mu);
+  static Path TopLocked(Path at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_mount_trees_mu);
+  // Both may be mounted on each other, and `at` is of this namespace.
+  Result<void> CheckPlaceLocked(const Dentry& root, const Path& at) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_mount_trees_mu);
+  // With what it propagates to. ENOSPC; then nothing has changed.
+  // A tree that is attached already moves; its old place's references go to `moved_from`.
+  Result<void> AttachTreeLocked(const MountTree& tree, const Path& at, Path* moved_from)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_mount_trees_mu);
+  void PutTreeLocked(const MountTree& tree, const Path& at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_mount_trees_mu);
+  bool BelowLocked(const Path& path, const Path& root) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_mount_trees_mu);
+  MountInfo InfoLocked(const Mount& mount, const Path& root) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_mount_trees_mu);
+  std::string PropagationTextLocked(const Mount& mount, const Path& root) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_mount_trees_mu);
+
+  RefPtr<Mount> root_ ABSL_GUARDED_BY(g_mount_trees_mu);
+  std::vector<RefPtr<Mount>> mounts_ ABSL_GUARDED_BY(g_mount_trees_mu);  // in order of attachment, root first
+  std::map<Place, RefPtr<Mount>> by_place_ ABSL_GUARDED_BY(g_mount_trees_mu);
 };
 
 }  // namespace sentry

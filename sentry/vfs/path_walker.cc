@@ -183,7 +183,7 @@ Result<void> PathWalker::Follow(Dentry& link, Place place) {
   announced_ = 0;
   if (++links_ > kMaxSymlinks) return Errno::kELOOP;
   if (place == Place::kTrailing) TRY(MayFollow(link));
-  if (flags_.no_symlinks) return Errno::kELOOP;
+  if (flags_.no_symlinks || at_.mount->flags().no_sym_follow) return Errno::kELOOP;
   LinkTarget target = TRY(link.inode_ptr()->FollowLink(ctx_));
   if (Path* object = std::get_if<Path>(&target)) return JumpTo(std::move(*object));
   std::string& text = std::get<std::string>(target);

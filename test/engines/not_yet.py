@@ -4,30 +4,15 @@ where they are named; an entry goes when its feature comes."""
 SCHEDULING = "scheduling policies, I/O priorities and CPU affinity of exec are not the guest's yet"
 
 IPC = "System V IPC is not there, and no sysctl can be set but net.*"
-OPTIONS = "this mount option is without effect"
 
-# Properties of config.json that are accepted, and not (wholly) honoured.
-PROPERTIES = {
-    OPTIONS: "bind_nodiratime bind_strictatime bind_nosymfollow bind_noatime_strictatime rbind_rnodiratime rbind_rstrictatime "
-             "rbind_rnosymfollow tmpfs_nr_inodes10 propagation_shared propagation_rshared propagation_unbindable "
-             "propagation_runbindable tmpcopyup devpts idmap ridmap",
-    "the gofer's clone of a mount has what is mounted below, read-only as it is": "rbind_ro rbind_and_bind",
-}
-
-
-def _properties():
-    return {"prop.mount_" + name: reason for reason, names in PROPERTIES.items() for name in names.split()}
 
 
 NOT_YET = {
     "oci": {
-        **_properties(),
         **{"prop." + name: IPC for name in (
             "sysctl_kernel_shmmax", "sysctl_kernel_msgmax", "sysctl_kernel_sem", "sysctl_mqueue", "sysctl_bad_value",
             "sysctl_read_only_proc_sys", "namespaces_new")},
-        "prop.mknod": "the gofer makes no device nodes",
         "prop.seccomp_docker": "personality(2) knows no PER_LINUX32", "prop.personality": "personality is not set",
-        "prop.user_namespace": "id mappings are not applied",
         "prop.mutants": "its original has properties that are not there yet",
         "prop.scheduler_batch": SCHEDULING, "prop.scheduler_fifo": SCHEDULING, "prop.scheduler_deadline": SCHEDULING,
         "prop.io_priority_rt": SCHEDULING, "prop.io_priority_be": SCHEDULING, "prop.io_priority_idle": SCHEDULING,

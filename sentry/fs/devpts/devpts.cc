@@ -1,5 +1,6 @@
 #include "sentry/fs/devpts/devpts.h"
 
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <map>
@@ -16,6 +17,7 @@ namespace sentry {
 namespace {
 
 constexpr int32_t kMaxPtys = 4096;  // kernel.pty.max
+constexpr int32_t kMaxPtysOfInstance = 1 << 20;
 constexpr uint64_t kRootIno = 1, kPtmxIno = 2, kFirstSlaveIno = 3;
 
 class PtsInode final : public SimpleInode {
@@ -33,10 +35,14 @@ class DevptsFs final : public FileSystem {
   explicit DevptsFs(const DevptsOptions& options) : FileSystem("devpts"), options_(options) {}
 
   std::string options() const override {
-    char text[80];
-    const int n =
-        snprintf(text, sizeof(text), "gid=%u,mode=%o,ptmxmode=%o", options_.gid, options_.mode, options_.ptmx_mode);
-    return std::string(text, static_cast<size_t>(n));
+    std::string out;
+    if (options_.uid) out += "uid=" + std::to_string(*options_.uid) + ",";
+    if (options_.gid) out += "gid=" + std::to_string(*options_.gid) + ",";
+    char text[40];
+    const int n = snprintf(text, sizeof(text), "mode=%03o,ptmxmode=%03o", options_.mode, options_.ptmx_mode);
+    out.append(text, static_cast<size_t>(n));
+    if (options_.max < kMaxPtysOfInstance) out += ",max=" + std::to_string(options_.max);
+    return out;
   }
   Result<abi::Statfs> StatFs(const VfsContext&) override {
     abi::Statfs st{};
@@ -45,7 +51,11 @@ class DevptsFs final : public FileSystem {
     st.namelen = 255;
     return st;
   }
-  const DevptsOptions& given() const { return options_; }
+  // As mount(8) passes them on a change of flags; nothing of them can be changed here.
+  Result<void> Reconfigure(const VfsContext& ctx, std::string_view options) override {
+    if (options.empty()) return Ok();
+    return TRY(ParseDevptsOptions(options, *ctx.creds)) == options_ ? Ok() : Errno::kEINVAL;
+  }
 
   // A new pair with the lowest free number. ENOSPC: kernel.pty.max are open.
   Result<RefPtr<Tty>> NewTty(const VfsContext& ctx) {
@@ -55,13 +65,13 @@ class DevptsFs final : public FileSystem {
       if (used != index) break;
       ++index;
     }
-    if (index >= kMaxPtys) return Errno::kENOSPC;
+    if (index >= std::min(kMaxPtys, options_.max)) return Errno::kENOSPC;
     RefPtr<Tty> tty = MakeRef<Tty>(index);
     Attributes a;
     a.ino = kFirstSlaveIno + static_cast<uint64_t>(index);
     a.mode = abi::kSIfChr | options_.mode;
-    a.uid = ctx.creds->fsuid;
-    a.gid = options_.gid;
+    a.uid = options_.uid.value_or(ctx.creds->fsuid);
+    a.gid = options_.gid.value_or(ctx.creds->fsgid);
     a.rdev = abi::MakeDev(abi::kPtsMajor, static_cast<uint32_t>(index));
     slaves_.emplace(index, MakeRef<PtsInode>(RefPtr<FileSystem>(this), a, tty));
     return tty;
@@ -239,7 +249,51 @@ class DevptsRoot final : public SimpleInode {
   const RefPtr<Inode> ptmx_;
 };
 
+Result<uint32_t> ParseNumber(std::string_view text, int base) {
+  uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (error != std::errc() || end != text.data() + text.size()) return Errno::kEINVAL;
+  return value;
+}
+
+Result<void> ParseOption(std::string_view key, std::string_view value, const UserNamespace& ns,
+                         DevptsOptions& options) {
+  if (key == "newinstance" || key == "rw" || key == "ro") return value.empty() ? Ok() : Errno::kEINVAL;
+  if (key == "uid") {
+    options.uid = ns.ToKernelUid(TRY(ParseNumber(value, 10)));
+    return *options.uid == kInvalidId ? Errno::kEINVAL : Ok();
+  }
+  if (key == "gid") {
+    options.gid = ns.ToKernelGid(TRY(ParseNumber(value, 10)));
+    return *options.gid == kInvalidId ? Errno::kEINVAL : Ok();
+  }
+  if (key == "mode") {
+    options.mode = TRY(ParseNumber(value, 8)) & abi::kPermMask;
+  } else if (key == "ptmxmode") {
+    options.ptmx_mode = TRY(ParseNumber(value, 8)) & abi::kPermMask;
+  } else if (key == "max") {
+    const uint32_t max = TRY(ParseNumber(value, 10));
+    if (max > static_cast<uint32_t>(kMaxPtysOfInstance)) return Errno::kEINVAL;
+    options.max = static_cast<int32_t>(max);
+  } else {
+    return Errno::kEINVAL;
+  }
+  return Ok();
+}
+
 }  // namespace
+
+Result<DevptsOptions> ParseDevptsOptions(std::string_view text, const Credentials& mounter) {
+  DevptsOptions options{.uid = std::nullopt, .gid = std::nullopt, .mode = 0600, .ptmx_mode = 0};
+  while (!text.empty()) {
+    const std::string_view option = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(text.size(), option.size() + 1));
+    const std::string_view key = option.substr(0, option.find('='));
+    const std::string_view value = option.substr(std::min(option.size(), key.size() + 1));
+    if (!option.empty()) TRY(ParseOption(key, value, *mounter.user_ns, options));
+  }
+  return options;
+}
 
 DevptsMount NewDevpts(const DevptsOptions& options) {
   RefPtr<DevptsFs> fs = MakeRef<DevptsFs>(options);

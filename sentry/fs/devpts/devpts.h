@@ -2,6 +2,9 @@
 #ifndef SENTRY_FS_DEVPTS_DEVPTS_H_
 #define SENTRY_FS_DEVPTS_DEVPTS_H_
 
+#include <optional>
+#include <string_view>
+
 #include "sentry/abi/tty.h"
 #include "sentry/vfs/dentry.h"
 
@@ -11,11 +14,17 @@ struct DevptsMount {
   RefPtr<FileSystem> fs;
   RefPtr<Dentry> root;
 };
+// The kernel's ids; none: those of who opens a pair.
 struct DevptsOptions {
-  uint32_t gid = 5;  // group of the slaves: tty
+  std::optional<uint32_t> uid, gid = 5;  // of the slaves: tty
   uint32_t mode = 0620;
   uint32_t ptmx_mode = 0666;
+  int32_t max = 1 << 20;
+  bool operator==(const DevptsOptions&) const = default;
 };
+// Options text of mount(2): uid=, gid=, mode=, ptmxmode=, max=, newinstance, with Linux's
+// defaults; ids are those of `mounter`. EINVAL: any other.
+Result<DevptsOptions> ParseDevptsOptions(std::string_view text, const Credentials& mounter);
 // A new instance. The first one also serves ptmx nodes outside of any.
 DevptsMount NewDevpts(const DevptsOptions& options = {});
 

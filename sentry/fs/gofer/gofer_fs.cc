@@ -13,6 +13,13 @@ GoferFileSystem::FileKey GoferFileSystem::KeyOf(const fsgofer::Attr& attr) {
   return {abi::MakeDev(attr.dev_major, attr.dev_minor), attr.ino};
 }
 
+Result<uint32_t> GoferFileSystem::HostId(const IdMap& map, uint32_t id) {
+  if (map.empty()) return id;
+  const uint32_t host = map.Up(id);
+  if (host == kInvalidId) return Errno::kEOVERFLOW;
+  return host;
+}
+
 uint64_t GoferFileSystem::DeviceFor(uint64_t host_device) const {
   return host_device == root_host_device_ ? device() : host_device;
 }

@@ -10,6 +10,7 @@
 
 #include "fsgofer/protocol/client.h"
 #include "sentry/vfs/dentry.h"
+#include "sentry/vfs/id_map.h"
 #include "sentry/vfs/inode.h"
 
 namespace sentry {
@@ -36,6 +37,9 @@ struct GoferOptions {
   uint32_t mount = 0;  // index in the gofer's list
   GoferCaching caching = GoferCaching::kExclusive;
   size_t max_descriptors = 4096;  // donated ones kept open for later
+  // From a file's ids on the host to those it has here (an id-mapped mount); both empty:
+  // the same.
+  IdMap uids = {}, gids = {};
 };
 
 class GoferInode;
@@ -48,6 +52,10 @@ class GoferFileSystem final : public FileSystem {
   fsgofer::Client& client() const { return *options_.client; }
   bool exclusive() const { return options_.caching == GoferCaching::kExclusive; }
   Attributes ToAttributes(const fsgofer::Attr& attr) const;
+  bool maps_ids() const { return !options_.uids.empty(); }
+  // The host's ids. EOVERFLOW: they have none.
+  Result<uint32_t> HostUid(uint32_t uid) const { return HostId(options_.uids, uid); }
+  Result<uint32_t> HostGid(uint32_t gid) const { return HostId(options_.gids, gid); }
   Result<abi::Statfs> StatFs(const VfsContext& ctx) override;
 
   // The inode of a node that a reply named. Takes over the reply's reference.
@@ -79,6 +87,7 @@ class GoferFileSystem final : public FileSystem {
   // st_dev: our own for the root's host device; of mounts below it, the host's,
   // so that (st_dev, st_ino) names one file.
   uint64_t DeviceFor(uint64_t host_device) const;
+  static Result<uint32_t> HostId(const IdMap& map, uint32_t id);
   static FileKey KeyOf(const fsgofer::Attr& attr);
 
   const GoferOptions options_;

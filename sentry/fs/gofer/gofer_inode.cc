@@ -17,8 +17,9 @@ fsgofer::OpenMode ToMode(DonatedAccess access) {
 }
 
 // The kind of file is in the message's name, Mknod's excepted.
-fsgofer::MakeOptions ToMakeOptions(const CreateArgs& args) {
-  return {.mode = args.mode & ~uint32_t{abi::kSIfMt}, .uid = args.uid, .gid = args.gid};
+Result<fsgofer::MakeOptions> ToMakeOptions(const GoferFileSystem& fs, const CreateArgs& args) {
+  return fsgofer::MakeOptions{
+      .mode = args.mode & ~uint32_t{abi::kSIfMt}, .uid = TRY(fs.HostUid(args.uid)), .gid = TRY(fs.HostGid(args.gid))};
 }
 
 }  // namespace
@@ -28,8 +29,8 @@ Attributes GoferFileSystem::ToAttributes(const fsgofer::Attr& attr) const {
   a.ino = attr.ino;
   a.mode = attr.mode;
   a.nlink = attr.nlink;
-  a.uid = attr.uid;
-  a.gid = attr.gid;
+  a.uid = options_.uids.empty() ? attr.uid : options_.uids.Down(attr.uid);
+  a.gid = options_.gids.empty() ? attr.gid : options_.gids.Down(attr.gid);
   a.rdev = abi::MakeDev(attr.rdev_major, attr.rdev_minor);
   a.size = attr.size;
   a.blocks = attr.blocks;
@@ -67,6 +68,15 @@ Result<Attributes> GoferInode::GetAttributes(const VfsContext&) {
   return attributes_;
 }
 
+// Nobody writes to what belongs to an id without a mapping (Linux's HAS_UNMAPPED_ID).
+Result<void> GoferInode::CheckPermission(const VfsContext& ctx, uint32_t mask) {
+  if (fs_->maps_ids() && (mask & abi::kMayWrite) != 0) {
+    const Attributes attributes = TRY(GetAttributes(ctx));
+    if (attributes.uid == kInvalidId || attributes.gid == kInvalidId) return Errno::kEACCES;
+  }
+  return Inode::CheckPermission(ctx, mask);
+}
+
 void GoferInode::Changed() {
   EndLookAhead();
   base::MutexLock lock(mu_);
@@ -85,8 +95,8 @@ Result<void> GoferInode::Send(fsgofer::SetAttrRequest& request) {
 Result<void> GoferInode::SetAttr(const VfsContext&, const SetAttributes& set) {
   fsgofer::SetAttrRequest request{};
   if (set.perm) request.valid |= fsgofer::kSetMode, request.mode = *set.perm;
-  if (set.uid) request.valid |= fsgofer::kSetUid, request.uid = *set.uid;
-  if (set.gid) request.valid |= fsgofer::kSetGid, request.gid = *set.gid;
+  if (set.uid) request.valid |= fsgofer::kSetUid, request.uid = TRY(fs_->HostUid(*set.uid));
+  if (set.gid) request.valid |= fsgofer::kSetGid, request.gid = TRY(fs_->HostGid(*set.gid));
   if (set.size) request.valid |= fsgofer::kSetSize, request.size = *set.size;
   if (set.atime) request.valid |= fsgofer::kSetAtime, request.atime = ToWire(*set.atime);
   if (set.mtime) request.valid |= fsgofer::kSetMtime, request.mtime = ToWire(*set.mtime);
@@ -233,13 +243,17 @@ Result<std::string> GoferInode::ReadLink(const VfsContext&) {
 Result<RefPtr<Inode>> GoferInode::Create(const VfsContext&, std::string_view name, const CreateArgs& args) {
   const uint32_t type = args.mode & abi::kSIfMt;
   fsgofer::Client& client = fs_->client();
+  fsgofer::MakeOptions options = TRY(ToMakeOptions(*fs_, args));
   fsgofer::NodeAttr node;
   if (type == abi::kSIfDir) {
-    node = TRY(client.Mkdir(node_, name, ToMakeOptions(args)));
+    node = TRY(client.Mkdir(node_, name, options));
   } else if (type == abi::kSIfReg) {
-    node = TRY(client.Create(node_, name, ToMakeOptions(args), fsgofer::OpenMode::kNone)).node;
+    node = TRY(client.Create(node_, name, options, fsgofer::OpenMode::kNone)).node;
   } else {
-    node = TRY(client.Mknod(node_, name, {.mode = args.mode, .uid = args.uid, .gid = args.gid}));
+    options.mode = args.mode;
+    options.rdev_major = abi::Major(args.rdev);
+    options.rdev_minor = abi::Minor(args.rdev);
+    node = TRY(client.Mknod(node_, name, options));
   }
   Changed();
   return fs_->InodeFor(node);
@@ -247,7 +261,7 @@ Result<RefPtr<Inode>> GoferInode::Create(const VfsContext&, std::string_view nam
 
 Result<RefPtr<Inode>> GoferInode::Symlink(const VfsContext&, std::string_view name, std::string_view target,
                                           const CreateArgs& args) {
-  const fsgofer::NodeAttr node = TRY(fs_->client().Symlink(node_, name, target, ToMakeOptions(args)));
+  const fsgofer::NodeAttr node = TRY(fs_->client().Symlink(node_, name, target, TRY(ToMakeOptions(*fs_, args))));
   Changed();
   return fs_->InodeFor(node, std::string(target));
 }

@@ -27,6 +27,7 @@ class GoferInode final : public Inode {
   uint32_t type() const override { return type_; }
   Result<Attributes> GetAttributes(const VfsContext& ctx) override;
   Result<void> SetAttr(const VfsContext& ctx, const SetAttributes& set) override;
+  Result<void> CheckPermission(const VfsContext& ctx, uint32_t mask) override;
 
   Result<RefPtr<Inode>> Lookup(const VfsContext& ctx, std::string_view name) override;
   void PrefetchWalk(const VfsContext& ctx, std::span<const std::string_view> names) override;

@@ -66,7 +66,7 @@ class RegularDescription final : public FileDescription {
   RefPtr<FileDescription> Synced(const RefPtr<FileDescription>& real) const {
     constexpr uint32_t kPassed = abi::kOAppend | abi::kONoAtime;
     uint32_t wanted = flags() & kPassed;
-    if (path().mount->flags().no_atime) wanted |= abi::kONoAtime;
+    if (path().mount->flags().no_atime()) wanted |= abi::kONoAtime;
     if ((real->flags() & kPassed) != wanted) real->SetStatusFlags(wanted);
     return real;
   }

@@ -31,7 +31,7 @@ OverlayFileSystem::OverlayFileSystem(RefPtr<TmpfsFileSystem> upper, std::vector<
       index_(upper_->NewRoot()) {
   upper_mount_ = MakeRef<Mount>(upper_, Dentry::NewRoot(upper_root_), MountFlags{});
   lower_mount_ = MakeRef<Mount>(RefPtr<FileSystem>(&lowers_[0]->fs()), Dentry::NewRoot(lowers_[0]),
-                                MountFlags{.read_only = true, .no_atime = true});
+                                MountFlags{.read_only = true, .atime = MountFlags::Atime::kNone});
   kernel_.creds = KernelCredentials();
 }
 

@@ -23,14 +23,9 @@ std::string SmapsField(std::string_view name, uint64_t bytes) {
   return absl::StrFormat("%-16s%8u kB\n", std::string(name) + ":", bytes / 1024);
 }
 
-// "rw,relatime" and a file system's own options, without saying rw twice.
+// "rw,relatime" and a file system's own options.
 std::string Joined(const MountNamespace::MountInfo& m) {
-  std::string_view super = m.super_options;
-  if (super.substr(0, 2) == "rw" || super.substr(0, 2) == "ro") {
-    super.remove_prefix(2);
-    if (super.substr(0, 1) == ",") super.remove_prefix(1);
-  }
-  return super.empty() ? m.options : m.options + "," + std::string(super);
+  return m.super_options.empty() ? m.options : m.options + "," + m.super_options;
 }
 
 constexpr std::string_view kMangled = " \t\n\\#";
@@ -102,10 +97,11 @@ Result<std::string> SmapsRollupText(const ProcRequest& r) {
 Result<std::string> MountInfoText(const ProcRequest& r) {
   std::string out;
   for (const MountNamespace::MountInfo& m : TRY(MountsOf(r))) {
-    absl::StrAppendFormat(&out, "%d %d %u:%u %s %s %s - %s %s %s\n", m.id, m.parent_id, abi::Major(m.device),
+    absl::StrAppendFormat(&out, "%d %d %u:%u %s %s %s%s - %s %s %s\n", m.id, m.parent_id, abi::Major(m.device),
                           abi::Minor(m.device), Escaped(m.root, kMangled), Escaped(m.mountpoint, kMangled), m.options,
-                          Escaped(m.type, kMangled), m.source.empty() ? "none" : Escaped(m.source, kMangled),
-                          m.super_options.empty() ? "rw" : m.super_options);
+                          m.propagation, Escaped(m.type, kMangled),
+                          m.source.empty() ? "none" : Escaped(m.source, kMangled),
+                          m.super_options.empty() ? "rw" : "rw," + m.super_options);
   }
   return out;
 }

@@ -87,6 +87,7 @@ Result<void> Directory::Add(std::string_view name, RefPtr<Node> node) {
 }
 
 Result<RefPtr<Inode>> Directory::Create(const VfsContext&, std::string_view name, const CreateArgs& args) {
+  TRY(tmpfs().TakeInode());
   RefPtr<Node> node = MakeNode(RefPtr<TmpfsFileSystem>(&tmpfs()), args);
   TRY(Add(name, node));
   return RefPtr<Inode>(std::move(node));
@@ -94,6 +95,7 @@ Result<RefPtr<Inode>> Directory::Create(const VfsContext&, std::string_view name
 
 Result<RefPtr<Inode>> Directory::Symlink(const VfsContext&, std::string_view name, std::string_view target,
                                          const CreateArgs& args) {
+  TRY(tmpfs().TakeInode());
   RefPtr<Node> node = MakeRef<SymbolicLink>(RefPtr<TmpfsFileSystem>(&tmpfs()), args, target);
   TRY(Add(name, node));
   return RefPtr<Inode>(std::move(node));
@@ -146,6 +148,7 @@ Result<void> Directory::Rename(const VfsContext&, std::string_view old_name, Ino
   const bool exchange = (flags & abi::kRenameExchange) != 0;
   RefPtr<Node> whiteout;
   if ((flags & abi::kRenameWhiteout) != 0) {
+    TRY(tmpfs().TakeInode());
     whiteout = MakeRef<Node>(RefPtr<TmpfsFileSystem>(&tmpfs()), CreateArgs{.mode = abi::kSIfChr});
   }
   if (replaced != nullptr && !exchange) TRY(RemoveForRename(*replaced));
@@ -167,6 +170,7 @@ Result<void> Directory::Rename(const VfsContext&, std::string_view old_name, Ino
 }
 
 Result<RefPtr<Inode>> Directory::CreateTemporary(const VfsContext&, const CreateArgs& args) {
+  TRY(tmpfs().TakeInode());
   auto node = MakeRef<RegularFile>(RefPtr<TmpfsFileSystem>(&tmpfs()), args);
   node->MarkUnnamed();
   return RefPtr<Inode>(std::move(node));

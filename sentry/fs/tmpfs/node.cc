@@ -16,7 +16,6 @@ constexpr uint32_t kMaxLinks = 1u << 30;
 
 Node::Node(RefPtr<TmpfsFileSystem> fs, const CreateArgs& args)
     : Inode(fs), type_(args.mode & abi::kSIfMt), ino_(fs->NextIno()) {
-  tmpfs().inode_count().fetch_add(1, std::memory_order_relaxed);
   Attributes& a = attributes_;
   a.ino = ino_;
   a.dev = fs->device();
@@ -28,7 +27,7 @@ Node::Node(RefPtr<TmpfsFileSystem> fs, const CreateArgs& args)
   a.btime = a.ctime;
 }
 
-Node::~Node() { tmpfs().inode_count().fetch_sub(1, std::memory_order_relaxed); }
+Node::~Node() { tmpfs().PutInode(); }
 
 Result<Attributes> Node::GetAttributes(const VfsContext&) {
   base::MutexLock lock(mu_);
@@ -119,6 +118,8 @@ Result<void> Node::AddLink() {
   base::MutexLock lock(mu_);
   if (attributes_.nlink == 0 && !linkable_) return Errno::kENOENT;
   if (attributes_.nlink >= kMaxLinks) return Errno::kEMLINK;
+  // As Linux has it: each name more costs an inode.
+  if (attributes_.nlink > 0) TRY(tmpfs().TakeInode());
   linkable_ = false;
   ++attributes_.nlink;
   attributes_.ctime = RealtimeNow();
@@ -127,6 +128,7 @@ Result<void> Node::AddLink() {
 
 void Node::DropLink() {
   base::MutexLock lock(mu_);
+  if (attributes_.nlink > 1) tmpfs().PutInode();
   if (attributes_.nlink > 0) --attributes_.nlink;
   attributes_.ctime = RealtimeNow();
 }
@@ -143,10 +145,11 @@ void Node::MarkUnnamed() {
 }
 
 void Node::TouchAtime(const FileDescription& file) {
-  if ((file.flags() & abi::kONoAtime) != 0 || file.path().mount->flags().no_atime) return;
+  const MountFlags mount = file.path().mount->flags();
+  if ((file.flags() & abi::kONoAtime) != 0 || mount.no_atime() || (mount.no_dir_atime && is_dir())) return;
   const Timespec now = RealtimeNow();
   base::MutexLock lock(mu_);
-  if (RelatimeNeedsUpdate(attributes_, now)) attributes_.atime = now;
+  if (mount.atime == MountFlags::Atime::kStrict || RelatimeNeedsUpdate(attributes_, now)) attributes_.atime = now;
 }
 
 SymbolicLink::SymbolicLink(RefPtr<TmpfsFileSystem> fs, const CreateArgs& args, std::string_view target)

@@ -18,6 +18,7 @@ namespace sentry::tmpfs {
 // nodes.
 class Node : public Inode {
  public:
+  // Who makes one has called TakeInode.
   Node(RefPtr<TmpfsFileSystem> fs, const CreateArgs& args);
   ~Node() override;
 

@@ -15,7 +15,8 @@
 namespace sentry {
 
 struct TmpfsOptions {
-  uint64_t max_bytes = 0;  // 0: only the memory file's own limit
+  uint64_t max_bytes = 0;   // 0: only the memory file's own limit
+  uint64_t max_inodes = 0;  // 0: no limit; each further hard link counts as one
   uint32_t root_mode = 01777;
   uint32_t uid = 0;
   uint32_t gid = 0;
@@ -31,9 +32,10 @@ class TmpfsFileSystem final : public FileSystem {
  public:
   // `memory` outlives the file system.
   static RefPtr<TmpfsFileSystem> Create(MemoryFile& memory, TmpfsOptions options = {});
-  // Options text of mount(2): size=, mode=, uid=, gid=, nr_inodes=, nr_blocks=.
-  // Ids are those of `mounter`, and its own the default.
-  static Result<TmpfsOptions> ParseOptions(std::string_view text, const Credentials* mounter = nullptr);
+  // Options text of mount(2): size=, mode=, uid=, gid=, nr_inodes=, nr_blocks=. EINVAL for
+  // any other. Ids are those of `mounter`, and its own the default; a share of memory
+  // ("size=50%") is one of `total`.
+  static Result<TmpfsOptions> ParseOptions(std::string_view text, uint64_t total, const Credentials* mounter = nullptr);
 
   // A new root directory; for the one mount of this file system.
   RefPtr<Inode> NewRoot();
@@ -45,6 +47,8 @@ class TmpfsFileSystem final : public FileSystem {
   std::string source() const override { return options_.source; }
   std::string options() const override;
   Result<abi::Statfs> StatFs(const VfsContext& ctx) override;
+  // size=, nr_blocks= and nr_inodes= change if there was a limit and what is used fits.
+  Result<void> Reconfigure(const VfsContext& ctx, std::string_view options) override;
 
   MemoryFile& memory() const { return memory_; }
   uint64_t NextIno() { return next_ino_.fetch_add(1, std::memory_order_relaxed); }
@@ -52,7 +56,8 @@ class TmpfsFileSystem final : public FileSystem {
   Result<void> Charge(uint64_t bytes);
   void Uncharge(uint64_t bytes) { used_bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
   uint64_t used_bytes() const { return used_bytes_.load(std::memory_order_relaxed); }
-  std::atomic<uint64_t>& inode_count() { return inode_count_; }
+  Result<void> TakeInode();  // ENOSPC: nr_inodes=
+  void PutInode() { inode_count_.fetch_sub(1, std::memory_order_relaxed); }
 
  private:
   template <typename T, typename... Args>
@@ -62,6 +67,7 @@ class TmpfsFileSystem final : public FileSystem {
 
   MemoryFile& memory_;
   const TmpfsOptions options_;
+  std::atomic<uint64_t> max_bytes_, max_inodes_;  // as options_ until Reconfigure
   std::atomic<uint64_t> next_ino_{1};
   std::atomic<uint64_t> used_bytes_{0};
   std::atomic<uint64_t> inode_count_{0};

@@ -187,10 +187,14 @@ TEST(Tmpfs, Xattrs) {
 }
 
 TEST(Tmpfs, OptionsAreChecked) {
-  EXPECT_EQ(TmpfsFileSystem::ParseOptions("size=64k,mode=755,uid=5")->max_bytes, 65536u);
-  EXPECT_EQ(TmpfsFileSystem::ParseOptions("mode=755")->root_mode, 0755u);
-  EXPECT_TRUE(TmpfsFileSystem::ParseOptions("size=x").Is(Errno::kEINVAL));
-  EXPECT_TRUE(TmpfsFileSystem::ParseOptions("bogus=1").Is(Errno::kEINVAL));
+  EXPECT_EQ(TmpfsFileSystem::ParseOptions("size=64k,mode=755,uid=5", 1 << 20)->max_bytes, 65536u);
+  EXPECT_EQ(TmpfsFileSystem::ParseOptions("mode=755", 1 << 20)->root_mode, 0755u);
+  EXPECT_EQ(TmpfsFileSystem::ParseOptions("size=25%", 1 << 20)->max_bytes, 262144u);
+  EXPECT_EQ(TmpfsFileSystem::ParseOptions("size=1", 1 << 20)->max_bytes, kPageSize);
+  EXPECT_EQ(TmpfsFileSystem::ParseOptions("nr_inodes=1k,huge=never", 1 << 20)->max_inodes, 1024u);
+  EXPECT_TRUE(TmpfsFileSystem::ParseOptions("huge=always", 1 << 20).Is(Errno::kEINVAL));
+  EXPECT_TRUE(TmpfsFileSystem::ParseOptions("size=x", 1 << 20).Is(Errno::kEINVAL));
+  EXPECT_TRUE(TmpfsFileSystem::ParseOptions("bogus=1", 1 << 20).Is(Errno::kEINVAL));
 }
 
 TEST(Tmpfs, DeepTreesComeDownWithoutRecursion) {

@@ -3,9 +3,9 @@ import json
 import os
 
 import configs
-from kinds import case, expect, refused, same
+from kinds import case, check_refused, expect, refused, same
 from mount_cases import mounts
-from stand import BASE, HERE, check, equal, warnings
+from stand import BASE, HERE, SPACES, check, equal, warnings
 
 same("hostname", {"/hostname": "box-1"}, "hostname; cat /proc/sys/kernel/hostname; uname -n")
 same("hostname_long", {"/hostname": "h" * 64}, "hostname")
@@ -106,6 +106,28 @@ def user_namespace(stand):
         equal(ours.said(), theirs.said(), f"{ours.err}; output")
     else:
         equal(ours.out.splitlines()[:3], ["         0     100000      65536"] * 2 + ["0"], f"{ours.err}; output")
+
+
+@case()
+def user_namespace_files(stand):
+    """On the host files belong to the ids outside; exec and who joins by path are in the same user namespace."""
+    mappings = [{"containerID": 0, "hostID": 100000, "size": 1000}]
+    user = {"/linux/uidMappings": mappings, "/linux/gidMappings": mappings}
+    ident, folder, outcome = stand.create(stand.ours, {**user, "/linux/namespaces": BASE["linux"]["namespaces"] + [{"type": "user"}]}, "sleep 100")
+    equal(outcome.code, 0, outcome.err)
+    os.chown(folder + "/rootfs/tmp", 100000, 100005)
+    equal(stand.call(stand.ours, "start", ident).code, 0, "start")
+    script = "touch /tmp/f; chown 7:8 /tmp/f; stat -c '%u %g' /tmp /tmp/f; touch /x 2>/dev/null; echo $?; mknod /tmp/n c 1 3 2>/dev/null; echo $?"
+    done = stand.call(stand.ours, "exec", "--cap", "CAP_CHOWN", "--cap", "CAP_MKNOD", ident, "/bin/sh", "-c", script)
+    equal(done.said(), (0, "0 5\n7 8\n1\n1\n"), done.err)
+    found = os.stat(folder + "/rootfs/tmp/f")
+    equal((found.st_uid, found.st_gid), (100007, 100008), "owner on the host")
+    joined = [{"type": name} for name in SPACES] + [{"type": "user", "path": f"/proc/{stand.pid(folder)}/ns/user"}]
+    equal(stand.run(stand.ours, {"/linux/namespaces": joined}, "cat /proc/self/uid_map; stat -c %u /etc").out,
+          "         0     100000       1000\n65534\n", "who joins")
+    check_refused(stand, {"/linux/namespaces": [{"type": "user", "path": "/proc/self/ns/user"}]}, ("user",))
+    check_refused(stand, {**user, "/linux/namespaces": BASE["linux"]["namespaces"] + [{"type": "user"}], "/process/user/uid": 5000},
+                  ("process.user", "mapping"))
 
 
 refused("mappings_without_namespace", {"/linux/uidMappings": [{"containerID": 0, "hostID": 1, "size": 1}]},

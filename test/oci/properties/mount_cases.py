@@ -163,6 +163,59 @@ def mount_rbind_and_bind(stand):
         _both(stand, mounts(bind(word)), "ls /mnt/sub", _tmpfs_below)
 
 
+BELOW_OPTIONS = "awk '$5 ~ /^.mnt/ {print $5, $6}' /proc/self/mountinfo | sort"
+
+
+@case()
+def mount_flags_of_source(stand):
+    """Without words a source's flags stay; what is mounted below has its own."""
+    def prepare(folder):
+        undo = _tmpfs_below(folder)
+        subprocess.run(["mount", "-o", "remount,bind,nosuid,nodev,noatime", folder + "/rootfs/src/sub"], check=True)
+        return undo
+    for words in (("bind",), ("rbind",), ("rbind", "ro"), ("rbind", "rro"), ("rbind", "noexec", "rstrictatime"), ("rbind", "rsuid", "nodev")):
+        _both(stand, mounts(bind(*words)), BELOW_OPTIONS, prepare)
+        _both(stand, mounts(bind(*words, source="$BUNDLE/rootfs/src/sub")), BELOW_OPTIONS, prepare)
+
+
+@case()
+def mount_propagation_below(stand):
+    """rshared reaches what is mounted below, shared does not."""
+    for words in (("rbind", "shared"), ("rbind", "rshared"), ("rbind", "rshared", "unbindable")):
+        _both(stand, mounts(bind(*words)), "awk '$5 ~ /^.mnt/ {print $5, $7}' /proc/self/mountinfo | sed 's/:.*//' | sort", _tmpfs_below)
+
+
+@case()
+def mount_idmap_written(stand):
+    """Who has a mapped id writes as the file's owner on the host; root, who has none, can't."""
+    maps = {"uidMappings": [{"containerID": 0, "hostID": 100000, "size": 10}], "gidMappings": [{"containerID": 0, "hostID": 200000, "size": 10}]}
+    script = "touch /mnt/new; stat -c '%u %g' /mnt/new; chown 100001 /mnt/new 2>/dev/null; echo $?"
+    for uid, gid, said in ((100000, 200000, "100000 200000\n1\n"), (0, 0, "1\n")):
+        ident, folder = stand.make(stand.ours, {**mounts(bind("bind", "idmap", **maps)), "/process/user": {"uid": uid, "gid": gid},
+                                                "/process/capabilities": {}, "/process/args": ["/bin/sh", "-c", script]}, FILES)
+        outcome = stand.call(stand.ours, "run", "--bundle", folder, ident)
+        equal(outcome.out, said, outcome.err)
+        path = folder + "/rootfs/src/new"
+        equal(os.path.exists(path) and os.stat(path).st_uid, 0 if uid else False, "owner on the host")
+
+
+refused("mount_proc_data", {"/mounts": [{"destination": "/proc", "type": "proc", "source": "proc", "options": ["hidepid=2"]}]}, "hidepid=2")
+refused("mount_devpts_data", mounts({"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["no_such=1"]}), "no_such=1")
+expect("mount_tmpcopyup_tree", mounts(tmpfs("tmpcopyup", "size=1m", destination="/src")),
+       "find /src | sort; cat /src/text; stat -c %a /src /src/prog /src/sub; echo x >/src/text; /src/prog",
+       "/src\n/src/prog\n/src/sub\n/src/sub/file\n/src/text\ntext\n755\n755\n755\nran\n", files=FILES)
+refused("mount_tmpcopyup_full", mounts(tmpfs("tmpcopyup", "nr_inodes=2", destination="/src")), "/src", "No space left", files=FILES)
+# A node of a disk would be usable on the host, by whoever gets at the volume.
+expect("mknod_others", {}, "mknod /disk b 8 0 2>/dev/null; echo $?; mknod /mem c 1 1 2>/dev/null; echo $?; ls / | grep -c -e disk -e mem; true",
+       "1\n1\n0\n")
+
+
+@case()
+def mknod_whiteout(stand):
+    """As overlays mark what is gone. On a tmpfs: an overlay makes none."""
+    _both(stand, mounts(bind("rbind")), "mknod /mnt/sub/w c 0 0; echo $?; stat -c '%F %t:%T' /mnt/sub/w; cat /mnt/sub/w 2>/dev/null; echo $?", _tmpfs_below)
+
+
 same("mknod", {}, "mknod /null c 1 3; echo $?; stat -c '%F %t:%T' /null; mkfifo /f; stat -c %F /f")
 
 
