@@ -3,7 +3,6 @@ where they are named; an entry goes when its feature comes."""
 
 PAUSE = "pause and resume: no freezer yet"
 LIMITS = "limits are the host's alone: none is enforced or shown inside yet"
-SCHEDULING = "scheduling policies, I/O priorities and CPU affinity of exec are not the guest's yet"
 
 HOOKS = "createContainer and startContainer hooks do not run"
 IPC = "System V IPC is not there, and no sysctl can be set but net.*"
@@ -37,16 +36,12 @@ NOT_YET = {
         **{"prop." + name: LIMITS for name in (
             "annotation_limits", "cgroup_memory", "cgroup_cpus_seen", "cgroup_pids_enforced")},
         "prop.mknod": "the gofer makes no device nodes",
-        "prop.seccomp_docker": "personality(2) knows no PER_LINUX32", "prop.personality": "personality is not set",
         "prop.user_namespace": "id mappings are not applied",
         "prop.mutants": "its original has properties that are not there yet",
         "ctr.ctr_task": PAUSE, "docker.pause": PAUSE, "docker.pause_kill": PAUSE, "docker.commit_diff_cp": PAUSE,
         "podman.podman_life": PAUSE, "live.podman": PAUSE, "live.ctr": PAUSE,
         "docker.exec_terminal": "a new size of an exec's terminal is lost now and then",
         "podman.podman_terminal": "in the recording the exec was killed before it saw a size: to be recorded anew",
-        "prop.scheduler_batch": SCHEDULING, "prop.scheduler_fifo": SCHEDULING, "prop.scheduler_deadline": SCHEDULING,
-        "prop.io_priority_rt": SCHEDULING, "prop.io_priority_be": SCHEDULING, "prop.io_priority_idle": SCHEDULING,
-        "prop.exec_cpu_affinity": SCHEDULING,
         "prop.terminal_user": "a terminal is root's, not its user's",
     },
     "docker": {

@@ -19,7 +19,7 @@ struct TimerQueue::Impl {
 
   void Run();
   void RunDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
-  void StartThread() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  void EnsureThread() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   // Rank kTimerQueue. Never held over a callback.
   base::RankedMutex<base::LockRank::kTimerQueue> mu;
@@ -47,12 +47,18 @@ TimerQueue::~TimerQueue() {
 }
 
 // At first use: a sandbox without timers has no timer thread.
-void TimerQueue::Impl::StartThread() {
+void TimerQueue::Impl::EnsureThread() {
+  if (thread.joinable() || stop) return;
   const base::SignalBlock block;
   thread = std::thread([this] {
     pthread_setname_np(pthread_self(), "timers");  // of another thread it would open a file
     Run();
   });
+}
+
+void TimerQueue::StartThread() {
+  MutexLock lock(impl_->mu);
+  impl_->EnsureThread();
 }
 
 TimerQueue::Id TimerQueue::Arm(int64_t deadline_ns, std::function<void()> callback) {
@@ -61,7 +67,7 @@ TimerQueue::Id TimerQueue::Arm(int64_t deadline_ns, std::function<void()> callba
   {
     MutexLock lock(impl_->mu);
     id = ++impl_->last_id;
-    if (!impl_->thread.joinable() && !impl_->stop) impl_->StartThread();
+    impl_->EnsureThread();
     auto it = impl_->queue.emplace(Impl::Key(deadline_ns, id), std::move(callback)).first;
     impl_->deadlines.emplace(id, deadline_ns);
     first = it == impl_->queue.begin();

@@ -22,6 +22,8 @@ class TimerQueue {
   Id Arm(int64_t deadline_ns, std::function<void()> callback);
   // After it returns the callback neither runs nor will. Not from the callback.
   void Cancel(Id id);
+  // Starts the thread now, if it does not run yet.
+  void StartThread();
 
  private:
   struct Impl;
