@@ -17,6 +17,7 @@
 
 #include "base/ref_ptr.h"
 #include "base/result.h"
+#include "platform/host_priority.h"
 #include "sentry/arch/amd64/registers.h"
 #include "sentry/usermem/user_addr.h"
 
@@ -186,6 +187,9 @@ class Context {
 
   // The host thread is about to sleep, for another reason than this context's.
   virtual void WillBlock() {}
+
+  // How guest code is to be scheduled where it runs on another host thread than Switch's caller, which sets its own.
+  virtual void SetPriority(HostPriority /*priority*/) {}
 
   // Gives up what the context holds of `as` (a stub thread), before `as` dies.
   virtual void Release() = 0;

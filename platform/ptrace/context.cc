@@ -43,10 +43,16 @@ Result<void> PtraceContext::EnterStub(const std::shared_ptr<stub::StubProcess>& 
   thread_ = TRY(TracedThread::Attach(stub));
   fp_dirty_ = given_fp_.has_value();
   placement_.Add(runner_, thread_->tid());
+  if (priority_ != HostPriority()) SetHostPriority(thread_->tid(), priority_);
   MutexLock lock(kick_mu_);
   kick_tgid_ = stub->pid();
   kick_tid_ = thread_->tid();
   return base::Ok();
+}
+
+void PtraceContext::SetPriority(HostPriority priority) {
+  priority_ = priority;
+  if (thread_ != nullptr) SetHostPriority(thread_->tid(), priority_);
 }
 
 void PtraceContext::Release() {

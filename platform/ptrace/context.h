@@ -23,6 +23,7 @@ class PtraceContext : public Context {
   void Kick() override;
   Result<void> GetFpState(sentry::arch::FpState& out) override;
   void SetFpState(const sentry::arch::FpState& state) override;
+  void SetPriority(HostPriority priority) override;
   void Release() override;
 
  private:
@@ -38,6 +39,7 @@ class PtraceContext : public Context {
   stub::Placement& placement_;
   stub::Runner runner_;
   std::unique_ptr<TracedThread> thread_;
+  HostPriority priority_;  // of thread_, whichever it is
   // What SetFpState gave; a thread in another stub starts from it.
   std::optional<sentry::arch::FpState> given_fp_;
   bool fp_dirty_ = false;  // thread_ does not have given_fp_ yet

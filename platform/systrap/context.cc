@@ -42,10 +42,16 @@ Result<void> SystrapContext::EnterStub(const std::shared_ptr<stub::StubProcess>&
   thread_ = TRY(TrappedThread::Start(stub, kicked_));
   fp_dirty_ = given_fp_.has_value();
   placement_.Add(runner_, thread_->tid());
+  if (priority_ != HostPriority()) SetHostPriority(thread_->tid(), priority_);
   MutexLock lock(kick_mu_);
   kick_thread_ = thread_.get();
   answered_.reset();  // a new thread has none
   return base::Ok();
+}
+
+void SystrapContext::SetPriority(HostPriority priority) {
+  priority_ = priority;
+  if (thread_ != nullptr) SetHostPriority(thread_->tid(), priority_);
 }
 
 void SystrapContext::Release() {

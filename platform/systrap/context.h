@@ -31,6 +31,7 @@ class SystrapContext : public Context {
   void RememberAnswer(uint32_t number, uint64_t value, uint32_t generation) override;
   void ForgetAnswers() override;
   void WillBlock() override { EndSpin(); }
+  void SetPriority(HostPriority priority) override;
   void Release() override;
 
  private:
@@ -54,6 +55,7 @@ class SystrapContext : public Context {
   SpinPolicy spin_;
   SystrapAddressSpace* space_ = nullptr;  // of the Switch that runs
   std::unique_ptr<TrappedThread> thread_;
+  HostPriority priority_;  // of thread_, whichever it is
   // What SetFpState gave; a thread in another stub starts from it.
   std::optional<sentry::arch::FpState> given_fp_;
   bool fp_dirty_ = false;  // thread_ does not have given_fp_ yet

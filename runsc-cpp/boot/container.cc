@@ -120,6 +120,7 @@ void Container::Exec(const control::Process& process, RequestFds& fds, control::
   init.pid_ns = pid_ns_;
   init.uts = uts_;
   init.cgroup = CgroupForExec();
+  if (absl::Status s = CheckCpus(process, *init.cgroup); !s.ok()) return Refuse(response, s);
   init.cgroup_namespace = cgroup_namespace_;
   // The callbacks learn which process is theirs when it is there; it has not started before.
   auto own = std::make_shared<HostedProcess*>(nullptr);

@@ -7,6 +7,8 @@
 #include "runsc-cpp/boot/home.h"
 #include "runsc-cpp/boot/mount_points.h"
 #include "runsc-cpp/boot/program.h"
+#include "sentry/kernel/cgroup/cgroup.h"
+#include "sentry/kernel/sched/task_sched.h"
 #include "sentry/kernel/seccomp/bpf.h"
 #include "sentry/kernel/seccomp/task_seccomp.h"
 #include "sentry/vfs/operations.h"
@@ -50,8 +52,41 @@ Result<std::vector<abi::SockFilter>> ReadSeccomp(const std::string& bytes) {
   return program;
 }
 
+abi::SchedAttr ToSchedAttr(const control::Scheduler& s) {
+  return {.policy = s.policy(),
+          .flags = s.flags(),
+          .nice = s.nice(),
+          .priority = s.priority(),
+          .runtime = s.runtime(),
+          .deadline = s.deadline(),
+          .period = s.period()};
+}
+
+uint64_t CpuMask(const control::Process& process) {
+  uint64_t mask = 0;
+  for (const uint32_t cpu : process.cpus()) mask |= cpu < 64 ? uint64_t{1} << cpu : 0;
+  return mask;
+}
+
+absl::Status CheckScheduling(const control::Process& process) {
+  if (process.has_scheduler() && !ChangeSched({}, ToSchedAttr(process.scheduler()), nullptr).ok()) {
+    return absl::InvalidArgumentError("process.scheduler: not what sched_setattr(2) takes here");
+  }
+  if (!CheckIoPriority(static_cast<int32_t>(process.io_priority()), true).ok()) {
+    return absl::InvalidArgumentError("process.ioPriority: not what ioprio_set(2) takes");
+  }
+  return absl::OkStatus();
+}
+
+// All of it was checked before.
+void SetScheduling(const control::Process& process, Task& task) {
+  if (process.has_scheduler()) (void)task.sched().Change(ToSchedAttr(process.scheduler()), nullptr);
+  if (process.io_priority() != 0) task.sched().SetIoPriority(static_cast<int32_t>(process.io_priority()));
+  if (process.cpus_size() != 0) (void)task.sched().SetCpus(CpuMask(process), task.allowed_cpus());
+}
+
 void PrepareTask(const control::Process& process, const RefPtr<FileDescription>& terminal, Task& task) {
-  task.nice = std::clamp(process.nice(), -20, 19);
+  SetScheduling(process, task);
   task.group().oom_score_adj = std::clamp(process.oom_score_adj(), -1000, 1000);
   abi::SigAction ignore;
   ignore.handler = abi::kSigIgn;
@@ -73,6 +108,11 @@ void Refuse(control::Response& response, const absl::Status& status) {
   response.set_message(std::string(status.message()));
 }
 
+absl::Status CheckCpus(const control::Process& process, const Cgroup& cgroup) {
+  if (process.cpus_size() == 0 || (CpuMask(process) & cgroup.effective_cpus()) != 0) return absl::OkStatus();
+  return absl::InvalidArgumentError("process.execCPUAffinity: none of these CPUs is the container's");
+}
+
 void RefuseProgram(control::Response& response, Errno error) {
   response.set_error(static_cast<int>(error));
   response.set_stage(control::Response::PROGRAM);
@@ -92,12 +132,17 @@ bool DescribeProcess(const control::Process& process, const ContainerMounts& mou
   init.argv = Strings(process.args());
   init.envp = Strings(process.env());
   init.umask = process.umask() & 0777;
+  init.personality = process.personality();
   for (const control::Rlimit& limit : process.rlimits()) {
     if (limit.resource() >= static_cast<uint32_t>(RlimitKind::kCount)) continue;
     init.limits.push_back({static_cast<RlimitKind>(limit.resource()), {limit.soft(), limit.hard()}});
   }
   if (!ReadSeccomp(process.seccomp()).ok()) {
     Refuse(response, absl::InvalidArgumentError("the seccomp program is not one that a kernel takes"));
+    return false;
+  }
+  if (absl::Status s = CheckScheduling(process); !s.ok()) {
+    Refuse(response, s);
     return false;
   }
   VfsContext ctx = KernelContext(mounts.mounts);

@@ -16,6 +16,9 @@ bool DescribeProcess(const sentry::control::Process& process, const ContainerMou
                      const StandardStreams& streams, sentry::Kernel::InitProcess& init,
                      sentry::control::Response& response);
 
+// What an exec's CPU affinity leaves of the container's CPUs must be some.
+absl::Status CheckCpus(const sentry::control::Process& process, const sentry::Cgroup& cgroup);
+
 void Refuse(sentry::control::Response& response, const absl::Status& status);
 void RefuseProgram(sentry::control::Response& response, base::Errno error);
 

@@ -10,6 +10,7 @@
 #include "sentry/fs/proc/mm_memory.h"
 #include "sentry/kernel/cgroup/tree.h"
 #include "sentry/kernel/pid_table.h"
+#include "sentry/kernel/sched/task_sched.h"
 #include "sentry/kernel/version.h"
 #include "sentry/net/net_state.h"
 #include "sentry/syscalls/rooms.h"
@@ -63,6 +64,18 @@ void FillSignals(Task& task, ThreadGroup& group, TaskSnapshot& s) {
   s.blocked = task.blocked().bits;
   s.ignored = group.actions()->ignored().bits;
   s.caught = group.actions()->caught().bits;
+}
+
+void FillScheduling(Task& task, TaskSnapshot& s) {
+  const SchedAttributes now = task.sched().attributes();
+  s.nice = now.nice;
+  s.priority = now.stat_priority();
+  s.rt_priority = now.rt_priority;
+  s.policy = static_cast<uint32_t>(now.policy);
+  const uint64_t cpus = task.cpus();
+  for (uint32_t cpu = 0; cpu < 64; ++cpu) {
+    if ((cpus >> cpu & 1) != 0) s.cpus.push_back(cpu);
+  }
 }
 
 void FillTerminal(Task& task, const PidNamespace& ns, TaskSnapshot& s) {
@@ -146,18 +159,13 @@ std::optional<TaskSnapshot> KernelProcessView::Snapshot(int32_t tgid, int32_t ti
   s.threads = std::max<int32_t>(1, static_cast<int32_t>(group.tasks().size()));
   s.exit_signal = kernel_.pids().exit_signal(group);
   s.exit_code = group.exiting() ? group.exit_status().ToWaitStatus() : 0;
-  s.nice = task->nice;
-  s.priority = 20 + s.nice;
-  s.policy = static_cast<uint32_t>(task->sched_policy.load());
+  FillScheduling(*task, s);
   FillTimes(*task, group, 0, s);
   FillSignals(*task, group, s);
   FillLimits(group, s);
   FillTerminal(*task, *ns_, s);
   if (const RefPtr<FsContext> fs = task->SharedFs()) s.umask = fs->umask();
-  for (int cpu = 0; cpu < kernel_.cpu_count(); ++cpu) {
-    if ((task->cpu_affinity & task->cgroup_member().allowed_cpus()) >> cpu & 1)
-      s.cpus.push_back(static_cast<uint32_t>(cpu));
-  }
+  s.personality = task->personality;
   const Task::SeccompStatus seccomp = task->seccomp_status();
   s.seccomp_mode = static_cast<int32_t>(seccomp.mode), s.seccomp_filters = seccomp.filters;
   s.wchan.assign(1, '0');

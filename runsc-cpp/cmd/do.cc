@@ -88,7 +88,7 @@ void AddCaller(control::Container& container) {
     added.set_soft(limit.rlim_cur);
     added.set_hard(limit.rlim_max);
   }
-  process.set_nice(getpriority(PRIO_PROCESS, 0));
+  process.mutable_scheduler()->set_nice(getpriority(PRIO_PROCESS, 0));
   for (int signo = 1; signo <= SIGRTMAX; ++signo) {
     struct sigaction action;
     const bool ignored = sigaction(signo, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;

@@ -10,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "runsc-cpp/oci/quote.h"
 
 namespace runsc {
 namespace {
@@ -28,58 +29,12 @@ const char* LevelName(LogLevel level) {
   return "error";
 }
 
-// The length of the valid UTF-8 sequence that `text` begins with; 0: none.
-size_t Utf8Length(absl::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  const size_t length = first < 0x80                    ? 1
-                        : first >= 0xc2 && first < 0xe0 ? 2
-                        : first >= 0xe0 && first < 0xf0 ? 3
-                        : first >= 0xf0 && first < 0xf5 ? 4
-                                                        : 0;
-  if (length == 0 || length > text.size()) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  // Too long a form, surrogates, beyond U+10FFFF.
-  if (length == 3 && ((first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) >= 0xa0))) return 0;
-  if (length == 4 && ((first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) >= 0x90))) return 0;
-  return length;
-}
-
-std::string JsonQuote(absl::string_view text) {
-  std::string out = "\"";
-  while (!text.empty()) {
-    const size_t length = Utf8Length(text);
-    const char c = text[0];
-    if (length == 0) {
-      out += "\\ufffd";
-    } else if (length > 1) {
-      out.append(text.data(), length);
-    } else if (c == '"' || c == '\\') {
-      out += {'\\', c};
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\r') {
-      out += "\\r";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (absl::ascii_iscntrl(c) || c == '<' || c == '>' || c == '&') {
-      absl::StrAppendFormat(&out, "\\u%04x", static_cast<unsigned>(c));
-    } else {
-      out += c;
-    }
-    text.remove_prefix(length == 0 ? 1 : length);
-  }
-  return out + "\"";
-}
-
 // Go's %q.
-std::string TextQuote(absl::string_view text) {
-  static constexpr absl::string_view kSpecial = "\a\b\f\n\r\t\v\"\\", kLetters = "abfnrtv\"\\";
+std::string TextQuote(std::string_view text) {
+  static constexpr std::string_view kSpecial = "\a\b\f\n\r\t\v\"\\", kLetters = "abfnrtv\"\\";
   std::string out = "\"";
   while (!text.empty()) {
-    const size_t length = Utf8Length(text);
+    const size_t length = oci::Utf8Length(text);
     const char c = text[0];
     if (length > 1) {
       out.append(text.data(), length);
@@ -99,7 +54,7 @@ std::string TextQuote(absl::string_view text) {
 std::string TextValue(absl::string_view text) {
   for (const char c : text) {
     if (!absl::ascii_isalnum(c) && absl::string_view("-._/@^+").find(c) == absl::string_view::npos) {
-      return TextQuote(text);
+      return TextQuote({text.data(), text.size()});
     }
   }
   return std::string(text);
@@ -128,8 +83,8 @@ std::string FormatTime3339(time_t time) {
 std::string FormatLogLine(LogFormat format, LogLevel level, time_t time, absl::string_view message) {
   const std::string when = FormatTime3339(time);
   if (format == LogFormat::kJson) {
-    return absl::StrCat("{\"level\":\"", LevelName(level), "\",\"msg\":", JsonQuote(message), ",\"time\":\"", when,
-                        "\"}\n");
+    return absl::StrCat("{\"level\":\"", LevelName(level),
+                        "\",\"msg\":", oci::QuoteJson({message.data(), message.size()}), ",\"time\":\"", when, "\"}\n");
   }
   const std::string msg = message.empty() ? "" : absl::StrCat(" msg=", TextValue(message));
   return absl::StrCat("time=\"", when, "\" level=", LevelName(level), msg, "\n");

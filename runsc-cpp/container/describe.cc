@@ -106,6 +106,16 @@ void AddDevice(const oci::DevicePlan& plan, control::Container& container) {
   device.set_gid(plan.gid);
 }
 
+void DescribeScheduler(const oci::SchedulerPlan& plan, control::Scheduler& scheduler) {
+  scheduler.set_policy(plan.policy);
+  scheduler.set_flags(plan.flags);
+  scheduler.set_nice(plan.nice);
+  scheduler.set_priority(plan.priority);
+  scheduler.set_runtime(plan.runtime);
+  scheduler.set_deadline(plan.deadline);
+  scheduler.set_period(plan.period);
+}
+
 }  // namespace
 
 void DescribeProcess(const oci::ProcessPlan& plan, control::Process& process) {
@@ -134,7 +144,12 @@ void DescribeProcess(const oci::ProcessPlan& plan, control::Process& process) {
     to.set_hard(limit.hard);
   }
   process.set_oom_score_adj(plan.oom_score_adj.value_or(0));
-  if (plan.scheduler) process.set_nice(plan.scheduler->nice);
+  if (plan.scheduler) DescribeScheduler(*plan.scheduler, *process.mutable_scheduler());
+  process.set_io_priority(plan.io_priority.value_or(0));
+}
+
+void DescribeAffinity(const oci::ProcessPlan& plan, control::Process& process) {
+  for (const uint32_t cpu : plan.final_cpus.empty() ? plan.initial_cpus : plan.final_cpus) process.add_cpus(cpu);
 }
 
 void DescribeSeccomp(const oci::SeccompProgram& program, control::Process& process) {
@@ -170,6 +185,7 @@ absl::StatusOr<ContainerDescription> DescribeContainer(const std::string& id, co
   if (plan.process) {
     DescribeProcess(*plan.process, *container.mutable_process());
     container.set_console(plan.process->terminal);
+    container.mutable_process()->set_personality(plan.personality.value_or(0));
   }
   DescribeSeccomp(plan.seccomp, *container.mutable_process());
   return out;

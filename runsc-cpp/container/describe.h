@@ -22,6 +22,9 @@ absl::StatusOr<ContainerDescription> DescribeContainer(const std::string& id, co
                                                        bool overlay);
 
 void DescribeProcess(const oci::ProcessPlan& plan, sentry::control::Process& process);
+// What an exec's process.json says or, as runc has it, config.json does: the final CPUs, or else the initial ones, as
+// nothing ever moves between the two here.
+void DescribeAffinity(const oci::ProcessPlan& plan, sentry::control::Process& process);
 void DescribeSeccomp(const oci::SeccompProgram& program, sentry::control::Process& process);
 
 }  // namespace runsc

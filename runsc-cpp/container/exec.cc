@@ -52,11 +52,17 @@ absl::StatusOr<AnchorProcess> LaunchBeside(const RuntimeOptions& runtime, const 
 void Complete(const oci::ContainerPlan& container, oci::ProcessPlan& plan) {
   if (!plan.capabilities) plan.capabilities = container.process->capabilities;
   if (plan.rlimits.empty()) plan.rlimits = container.process->rlimits;
+  if (!plan.scheduler) plan.scheduler = container.process->scheduler;
+  if (!plan.io_priority) plan.io_priority = container.process->io_priority;
+  if (plan.initial_cpus.empty() && plan.final_cpus.empty()) {
+    plan.initial_cpus = container.process->initial_cpus;
+    plan.final_cpus = container.process->final_cpus;
+  }
   if (!plan.oom_score_adj) plan.oom_score_adj = container.process->oom_score_adj;
 }
 
 absl::Status Ask(const RuntimeOptions& runtime, const ContainerRecord& record, const ExecOptions& options,
-                 const oci::ProcessPlan& plan, const oci::SeccompProgram& seccomp, const ProcessStreams& streams,
+                 const oci::ProcessPlan& plan, const oci::ContainerPlan& container, const ProcessStreams& streams,
                  const AnchorProcess& anchor) {
   control::Request request;
   RequestDescriptors fds;
@@ -64,7 +70,9 @@ absl::Status Ask(const RuntimeOptions& runtime, const ContainerRecord& record, c
   request.mutable_exec()->set_ignore_paused(options.ignore_paused);
   control::Process& process = *request.mutable_exec()->mutable_process();
   DescribeProcess(plan, process);
-  DescribeSeccomp(seccomp, process);
+  DescribeAffinity(plan, process);
+  DescribeSeccomp(container.seccomp, process);
+  process.set_personality(container.personality.value_or(0));
   process.set_make_cwd(false);
   process.set_link_fd(fds.Add(anchor.link.get()));
   process.set_host_pid(anchor.pid);
@@ -96,7 +104,7 @@ absl::StatusOr<pid_t> ExecInContainer(const RuntimeOptions& runtime, const ExecO
   if (!streams.ok()) return streams.status();
   absl::StatusOr<AnchorProcess> anchor = LaunchBeside(runtime, *record, *plan, *streams);
   if (!anchor.ok()) return anchor.status();
-  absl::Status status = Ask(runtime, *record, options, *plan, bundle->plan.seccomp, *streams, *anchor);
+  absl::Status status = Ask(runtime, *record, options, *plan, bundle->plan, *streams, *anchor);
   if (status.ok() && !options.pid_file.empty()) status = WritePidFile(options.pid_file, anchor->pid);
   if (status.ok()) return anchor->pid;
   anchor->link.reset();

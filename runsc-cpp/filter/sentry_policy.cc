@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -45,6 +46,12 @@ constexpr FilterRule kCommonRules[] = {
     Allow(__NR_getpid, "tgkill's first argument"),
     Allow(__NR_sched_yield, "sched_yield of a guest"),
     Allow(__NR_sched_setaffinity, "ptrace: tracer and stub on one CPU"),
+    Allow(__NR_sched_setscheduler, "a guest's thread gives way to others: its own and its stub's",
+          EqualsInt(1, SCHED_OTHER)),
+    Allow(__NR_sched_setscheduler, "the same", EqualsInt(1, SCHED_BATCH)),
+    Allow(__NR_sched_setscheduler, "the same", EqualsInt(1, SCHED_IDLE)),
+    Allow(__NR_setpriority, "the same, one thread each, and never to a nice below 0", EqualsInt(0, PRIO_PROCESS),
+          Masked(2, 0xffffffe0, 0)),
     Allow(__NR_sched_getaffinity, "glibc counts CPUs"),
     Allow(__NR_getcpu, "ptrace: which CPU the tracer is on"),
     Allow(__NR_prctl, "a task's thread gets the guest's name", EqualsInt(0, PR_SET_NAME)),

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_format.h"
 #include "rapidjson/error/en.h"
 #include "rapidjson/reader.h"
 #include "runsc-cpp/oci/text.h"
@@ -146,30 +145,5 @@ std::string MemberPath(std::string_view path, std::string_view name) {
 }
 
 std::string ItemPath(std::string_view path, size_t index) { return Cat(path, "[", index, "]"); }
-
-std::string QuoteJson(std::string_view text) {
-  std::string out = "\"";
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    const std::string_view rest = text.substr(i);
-    if (c == '"' || c == '\\') {
-      out += {'\\', c};
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\r') {
-      out += "\\r";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == '<' || c == '>' || c == '&') {
-      absl::StrAppendFormat(&out, "\\u%04x", static_cast<unsigned char>(c));
-    } else if (rest.substr(0, 3) == "\u2028" || rest.substr(0, 3) == "\u2029") {
-      out += rest[2] == '\xa8' ? "\\u2028" : "\\u2029";
-      i += 2;
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
-}
 
 }  // namespace runsc::oci

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "runsc-cpp/oci/quote.h"
 
 namespace runsc::oci {
 
@@ -42,10 +43,6 @@ absl::StatusOr<JsonValue> ParseJson(std::string_view text, std::string_view file
 // The path of a member or an item below `path`: a.b, a["x.y"], a[3].
 std::string MemberPath(std::string_view path, std::string_view name);
 std::string ItemPath(std::string_view path, size_t index);
-
-// A string as Go's encoding/json writes it, quotes included; names and values
-// in messages are written so, too.
-std::string QuoteJson(std::string_view text);
 
 }  // namespace runsc::oci
 

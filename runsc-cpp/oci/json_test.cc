@@ -51,6 +51,7 @@ TEST(JsonTest, IsBounded) {
 }
 
 TEST(JsonTest, QuotesAsGoDoes) {
+  EXPECT_EQ(QuoteJson("\xff\xe2\x80\xc3"), "\"\\ufffd\\ufffd\\ufffd\\ufffd\"");
   EXPECT_EQ(QuoteJson("a\"\\\n\r\t\x01<>&\u2028\u2029/ü"),
             "\"a\\\"\\\\\\n\\r\\t\\u0001\\u003c\\u003e\\u0026\\u2028\\u2029/ü\"");
 }

@@ -79,11 +79,11 @@ constexpr Named<int> kRlimits[] = {
 constexpr Named<uint32_t> kPolicies[] = {{"SCHED_OTHER", 0}, {"SCHED_FIFO", 1}, {"SCHED_RR", 2},
                                          {"SCHED_BATCH", 3}, {"SCHED_IDLE", 5}, {"SCHED_DEADLINE", 6}};
 
-constexpr Named<uint64_t> kSchedulerFlagBits[] = {
-    {"SCHED_FLAG_RESET_ON_FORK", SCHED_FLAG_RESET_ON_FORK},  {"SCHED_FLAG_RECLAIM", SCHED_FLAG_RECLAIM},
-    {"SCHED_FLAG_DL_OVERRUN", SCHED_FLAG_DL_OVERRUN},        {"SCHED_FLAG_KEEP_POLICY", SCHED_FLAG_KEEP_POLICY},
-    {"SCHED_FLAG_KEEP_PARAMS", SCHED_FLAG_KEEP_PARAMS},      {"SCHED_FLAG_UTIL_CLAMP_MIN", SCHED_FLAG_UTIL_CLAMP_MIN},
-    {"SCHED_FLAG_UTIL_CLAMP_MAX", SCHED_FLAG_UTIL_CLAMP_MAX}};
+constexpr Named<uint64_t> kSchedulerFlagBits[] = {{"SCHED_FLAG_RESET_ON_FORK", SCHED_FLAG_RESET_ON_FORK},
+                                                  {"SCHED_FLAG_RECLAIM", SCHED_FLAG_RECLAIM},
+                                                  {"SCHED_FLAG_DL_OVERRUN", SCHED_FLAG_DL_OVERRUN},
+                                                  {"SCHED_FLAG_KEEP_POLICY", SCHED_FLAG_KEEP_POLICY},
+                                                  {"SCHED_FLAG_KEEP_PARAMS", SCHED_FLAG_KEEP_PARAMS}};
 
 constexpr Named<int> kIoPriorityClasses[] = {{"IOPRIO_CLASS_RT", 1}, {"IOPRIO_CLASS_BE", 2}, {"IOPRIO_CLASS_IDLE", 3}};
 

@@ -14,9 +14,10 @@ inline constexpr std::string_view kPropagations[] = {"",       "rprivate", "priv
                                                      "shared", "rshared",  "unbindable", "runbindable"};
 inline constexpr std::string_view kSchedulerPolicies[] = {"SCHED_OTHER", "SCHED_FIFO", "SCHED_RR",      "SCHED_BATCH",
                                                           "SCHED_ISO",   "SCHED_IDLE", "SCHED_DEADLINE"};
-inline constexpr std::string_view kSchedulerFlags[] = {
-    "SCHED_FLAG_RESET_ON_FORK", "SCHED_FLAG_RECLAIM",        "SCHED_FLAG_DL_OVERRUN",    "SCHED_FLAG_KEEP_POLICY",
-    "SCHED_FLAG_KEEP_PARAMS",   "SCHED_FLAG_UTIL_CLAMP_MIN", "SCHED_FLAG_UTIL_CLAMP_MAX"};
+// Without utilization clamps, which not every Linux has either.
+inline constexpr std::string_view kSchedulerFlags[] = {"SCHED_FLAG_RESET_ON_FORK", "SCHED_FLAG_RECLAIM",
+                                                       "SCHED_FLAG_DL_OVERRUN", "SCHED_FLAG_KEEP_POLICY",
+                                                       "SCHED_FLAG_KEEP_PARAMS"};
 inline constexpr std::string_view kIoClasses[] = {"IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"};
 inline constexpr std::string_view kPersonalityDomains[] = {"LINUX", "LINUX32"};
 

@@ -5,10 +5,12 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <optional>
 
@@ -49,11 +51,20 @@ void PassGate(int gate) {
   ExecSelf(self, title, verb, config_fd, plan);
 }
 
+// Threads of guests that gave way to others may come back to where the sandbox began, no further. It takes
+// CAP_SYS_RESOURCE; without, they stay where they went.
+void AllowComingBack() {
+  const rlim_t limit = 20 - static_cast<rlim_t>(std::max(getpriority(PRIO_PROCESS, 0), 0));
+  const rlimit nice = {limit, limit};
+  setrlimit(RLIMIT_NICE, &nice);
+}
+
 // Root gives its rights away in two steps, since inside a chroot a user
 // namespace can only be made once the root is a mount again.
 [[noreturn]] void SentryChild(const SelfFiles& self, int startup, SentryConfig config, DescriptorPlan plan) {
   setsid();
   ResetSignals();
+  AllowComingBack();
   if (absl::Status s = MakeRootPrivate(); !s.ok()) FailInChild(startup, s);
   const base::UniqueFd large = HugePageFile();
   if (absl::Status s = EnterEmptyRoot(); !s.ok()) FailInChild(startup, s);

@@ -1,4 +1,4 @@
-// clone, wait and scheduling of Linux (man 2 clone, wait, sched_setscheduler).
+// clone, wait and scheduling of Linux (man 2 clone, wait, sched_setattr, getpriority, ioprio_set).
 #ifndef SENTRY_ABI_SCHED_H_
 #define SENTRY_ABI_SCHED_H_
 
@@ -38,6 +38,29 @@ inline constexpr int32_t kPAll = 0, kPPid = 1, kPPgid = 2, kPPidfd = 3;
 
 inline constexpr int32_t kSchedOther = 0, kSchedFifo = 1, kSchedRr = 2, kSchedBatch = 3, kSchedIdle = 5;
 inline constexpr int32_t kSchedDeadline = 6, kSchedResetOnFork = 0x40000000;
+inline constexpr uint32_t kMaxRtPriority = 99;
+inline constexpr int32_t kMinNice = -20, kMaxNice = 19;
+
+inline constexpr uint64_t kSchedFlagResetOnFork = 1, kSchedFlagReclaim = 2, kSchedFlagDlOverrun = 4;
+inline constexpr uint64_t kSchedFlagKeepPolicy = 8, kSchedFlagKeepParams = 0x10, kSchedFlagUtilClamp = 0x60;
+inline constexpr uint64_t kSchedFlagAll = 0x7f;
+
+// struct sched_attr.
+struct SchedAttr {
+  uint32_t size = 0, policy = 0;
+  uint64_t flags = 0;
+  int32_t nice = 0;
+  uint32_t priority = 0;
+  uint64_t runtime = 0, deadline = 0, period = 0;  // SCHED_DEADLINE, ns
+  uint32_t util_min = 0, util_max = 0;
+};
+static_assert(sizeof(SchedAttr) == 56);
+inline constexpr uint32_t kSchedAttrSizeVer0 = 48, kSchedAttrSizeVer1 = 56;
+
+// An I/O priority: the class above, the level below. Of whom: one more than getpriority's `which`.
+inline constexpr int32_t kIoprioClassShift = 13, kIoprioClassMask = 7, kIoprioDataMask = (1 << kIoprioClassShift) - 1;
+inline constexpr int32_t kIoprioClassNone = 0, kIoprioClassRt = 1, kIoprioClassBe = 2, kIoprioClassIdle = 3;
+inline constexpr int32_t kIoprioLevels = 8;
 
 }  // namespace sentry::abi
 

@@ -82,14 +82,15 @@ Result<RefPtr<Task>> Task::MakeChild(const CloneArgs& args, RefPtr<Credentials> 
   std::unique_ptr<platform::Context> context = TRY(kernel().platform().NewContext());
   RefPtr<Task> child = RefPtr<Task>::Adopt(new Task(std::move(group), std::move(context)));
   child->creds_ = std::move(creds);
+  const bool share_io = (args.flags & abi::kCloneIo) != 0;
+  TRY(child->sched().InheritFrom(sched(), share_io ? TaskSched::IoContextOf::kParents : TaskSched::IoContextOf::kOwn));
   TRY(GiveMemory(args, *child));
   TRY(GiveFiles(args, *child));
   GiveSignalState(args, *child);
   child->SetName(name());
   child->SetCgroupNamespace(cgroup_namespace());
-  child->nice.store(nice.load(std::memory_order_relaxed), std::memory_order_relaxed);
   child->timer_slack_ns = timer_slack_ns;
-  child->cpu_affinity.store(cpu_affinity.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  child->personality.store(personality.load(std::memory_order_relaxed), std::memory_order_relaxed);
   return child;
 }
 

@@ -19,6 +19,7 @@ SyscallResult Task::Execve(const Path& start, std::string path, WalkFlags flags,
                          .argv = std::move(argv),
                          .envp = std::move(envp),
                          .stack_limit = group_->soft_limit(RlimitKind::kStack),
+                         .personality = personality.load(std::memory_order_relaxed),
                          .vdso = kernel().vdso(),
                          .vdso_size = kernel().vdso_size()};
   Result<RefPtr<MemoryManager>> mm =
@@ -90,6 +91,7 @@ void Task::SwitchProgram(RefPtr<MemoryManager> mm, LoadedProgram& program) {
   regs_.orig_rax = UINT64_MAX;
 
   SetCreds(program.credentials);
+  personality.store(program.personality, std::memory_order_relaxed);
   group_->SetMemoryNs(program.credentials->user_ns);
   SetName(program.name);
   // Handlers are gone with the code they were in. A table shared with another

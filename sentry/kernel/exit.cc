@@ -108,6 +108,7 @@ void Task::ReleaseResources() {
   ReleaseMm();
   context_->Release();
   ReleaseSeccomp();
+  sched().Leave();
   // Flush and locks of the files still need the rest.
   SetFds(nullptr);
   SetFs(nullptr);

@@ -43,8 +43,8 @@ SyscallResult ReturnTo(Task& task, uint64_t address) {
   task.regs().rip = address;
   return 0;
 }
-void SendSoon(RefPtr<ThreadGroup> group, int signo) {
-  usleep(20'000);
+void SendOnceAsleep(RefPtr<ThreadGroup> group, int signo) {
+  while (group->leader()->state != 'S') usleep(1000);
   ASSERT_TRUE(group->SendSignal({.signo = signo}).ok());
 }
 
@@ -162,7 +162,7 @@ TEST(Guest, HandlerEndsTheCall) {
   int pauses = 0, handled = 0;
   AddPauseProgram(guest, 0, Restart::kSys, &pauses, &handled);
   RefPtr<ThreadGroup> group = guest.Start();
-  SendSoon(group, abi::kSigUsr1);
+  SendOnceAsleep(group, abi::kSigUsr1);
   EXPECT_EQ(guest.kernel->WaitForExit(*group).code, 4);  // EINTR
   EXPECT_EQ(pauses, 1);
   EXPECT_EQ(handled, 1);
@@ -173,7 +173,7 @@ TEST(Guest, HandlerWithRestart) {
   int pauses = 0, handled = 0;
   AddPauseProgram(guest, abi::kSaRestart, Restart::kSys, &pauses, &handled);
   RefPtr<ThreadGroup> group = guest.Start();
-  SendSoon(group, abi::kSigUsr1);
+  SendOnceAsleep(group, abi::kSigUsr1);
   guest.kernel->WaitForExit(*group);
   EXPECT_EQ(pauses, 2);
   EXPECT_EQ(handled, 1);

@@ -18,8 +18,9 @@ Kernel::Kernel(Options options)
       boot_time_ns_(RealtimeNowNs()),
       cgroups_(std::make_unique<CgroupTree>(
           CgroupTree::Options{.memory = options_.memory_file,
-                              .cpus = options_.cpu_count >= 64 ? UINT64_MAX : (uint64_t{1} << options_.cpu_count) - 1,
+                              .cpus = all_cpus(),
                               .wake_at = [this](int64_t deadline_ns) { WakeCgroupsAt(deadline_ns); }})),
+      deadlines_(std::make_unique<DeadlineBandwidth>(options_.cpu_count)),
       pids_(std::make_unique<PidTable>(options_.max_tasks)),
       futexes_(std::make_unique<FutexTable>()),
       timers_(std::make_unique<TimerQueue>()),
@@ -29,6 +30,7 @@ Kernel::Kernel(Options options)
   first_namespaces_->pid_for_children = RefPtr<PidNamespace>(&pids_->root());
   first_namespaces_->net = base::MakeRef<NetNamespace>();
   first_namespaces_->cgroup = base::MakeRef<CgroupNs>();
+  platform::LearnHostNice();
   PrepareVdso();
 }
 
@@ -73,6 +75,7 @@ Result<RefPtr<Task>> Kernel::MakeInitTask(const InitProcess& init) {
                          .argv = init.argv,
                          .envp = init.envp,
                          .stack_limit = group->soft_limit(RlimitKind::kStack),
+                         .personality = init.personality,
                          .vdso = vdso_,
                          .vdso_size = vdso_size_};
   LoadedProgram program = TRY(LoadProgram(ctx, *mm, request));
@@ -94,6 +97,7 @@ Result<RefPtr<Task>> Kernel::MakeInitTask(const InitProcess& init) {
   task->regs_.orig_rax = UINT64_MAX;
   task->context_->SetFpState(arch::FpState());
   task->SetName(program.name);
+  task->personality = program.personality;
   return task;
 }
 

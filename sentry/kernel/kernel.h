@@ -22,6 +22,7 @@
 
 namespace sentry {
 
+class DeadlineBandwidth;
 class NetState;
 class PidTable;
 
@@ -67,6 +68,7 @@ class Kernel {
     std::string path;  // resolved against cwd; no PATH search here
     std::vector<std::string> argv, envp;
     uint32_t umask = 022;
+    uint32_t personality = 0;
     std::vector<std::pair<RlimitKind, Rlimit>> limits;
     RefPtr<base::RefCounted> controlling_terminal;  // may be null
     // Called with the new task, numbered but not running yet (its terminal).
@@ -94,6 +96,8 @@ class Kernel {
   CodeCache& code_cache() { return code_cache_; }
   SyscallDispatcher& dispatcher() const { return *options_.dispatcher; }
   int cpu_count() const { return options_.cpu_count; }
+  // A bit each, as far as masks of CPUs reach here.
+  uint64_t all_cpus() const { return cpu_count() >= 64 ? UINT64_MAX : (uint64_t{1} << cpu_count()) - 1; }
   NetState* net_state() const { return options_.net_state; }
   size_t max_tasks() const { return options_.max_tasks; }
   // The pid namespace that sees all. It has an init only if the runtime starts one.
@@ -109,6 +113,7 @@ class Kernel {
   TimerQueue& timers() { return *timers_; }
   PidTable& pids() { return *pids_; }
   CgroupTree& cgroups() { return *cgroups_; }
+  DeadlineBandwidth& deadlines() { return *deadlines_; }
 
   // The namespaces of a process that is given no others.
   const Nsproxy& first_namespaces() const { return *first_namespaces_; }
@@ -182,6 +187,7 @@ class Kernel {
   base::RankedMutex<base::LockRank::kOom> oom_mu_;
   std::unique_ptr<CgroupTree> cgroups_;
   std::atomic<int64_t> cgroups_wake_{INT64_MAX};  // when the timer thread looks at them next
+  std::unique_ptr<DeadlineBandwidth> deadlines_;  // outlives the tasks
   std::unique_ptr<PidTable> pids_;
   std::unique_ptr<FutexTable> futexes_;
   std::unique_ptr<TimerQueue> timers_;

@@ -80,6 +80,11 @@ RunState Task::Step(RunUser) {
     StayHeld();
     return RunUser{};
   }
+  if (impl_->sched.host_is_stale()) [[unlikely]] {
+    impl_->in_guest.store(false, std::memory_order_relaxed);
+    TellHostPriority();
+    return RunUser{};
+  }
   SwitchCpuMode(CpuMode::kUser);
   const platform::Event event = context_->Switch(mm_->address_space(), regs_);
   SwitchCpuMode(CpuMode::kSystem);

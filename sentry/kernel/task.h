@@ -35,6 +35,7 @@
 namespace sentry {
 
 class Kernel;
+class TaskSched;
 struct LoadedProgram;
 
 class Task final : public base::RefCounted, public JobControl {
@@ -177,17 +178,21 @@ class Task final : public base::RefCounted, public JobControl {
   UserAddr robust_list;
   std::atomic<int32_t> parent_death_signal{0};  // read by the parent as it ends
   uint64_t timer_slack_ns = 50'000;
+  std::atomic<uint32_t> personality{0};  // man 2 personality; read by proc
 
   // --- Accounting ---
   ThreadGroup::CpuTimes cpu_times() const;
-  std::atomic<int32_t> nice{0};
-  // sched_setaffinity(2): kept for sched_getaffinity; the host schedules.
-  std::atomic<uint64_t> cpu_affinity{UINT64_MAX};
-  std::atomic<int32_t> sched_policy{0};  // SCHED_*
-  std::atomic<char> state{'R'};          // as /proc/PID/stat says: R S D T Z
+  std::atomic<char> state{'R'};  // as /proc/PID/stat says: R S D T Z
   int64_t start_time_ns() const { return start_time_ns_; }
   // A number that no other task ever has (tids are used again).
   uint64_t serial() const { return serial_; }
+
+  // --- Scheduling (sched/) ---
+  TaskSched& sched() const;
+  uint64_t allowed_cpus() const;  // by its control group
+  uint64_t cpus() const;          // of these, sched_getaffinity's
+  // After a change of another thread's: its host threads are told soon.
+  void SchedChanged();
 
   // --- Control groups (task_member.cc) ---
   CgroupMember& cgroup_member() const;
@@ -238,6 +243,7 @@ class Task final : public base::RefCounted, public JobControl {
 
   // --- Held by its control group ---
   void KickFromGuest();
+  void TellHostPriority();  // own thread
   void StayHeld();
   void BecomeBusy();  // it slept, or is new
 

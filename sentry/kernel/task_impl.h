@@ -9,19 +9,21 @@
 #include "sentry/kernel/family.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid_table.h"
+#include "sentry/kernel/sched/task_sched.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_member.h"
 
 namespace sentry {
 
 struct Task::Impl {
-  explicit Impl(Task& task) : member(task) {}
+  explicit Impl(Task& task) : member(task), sched(task.kernel().deadlines()) {}
 
   // Set under the signal lock, read anywhere: this thread must leave.
   std::atomic<bool> killed{false};
   // True while Switch may run guest code: Interrupt kicks only then.
   std::atomic<bool> in_guest{false};
   TaskMember member;
+  TaskSched sched;
   RefPtr<CgroupNamespace> cgroup_namespace;  // guarded by resources_mu_
   // Under the signal lock: must join the group's stop; has joined it.
   bool stop_pending = false;

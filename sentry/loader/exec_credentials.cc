@@ -11,12 +11,17 @@ struct Transformation {
   bool has_file_caps = false;
 };
 
-void ApplySetId(const Attributes& file, Credentials& c) {
+// True: the file is one of these.
+bool ApplySetId(const Attributes& file, Credentials& c) {
   // Ids that mean nothing in its namespace nobody can become.
-  if (c.user_ns->FromKernelUid(file.uid) == kInvalidId || c.user_ns->FromKernelGid(file.gid) == kInvalidId) return;
-  if (file.mode & abi::kSIsUid) c.euid = file.uid;
+  if (c.user_ns->FromKernelUid(file.uid) == kInvalidId || c.user_ns->FromKernelGid(file.gid) == kInvalidId)
+    return false;
+  const bool set_uid = (file.mode & abi::kSIsUid) != 0;
   // Set-gid without group execution means mandatory locking, not set-gid.
-  if ((file.mode & (abi::kSIsGid | 0010)) == (abi::kSIsGid | 0010)) c.egid = file.gid;
+  const bool set_gid = (file.mode & (abi::kSIsGid | 0010)) == (abi::kSIsGid | 0010);
+  if (set_uid) c.euid = file.uid;
+  if (set_gid) c.egid = file.gid;
+  return set_uid || set_gid;
 }
 
 // Linux's get_file_caps: P'(permitted) of the file's alone. EPERM: a program that
@@ -55,7 +60,7 @@ Result<ExecCredentials> CredentialsForExec(const VfsContext& ctx, FileDescriptio
   const Mount& mount = *file.path().mount;
   // Linux's mnt_may_suid.
   const bool may_suid = !mount.flags().no_suid && mount.fs().user_ns().Contains(*c.user_ns);
-  if (may_suid && !c.no_new_privs) ApplySetId(attributes, c);
+  const bool set_id = may_suid && !c.no_new_privs && ApplySetId(attributes, c);
   c.permitted = {};
   Transformation t;
   if (may_suid) t = TRY(ApplyFileCapabilities(ctx, file, c));
@@ -78,7 +83,7 @@ Result<ExecCredentials> CredentialsForExec(const VfsContext& ctx, FileDescriptio
 
   const bool grew = !c.ambient.Contains(c.permitted);
   const bool secure = id_changed || c.euid != old.uid || c.egid != old.gid || (c.uid != root && (t.effective || grew));
-  return ExecCredentials{.credentials = std::move(fresh), .secure = secure};
+  return ExecCredentials{.credentials = std::move(fresh), .secure = secure, .gains_privilege = set_id || gained};
 }
 
 }  // namespace sentry

@@ -10,7 +10,8 @@ namespace sentry {
 
 struct ExecCredentials {
   RefPtr<Credentials> credentials;
-  bool secure = false;  // AT_SECURE
+  bool secure = false;           // AT_SECURE
+  bool gains_privilege = false;  // set-id bits counted, or capabilities were gained
 };
 
 // Set-id bits and capabilities of `file` count unless its mount says nosuid; with

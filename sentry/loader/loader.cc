@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "sentry/abi/personality.h"
 #include "sentry/loader/elf.h"
 #include "sentry/loader/exec_credentials.h"
 #include "sentry/loader/random.h"
@@ -56,11 +57,12 @@ Result<Program> FindProgram(const VfsContext& ctx, const LoadRequest& request) {
   }
 }
 
-Result<uint64_t> ChooseBias(MemoryManager& mm, const ElfImage& image, bool has_interpreter) {
+Result<uint64_t> ChooseBias(MemoryManager& mm, const ElfImage& image, bool has_interpreter,
+                            LayoutRandomness randomness) {
   if (!image.position_independent()) return 0;
   const uint64_t size = image.load_end - image.load_start;
   if (has_interpreter) {
-    const uint64_t base = kPieBase + RandomPages(1 << 24) * kPageSize;
+    const uint64_t base = kPieBase + randomness.Pages(1 << 24) * kPageSize;
     return (base & ~(image.alignment - 1)) - image.load_start;
   }
   const UserAddr place = TRY(mm.FindFree(size, image.alignment));
@@ -71,7 +73,7 @@ Result<MappedElf> LoadInterpreter(const VfsContext& ctx, MemoryManager& mm, cons
   RefPtr<FileDescription> file = TRY(OpenExecutable(ctx, ctx.cwd, path, {}));
   Result<ElfImage> image = ReadElf(ctx, *file);
   if (!image.ok()) return image.Is(Errno::kENOEXEC) ? Errno::kELIBBAD : image.error();
-  const uint64_t bias = TRY(ChooseBias(mm, *image, false));
+  const uint64_t bias = TRY(ChooseBias(mm, *image, false, {}));
   return MapElf(mm, file, *image, bias);
 }
 
@@ -88,10 +90,16 @@ Result<UserAddr> MapVdso(MemoryManager& mm, const RefPtr<Mappable>& vdso, uint64
 
 // Where the heap starts: behind the program's bss and a random gap; a static PIE
 // lies among the mappings, so its heap goes where a program would have been.
-UserAddr ChooseBrk(const ElfImage& image, const MappedElf& program, bool has_interpreter) {
-  const uint64_t gap = RandomPages(1 << 13) * kPageSize;
+UserAddr ChooseBrk(const ElfImage& image, const MappedElf& program, bool has_interpreter, LayoutRandomness randomness) {
+  const uint64_t gap = randomness.Pages(1 << 13) * kPageSize;
   if (image.position_independent() && !has_interpreter) return UserAddr(PageRoundUp(kPieBase) + gap);
   return UserAddr(PageRoundUp(program.brk.value) + gap);
+}
+
+// 64-bit programs never begin with READ_IMPLIES_EXEC (Linux's set_personality_64bit).
+uint32_t PersonalityAfter(uint32_t personality, const ExecCredentials& identity) {
+  if (identity.gains_privilege) personality &= ~abi::kPerClearOnSetId;
+  return personality & ~abi::kReadImpliesExec;
 }
 
 std::string BaseName(std::string_view path) {
@@ -140,10 +148,13 @@ Result<LoadedProgram> LoadProgram(const VfsContext& ctx, MemoryManager& mm, cons
   // strings are written once auxv is known, so its space is taken now.
   stack.argv = &program.argv;
   stack.executable = image.executable_stack;
+  const uint32_t personality = PersonalityAfter(request.personality, identity);
+  stack.randomness.on = (personality & abi::kAddrNoRandomize) == 0;
   ReservedStack reserved = TRY(ReserveStack(mm, stack));
 
   const bool has_interpreter = image.interpreter.has_value();
-  const MappedElf mapped = TRY(MapElf(mm, program.file, image, TRY(ChooseBias(mm, image, has_interpreter))));
+  const MappedElf mapped =
+      TRY(MapElf(mm, program.file, image, TRY(ChooseBias(mm, image, has_interpreter, stack.randomness))));
   UserAddr entry = mapped.entry;
   UserAddr interpreter_base;
   if (has_interpreter) {
@@ -151,7 +162,7 @@ Result<LoadedProgram> LoadProgram(const VfsContext& ctx, MemoryManager& mm, cons
     entry = interpreter.entry;
     interpreter_base = UserAddr(interpreter.bias);
   }
-  mm.SetBrkStart(ChooseBrk(image, mapped, has_interpreter));
+  mm.SetBrkStart(ChooseBrk(image, mapped, has_interpreter, stack.randomness));
   const UserAddr vdso = TRY(MapVdso(mm, request.vdso, request.vdso_size));
   stack.auxv = MakeAuxv(image, mapped, interpreter_base, vdso, identity);
   const BuiltStack built = TRY(FillStack(mm, stack, reserved));
@@ -174,6 +185,7 @@ Result<LoadedProgram> LoadProgram(const VfsContext& ctx, MemoryManager& mm, cons
   loaded.registers.orig_rax = UINT64_MAX;
   loaded.name = BaseName(request.path);
   loaded.executable = program.file;
+  loaded.personality = personality;
   loaded.credentials = identity.credentials;
   loaded.secure = identity.secure;
   return loaded;

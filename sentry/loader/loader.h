@@ -19,6 +19,7 @@ struct LoadRequest {
   WalkFlags flags;
   std::vector<std::string> argv, envp;
   uint64_t stack_limit = 8 << 20;
+  uint32_t personality = 0;
   RefPtr<Mappable> vdso;  // null: none is mapped
   uint64_t vdso_size = 0;
 };
@@ -27,6 +28,7 @@ struct LoadedProgram {
   arch::Registers registers = {};  // entry point, stack pointer, the rest as Linux starts a program
   std::string name;                // comm: the file's last component, 15 bytes at most
   RefPtr<FileDescription> executable;
+  uint32_t personality = 0;         // what is left of the request's
   RefPtr<Credentials> credentials;  // after set-id bits and capability rules; never null
   // AT_SECURE: the caller resets dumpable and parent-death signal.
   bool secure = false;

@@ -25,6 +25,12 @@ inline uint64_t RandomPages(uint64_t bound) {
   return value & (bound - 1);
 }
 
+// Where things lie: by chance, unless ADDR_NO_RANDOMIZE asks that programs always find the same.
+struct LayoutRandomness {
+  bool on = true;
+  uint64_t Pages(uint64_t bound) const { return on ? RandomPages(bound) : 0; }
+};
+
 }  // namespace sentry
 
 #endif  // SENTRY_LOADER_RANDOM_H_

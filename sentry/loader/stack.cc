@@ -68,7 +68,7 @@ Result<void> CheckArgumentSize(const StackRequest& request) {
 
 Result<ReservedStack> ReserveStack(MemoryManager& mm, const StackRequest& request) {
   TRY(CheckArgumentSize(request));
-  const uint64_t top = kMaxUserAddr.value - kPageSize - RandomPages(1 << 18) * kPageSize;
+  const uint64_t top = kMaxUserAddr.value - kPageSize - request.randomness.Pages(1 << 18) * kPageSize;
   const uint64_t capacity =
       PageRoundUp(ArgumentBytes(*request.argv) + ArgumentBytes(*request.envp) + request.exec_name.size() + kFixedSpace);
   MmapRequest map;
@@ -81,7 +81,7 @@ Result<ReservedStack> ReserveStack(MemoryManager& mm, const StackRequest& reques
   map.label = "[stack]";
   TRY(mm.Mmap(map));
   const uint64_t gap = std::clamp<uint64_t>(request.stack_limit, kMinGap, kMaxUserAddr.value / 6 * 5);
-  mm.SetMmapTop(UserAddr(PageRoundDown(top - gap - kPageSize - RandomPages(1 << 16) * kPageSize)));
+  mm.SetMmapTop(UserAddr(PageRoundDown(top - gap - kPageSize - request.randomness.Pages(1 << 16) * kPageSize)));
   return ReservedStack{.top = top, .capacity = capacity};
 }
 

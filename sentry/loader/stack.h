@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "sentry/loader/random.h"
 #include "sentry/mm/memory_manager.h"
 
 namespace sentry {
@@ -18,6 +19,7 @@ struct StackRequest {
   std::vector<std::pair<uint64_t, uint64_t>> auxv;  // without the pointers made here and AT_NULL
   uint64_t stack_limit;                             // RLIMIT_STACK
   bool executable = false;
+  LayoutRandomness randomness = {};
 };
 
 struct BuiltStack {

@@ -113,10 +113,13 @@ class MemoryManager final : public base::RefCounted, public UserMemory, public M
   // --- Mapping calls (man 2 mmap, munmap, mprotect, mremap, brk) ---
   Result<UserAddr> Mmap(const MmapRequest& request);
   Result<void> Munmap(UserAddr addr, uint64_t length);
-  Result<void> Mprotect(UserAddr addr, uint64_t length, MemoryProtection prot, bool grows_down);
+  // kYes: what may be executed and is made readable becomes executable (READ_IMPLIES_EXEC).
+  enum class ReadImpliesExec : uint8_t { kNo, kYes };
+  Result<void> Mprotect(UserAddr addr, uint64_t length, MemoryProtection prot, bool grows_down,
+                        ReadImpliesExec implied = ReadImpliesExec::kNo);
   Result<UserAddr> Mremap(const MremapRequest& request);
   // The new break, or the old one when it can't move (as brk(2) itself answers).
-  UserAddr Brk(UserAddr addr);
+  UserAddr Brk(UserAddr addr, ReadImpliesExec implied = ReadImpliesExec::kNo);
   // For the loader: where the heap starts.
   void SetBrkStart(UserAddr addr);
   Result<void> Madvise(UserAddr addr, uint64_t length, int advice);

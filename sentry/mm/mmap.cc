@@ -159,7 +159,7 @@ UserAddr MemoryManager::brk_end() const {
   return UserAddr(impl_->brk_now);
 }
 
-UserAddr MemoryManager::Brk(UserAddr addr) {
+UserAddr MemoryManager::Brk(UserAddr addr, ReadImpliesExec implied) {
   Impl& m = *impl_;
   const uint64_t data = layout().data.size();
   UserRange grown;
@@ -179,7 +179,7 @@ UserAddr MemoryManager::Brk(UserAddr addr) {
       if (!m.vmas.IsFree(grown)) return old;
       const MmapRequest rq{.addr = grown.start,
                            .placement = MmapRequest::Placement::kFixedNoReplace,
-                           .prot = kProtReadWrite,
+                           .prot = {true, true, implied == ReadImpliesExec::kYes},
                            .label = "[heap]"};
       if (!m.MapLocked(rq, grown.size(), trash).ok()) return old;
       const Vma* vma = m.vmas.Find(old_end);

@@ -5,7 +5,8 @@
 
 namespace sentry {
 
-Result<void> MemoryManager::Mprotect(UserAddr addr, uint64_t length, MemoryProtection prot, bool grows_down) {
+Result<void> MemoryManager::Mprotect(UserAddr addr, uint64_t length, MemoryProtection prot, bool grows_down,
+                                     ReadImpliesExec implied) {
   if (!addr.page_aligned()) return Errno::kEINVAL;
   if (length == 0) return base::Ok();
   const auto size = CheckedPageRoundUp(length);
@@ -28,6 +29,11 @@ Result<void> MemoryManager::Mprotect(UserAddr addr, uint64_t length, MemoryProte
   uint64_t at = range->start.value;
   Result<void> result;
   uint64_t more_data = 0;
+  const auto prot_of = [&](const Vma& vma) {
+    MemoryProtection own = prot;
+    if (implied == ReadImpliesExec::kYes && own.read && vma.max_prot.execute) own.execute = true;
+    return own;
+  };
   for (; at < range->end.value && result.ok(); ++it) {
     if (it == m.vmas.end() || it->first > at) {
       result = Errno::kENOMEM;
@@ -35,7 +41,7 @@ Result<void> MemoryManager::Mprotect(UserAddr addr, uint64_t length, MemoryProte
     }
     const Vma& vma = it->second;
     Vma after;
-    after.prot = prot;
+    after.prot = prot_of(vma);
     after.shared = vma.shared;
     after.grows_down = vma.grows_down;
     const uint64_t part = vma.range.Intersect(*range).size();
@@ -53,7 +59,7 @@ Result<void> MemoryManager::Mprotect(UserAddr addr, uint64_t length, MemoryProte
   if (part.empty()) return result;
   TRY(m.Isolate(part));
   for (auto v = m.vmas.FirstAbove(part.start.value); v != m.vmas.end() && v->first < part.end.value; ++v) {
-    m.Change(v->second, [&](Vma& vma) { vma.prot = prot; });
+    m.Change(v->second, [&](Vma& vma) { vma.prot = prot_of(vma); });
   }
   const Result<void> synced = m.SyncProtection(part);
   m.JoinAround(part);

@@ -320,14 +320,20 @@ SyscallResult SysSetgroups(Task& task, int32_t count, UserAddr list);
 SyscallResult SysCapget(Task& task, UserAddr header, UserAddr data);
 SyscallResult SysCapset(Task& task, UserAddr header, UserAddr data);
 
-// --- limits.cc: limits, usage, scheduling ---
+// --- limits.cc: limits, usage ---
 SyscallResult SysGetrlimit(Task& task, uint32_t resource, UserOut<abi::Rlimit64> limit);
 SyscallResult SysSetrlimit(Task& task, uint32_t resource, UserIn<abi::Rlimit64> limit);
 SyscallResult SysPrlimit64(Task& task, int32_t pid, uint32_t resource, UserIn<abi::Rlimit64> limit,
                            UserOut<abi::Rlimit64> old);
 SyscallResult SysGetrusage(Task& task, int32_t who, UserOut<abi::Rusage> usage);
+
+// --- priority.cc: nice and I/O priorities ---
 SyscallResult SysGetpriority(Task& task, int32_t which, int32_t who);
 SyscallResult SysSetpriority(Task& task, int32_t which, int32_t who, int32_t nice);
+SyscallResult SysIoprioGet(Task& task, int32_t which, int32_t who);
+SyscallResult SysIoprioSet(Task& task, int32_t which, int32_t who, int32_t priority);
+
+// --- sched.cc: scheduling policies, CPUs ---
 SyscallResult SysSchedYield(Task& task);
 SyscallResult SysSchedGetaffinity(Task& task, int32_t pid, uint32_t size, UserAddr mask);
 SyscallResult SysSchedSetaffinity(Task& task, int32_t pid, uint32_t size, UserAddr mask);
@@ -335,6 +341,8 @@ SyscallResult SysSchedGetscheduler(Task& task, int32_t pid);
 SyscallResult SysSchedSetscheduler(Task& task, int32_t pid, int32_t policy, UserIn<int32_t> param);
 SyscallResult SysSchedGetparam(Task& task, int32_t pid, UserOut<int32_t> param);
 SyscallResult SysSchedSetparam(Task& task, int32_t pid, UserIn<int32_t> param);
+SyscallResult SysSchedGetattr(Task& task, int32_t pid, UserAddr attr, uint32_t size, uint32_t flags);
+SyscallResult SysSchedSetattr(Task& task, int32_t pid, UserAddr attr, uint32_t flags);
 SyscallResult SysSchedGetPriorityMax(Task& task, int32_t policy);
 SyscallResult SysSchedGetPriorityMin(Task& task, int32_t policy);
 SyscallResult SysSchedRrGetInterval(Task& task, int32_t pid, UserOut<abi::Timespec> interval);

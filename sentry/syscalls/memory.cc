@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "sentry/abi/mman.h"
+#include "sentry/abi/personality.h"
 #include "sentry/mm/memory_manager.h"
 #include "sentry/vfs/mount.h"
 
@@ -15,6 +16,12 @@ MemoryProtection ToProtection(uint64_t prot) {
   return {.read = (prot & abi::kProtRead) != 0,
           .write = (prot & abi::kProtWrite) != 0,
           .execute = (prot & abi::kProtExec) != 0};
+}
+
+bool ReadImpliesExec(const Task& task) { return (task.personality & abi::kReadImpliesExec) != 0; }
+
+MemoryManager::ReadImpliesExec ImpliedExec(const Task& task) {
+  return ReadImpliesExec(task) ? MemoryManager::ReadImpliesExec::kYes : MemoryManager::ReadImpliesExec::kNo;
 }
 
 // MAP_SHARED_VALIDATE refuses what it does not know; the older two ignore it.
@@ -71,6 +78,7 @@ SyscallResult SysMmap(Task& task, UserAddr addr, Size length, MmapProt prot, Mma
   } else {
     request.offset = 0;
   }
+  if (ReadImpliesExec(task) && request.prot.read && request.max_prot.execute) request.prot.execute = true;
   return TRY(task.mm().Mmap(request)).value;
 }
 
@@ -82,7 +90,7 @@ SyscallResult SysMprotect(Task& task, UserAddr addr, Size length, MmapProt prot)
   if (grows_down && (prot.value & kGrowsUp) != 0) return Errno::kEINVAL;
   const uint64_t bits = prot.value & ~(kGrowsDown | kGrowsUp);
   if ((bits & ~(abi::kProtRead | abi::kProtWrite | abi::kProtExec | abi::kProtSem)) != 0) return Errno::kEINVAL;
-  return task.mm().Mprotect(addr, length.value, ToProtection(bits), grows_down);
+  return task.mm().Mprotect(addr, length.value, ToProtection(bits), grows_down, ImpliedExec(task));
 }
 
 SyscallResult SysMremap(Task& task, UserAddr old_addr, Size old_size, Size new_size, HexFlags flags,
@@ -104,7 +112,7 @@ SyscallResult SysMremap(Task& task, UserAddr old_addr, Size old_size, Size new_s
   return TRY(task.mm().Mremap(request)).value;
 }
 
-SyscallResult SysBrk(Task& task, UserAddr addr) { return task.mm().Brk(addr).value; }
+SyscallResult SysBrk(Task& task, UserAddr addr) { return task.mm().Brk(addr, ImpliedExec(task)).value; }
 
 SyscallResult SysMadvise(Task& task, UserAddr addr, Size length, int32_t advice) {
   return task.mm().Madvise(addr, length.value, advice);

@@ -78,9 +78,7 @@ SyscallResult SysPpoll(Task& task, UserAddr fds, uint32_t count, UserInOut<abi::
   if (timeout) deadline = PollDeadline(TRY(TimespecToNs(TRY(timeout.Read(task.mm())))));
   TRY(ApplySignalMask(task, mask.addr(), mask_size.value));
   const SyscallResult result = DoPoll(task, fds, count, deadline);
-  // The time that is left goes back to the guest: a restarted call waits on.
-  // Where it can't be written the call may not be restarted.
-  const bool told = !deadline || timeout.Write(task.mm(), NsToTimespec(TimeLeft(*deadline))).ok();
+  const bool told = TellTimeLeft(task, deadline, timeout, NsToTimespec);
   if (!Interrupted(result)) return result;
   return told ? SyscallResult(Restart::kNoHand) : Errno::kEINTR;
 }

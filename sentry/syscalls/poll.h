@@ -4,8 +4,10 @@
 
 #include <vector>
 
+#include "sentry/abi/personality.h"
 #include "sentry/kernel/syscall_result.h"
 #include "sentry/kernel/task.h"
+#include "sentry/usermem/user_ptr.h"
 
 namespace sentry {
 
@@ -26,6 +28,13 @@ Interruptible<size_t> WaitForAny(Task& task, std::vector<PollEntry>& entries, De
 Deadline PollDeadline(int64_t timeout_ns);
 // What is left until it, at least 0.
 int64_t TimeLeft(int64_t deadline);
+// Puts that back where the guest gave the time, so that a restarted call waits on. False: it is not there, and the call
+// must not be restarted. (STICKY_TIMEOUTS: as other systems have it, where the guest's time stays what it was.)
+template <typename T>
+bool TellTimeLeft(Task& task, Deadline deadline, UserInOut<T> timeout, T (*convert)(int64_t ns)) {
+  if (!deadline) return true;
+  return (task.personality & abi::kStickyTimeouts) == 0 && timeout.Write(task.mm(), convert(TimeLeft(*deadline))).ok();
+}
 
 SyscallResult RestartPoll(Task& task, const PollRestart& restart);
 

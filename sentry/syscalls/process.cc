@@ -27,12 +27,6 @@ Result<void> CopyOutUsage(Task& task, UserOut<abi::Rusage> out, const Task::Wait
   return out.Write(task.mm(), ToRusage(outcome.times, outcome.max_rss));
 }
 
-Result<RefPtr<Task>> FindOrSelf(Task& task, int32_t pid) {
-  RefPtr<Task> target = pid == 0 ? RefPtr<Task>(&task) : task.FindTask(pid);
-  if (!target) return Errno::kESRCH;
-  return target;
-}
-
 // Linux's cgroup_css_set_fork.
 Result<RefPtr<Cgroup>> CgroupToEnter(Task& task, int32_t fd) {
   RefPtr<Cgroup> cgroup = TRY(CgroupOf(TRY(task.fds().Get(fd))));
@@ -204,14 +198,16 @@ SyscallResult SysGettid(Task& task) { return task.own_tid(); }
 SyscallResult SysGetppid(Task& task) { return task.group().ppid(); }
 SyscallResult SysGetpgrp(Task& task) { return task.NumberOf(task.process_group()); }
 
-SyscallResult SysGetpgid(Task& task, int32_t pid) { return task.NumberOf(TRY(FindOrSelf(task, pid))->process_group()); }
+SyscallResult SysGetpgid(Task& task, int32_t pid) {
+  return task.NumberOf(TRY(FindTaskOrSelf(task, pid))->process_group());
+}
 
 SyscallResult SysSetpgid(Task& task, int32_t pid, int32_t pgid) {
   if (pgid < 0) return Errno::kEINVAL;
   return task.kernel().SetProcessGroup(task, pid, pgid);
 }
 
-SyscallResult SysGetsid(Task& task, int32_t pid) { return task.NumberOf(TRY(FindOrSelf(task, pid))->session()); }
+SyscallResult SysGetsid(Task& task, int32_t pid) { return task.NumberOf(TRY(FindTaskOrSelf(task, pid))->session()); }
 
 SyscallResult SysSetsid(Task& task) { return task.kernel().CreateSession(task); }
 

@@ -8,6 +8,12 @@ constexpr size_t kMaxBytes = 8 << 20;          // above the loader's own limit o
 constexpr size_t kMaxStringBytes = 128 << 10;  // MAX_ARG_STRLEN
 }  // namespace
 
+Result<RefPtr<Task>> FindTaskOrSelf(Task& task, int32_t number) {
+  RefPtr<Task> target = number == 0 ? RefPtr<Task>(&task) : task.FindTask(number);
+  if (!target) return Errno::kESRCH;
+  return target;
+}
+
 abi::Rusage ToRusage(const ThreadGroup::CpuTimes& times, uint64_t max_rss_bytes) {
   abi::Rusage usage{};
   usage.utime = NsToTimeval(times.user_ns);

@@ -107,7 +107,7 @@ SyscallResult SysSelect(Task& task, int32_t count, UserAddr read, UserAddr write
   }
   FdSets sets{.addr = {read, write, except}, .asked = {}};
   const SyscallResult result = DoSelect(task, std::move(sets), count, deadline);
-  return Finish(result, !deadline || timeout.Write(task.mm(), NsToTimeval(TimeLeft(*deadline))).ok());
+  return Finish(result, TellTimeLeft(task, deadline, timeout, NsToTimeval));
 }
 
 SyscallResult SysPselect6(Task& task, int32_t count, UserAddr read, UserAddr write, UserAddr except,
@@ -123,7 +123,7 @@ SyscallResult SysPselect6(Task& task, int32_t count, UserAddr read, UserAddr wri
   TRY(ApplySignalMask(task, UserAddr(mask_arg.addr), mask_arg.size));
   FdSets sets{.addr = {read, write, except}, .asked = {}};
   const SyscallResult result = DoSelect(task, std::move(sets), count, deadline);
-  return Finish(result, !deadline || timeout.Write(task.mm(), NsToTimespec(TimeLeft(*deadline))).ok());
+  return Finish(result, TellTimeLeft(task, deadline, timeout, NsToTimespec));
 }
 
 }  // namespace sentry

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 
+#include "sentry/abi/personality.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/version.h"
 #include "sentry/syscalls/handlers.h"
@@ -34,9 +35,10 @@ SyscallResult SysUname(Task& task, UserOut<abi::NewUtsname> name) {
   abi::NewUtsname out{};
   SetField(out.sysname, kOsType);
   SetField(out.nodename, uts.hostname);
-  SetField(out.release, kOsRelease);
+  SetField(out.release, (task.personality & abi::kUname26) != 0 ? kOsRelease26 : kOsRelease);
   SetField(out.version, kOsVersion);
-  SetField(out.machine, kMachine);
+  const bool as_i686 = (task.personality & abi::kPersonalityMask) == abi::kPerLinux32;
+  SetField(out.machine, as_i686 ? kMachine32 : kMachine);
   SetField(out.domainname, uts.domainname);
   return name.Write(task.mm(), out);
 }
@@ -82,10 +84,11 @@ SyscallResult SysGetrandom(Task& task, UserAddr buf, Size count, uint32_t flags)
   return done;
 }
 
-SyscallResult SysPersonality(Task&, uint32_t persona) {
+SyscallResult SysPersonality(Task& task, uint32_t persona) {
   constexpr uint32_t kQuery = UINT32_MAX;
-  if (persona != kQuery && persona != 0) return Errno::kEINVAL;
-  return 0;
+  const uint32_t before = task.personality;
+  if (persona != kQuery) task.personality = persona;
+  return before;
 }
 
 SyscallResult SysSyslog(Task& task, int32_t type, UserAddr buf, int32_t length) {

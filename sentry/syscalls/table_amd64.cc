@@ -22,6 +22,8 @@ constexpr SyscallRow Missing(uint16_t number, const char* name, Errno error = Er
   return {number, name, Support::kMissing, nullptr, nullptr, error, ""};
 }
 
+constexpr char kNotAskedOfHost[] = "real-time policies are checked, kept and shown, but not asked of the host";
+
 // Numbers ascend, without gaps up to 334 and from 424.
 constexpr SyscallRow kTable[] = {
     Full<&SysRead>(0, "read"),
@@ -159,16 +161,16 @@ constexpr SyscallRow kTable[] = {
     Full<&SysUtime>(132, "utime"),
     Full<&SysMknod>(133, "mknod"),
     Missing(134, "uselib"),
-    Partial<&SysPersonality>(135, "personality", "PER_LINUX only"),
+    Full<&SysPersonality>(135, "personality"),
     Missing(136, "ustat"),
     Full<&SysStatfs>(137, "statfs"),
     Full<&SysFstatfs>(138, "fstatfs"),
     Missing(139, "sysfs"),
     Full<&SysGetpriority>(140, "getpriority"),
-    Full<&SysSetpriority>(141, "setpriority"),
+    Partial<&SysSetpriority>(141, "setpriority", "a nice below 0 is kept and shown, but not asked of the host"),
     Full<&SysSchedSetparam>(142, "sched_setparam"),
     Full<&SysSchedGetparam>(143, "sched_getparam"),
-    Partial<&SysSchedSetscheduler>(144, "sched_setscheduler", "SCHED_OTHER, BATCH and IDLE"),
+    Partial<&SysSchedSetscheduler>(144, "sched_setscheduler", kNotAskedOfHost),
     Full<&SysSchedGetscheduler>(145, "sched_getscheduler"),
     Full<&SysSchedGetPriorityMax>(146, "sched_get_priority_max"),
     Full<&SysSchedGetPriorityMin>(147, "sched_get_priority_min"),
@@ -275,8 +277,8 @@ constexpr SyscallRow kTable[] = {
     Missing(248, "add_key", Errno::kENOSYS),
     Missing(249, "request_key"),
     Missing(250, "keyctl"),
-    Missing(251, "ioprio_set"),
-    Missing(252, "ioprio_get"),
+    Partial<&SysIoprioSet>(251, "ioprio_set", "checked, kept and shown; the host decides what is read first"),
+    Full<&SysIoprioGet>(252, "ioprio_get"),
     Full<&SysInotifyInit>(253, "inotify_init"),
     Full<&SysInotifyAddWatch>(254, "inotify_add_watch"),
     Full<&SysInotifyRmWatch>(255, "inotify_rm_watch"),
@@ -338,8 +340,8 @@ constexpr SyscallRow kTable[] = {
     Missing(311, "process_vm_writev"),
     Missing(312, "kcmp"),
     Missing(313, "finit_module", Errno::kEPERM),
-    Missing(314, "sched_setattr"),
-    Missing(315, "sched_getattr"),
+    Partial<&SysSchedSetattr>(314, "sched_setattr", kNotAskedOfHost),
+    Full<&SysSchedGetattr>(315, "sched_getattr"),
     Full<&SysRenameat2>(316, "renameat2"),
     Partial<&SysSeccomp>(317, "seccomp", "strict mode leaves rdtsc alone; RET_TRACE has no tracer"),
     Full<&SysGetrandom>(318, "getrandom"),

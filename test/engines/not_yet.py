@@ -1,22 +1,14 @@
 """Cases that runsc-cpp does not pass yet, each with what is missing. They are skipped where a whole suite runs, and tried
 where they are named; an entry goes when its feature comes."""
 
-SCHEDULING = "scheduling policies, I/O priorities and CPU affinity of exec are not the guest's yet"
-
 IPC = "System V IPC is not there, and no sysctl can be set but net.*"
-
-
 
 NOT_YET = {
     "oci": {
         **{"prop." + name: IPC for name in (
             "sysctl_kernel_shmmax", "sysctl_kernel_msgmax", "sysctl_kernel_sem", "sysctl_mqueue", "sysctl_bad_value",
             "sysctl_read_only_proc_sys", "namespaces_new")},
-        "prop.seccomp_docker": "personality(2) knows no PER_LINUX32", "prop.personality": "personality is not set",
         "prop.mutants": "its original has properties that are not there yet",
-        "prop.scheduler_batch": SCHEDULING, "prop.scheduler_fifo": SCHEDULING, "prop.scheduler_deadline": SCHEDULING,
-        "prop.io_priority_rt": SCHEDULING, "prop.io_priority_be": SCHEDULING, "prop.io_priority_idle": SCHEDULING,
-        "prop.exec_cpu_affinity": SCHEDULING,
     },
     "docker": {
         "top": "children of a container's processes have no process of that name on the host",

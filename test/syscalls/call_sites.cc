@@ -393,14 +393,16 @@ TEST(CallSites, AllOfTheLowAddressesCanBeMapped) {
   const long group = getpgid(0);
   for (int i = 0; i < kOften; i++) ASSERT_EQ(call_site_getpgid(0), group);
   // Wherever a kernel might have put something of its own.
-  constexpr uintptr_t kFrom = 0x50000000, kTo = 0x7fff0000, kStep = 0x10000;
+  constexpr uintptr_t kFrom = 0x50000000, kTo = 0x7ff00000, kStep = 0x100000;
   for (uintptr_t at = kFrom; at < kTo; at += kStep) {
-    auto* p = static_cast<volatile long*>(mmap(reinterpret_cast<void*>(at), 4096, PROT_READ | PROT_WRITE,
-                                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
+    auto* p = static_cast<volatile uintptr_t*>(mmap(reinterpret_cast<void*>(at), kStep, PROT_READ | PROT_WRITE,
+                                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
     ASSERT_TRUE(p == reinterpret_cast<void*>(at));
-    *p = static_cast<long>(at);
-    ASSERT_EQ(*p, static_cast<long>(at));
-    MUST(munmap(reinterpret_cast<void*>(at), 4096));
+    for (const uintptr_t part : {uintptr_t{0}, kStep / 2, kStep - 4096}) {
+      p[part / sizeof *p] = at + part;
+      ASSERT_EQ(p[part / sizeof *p], at + part);
+    }
+    MUST(munmap(reinterpret_cast<void*>(at), kStep));
   }
   for (int i = 0; i < kOften; i++) ASSERT_EQ(call_site_getpgid(0), group);
 }

@@ -19,6 +19,7 @@ ROOMS = {
     "sentry/usermem/": 30,
     "sentry/memfile/": 40,
     "platform/platform.h": 50,
+    "platform/host_priority.h": 45,
     "platform/": 55,
     "sentry/mm/": 60,
     "sentry/vfs/": 70,

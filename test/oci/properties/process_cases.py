@@ -1,4 +1,5 @@
 """process.*"""
+import glob
 import json
 import os
 
@@ -84,9 +85,9 @@ expect("scheduler_batch", {"/process/scheduler": {"policy": "SCHED_BATCH", "nice
 expect("scheduler_fifo", {"/process/scheduler": {"policy": "SCHED_FIFO", "priority": 10, "flags": ["SCHED_FLAG_RESET_ON_FORK"]}},
        SCHEDULING + "; (" + SCHEDULING + ")", "0 10 1\n0 10 1\n")
 expect("scheduler_reset_on_fork", {"/process/scheduler": {"policy": "SCHED_RR", "priority": 10, "flags": ["SCHED_FLAG_RESET_ON_FORK"]}},
-       "awk '{print $40, $41}' /proc/self/stat", "0 0\n")
+       "awk '{print $40, $41}' /proc/self/stat; :", "0 0\n")  # not the shell's last command: that one it does not fork for
 expect("scheduler_deadline", {"/process/scheduler": {"policy": "SCHED_DEADLINE", "runtime": 1000000, "deadline": 5000000,
-                                                     "period": 10000000}}, "read a </proc/self/stat; echo ${a##*) } | cut -d' ' -f39", "6\n")
+                                                     "period": 10000000}}, "read a </proc/self/stat; set -- ${a##*) }; echo ${39}", "6\n")  # it can't fork
 refused("scheduler_priority", {"/process/scheduler": {"policy": "SCHED_OTHER", "priority": 3}}, "process.scheduler.priority")
 for _class, _words in (("RT", "realtime: prio 3"), ("BE", "best-effort: prio 3"), ("IDLE", "idle")):
     expect("io_priority_" + _class.lower(), {"/process/ioPriority": {"class": "IOPRIO_CLASS_" + _class, "priority": 3}},
@@ -152,15 +153,67 @@ def terminal_without_socket(stand):
 def exec_cpu_affinity(stand):
     if len(os.sched_getaffinity(0)) < 2:
         raise Skip("one CPU")
-    ident, folder, outcome = stand.create(stand.ours, {"/process/execCPUAffinity": {"initial": "0", "final": "0-1"}}, "sleep 100")
+    where = _started(stand, {"/process/execCPUAffinity": {"initial": "0", "final": "0-1"}})
+    script = "taskset -p $$ | sed 's/.*: //'"
+    equal(_exec(stand, where, script, execCPUAffinity={"final": "1"}).said(), (0, "2\n"), "final")
+    equal(_exec(stand, where, script, execCPUAffinity={"initial": "0"}).said(), (0, "1\n"), "initial alone")
+    equal(_exec(stand, where, script).said(), (0, "3\n"), "that of config.json")
+    refusal = _exec(stand, where, script, execCPUAffinity={"final": "77"})
+    check(refusal.code != 0 and "process.execCPUAffinity" in refusal.err, f"a CPU that is not there: {refusal}")
+
+
+@case()
+def exec_scheduling(stand):
+    """An exec that says nothing of it is scheduled as config.json says."""
+    where = _started(stand, {"/process/scheduler": {"policy": "SCHED_BATCH", "nice": 5}, "/linux/personality": {"domain": "LINUX32"},
+                             "/process/ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 6}})
+    script = SCHEDULING + "; ionice -p $$; uname -m"
+    equal(_exec(stand, where, script).said(), (0, "5 0 3\nbest-effort: prio 6\ni686\n"), "config.json's")
+    own = {"scheduler": {"policy": "SCHED_FIFO", "priority": 3}, "ioPriority": {"class": "IOPRIO_CLASS_IDLE", "priority": 0}}
+    equal(_exec(stand, where, script, **own).said(), (0, "0 3 1\nidle\ni686\n"), "its own")
+
+
+@case()
+def scheduler_on_host(stand):
+    """What makes a guest give way, the host's threads get; nothing that would put it before others."""
+    for scheduler, wanted in (({"policy": "SCHED_BATCH", "nice": 7}, (7, 3)), ({"policy": "SCHED_IDLE"}, (0, 5)),
+                              ({"policy": "SCHED_FIFO", "priority": 10}, (0, 0)), ({"policy": "SCHED_OTHER", "nice": -9}, (0, 0))):
+        before = set(_guest_threads())
+        ident, _ = _started(stand, {"/process/scheduler": scheduler})
+        until(lambda: {seen for path, seen in _guest_threads().items() if path not in before} == {wanted}, 10,  # pylint: disable=W0640
+              f"threads of {scheduler}: {_guest_threads()}")
+        stand.drop(ident)
+
+
+def _guest_threads():
+    """{path: (nice, policy)} of the host's threads that run guests."""
+    found = {}
+    for path in glob.glob("/proc/[0-9]*/task/*/stat"):
+        try:
+            with open(path, encoding="ascii", errors="replace") as file:
+                text = file.read()
+        except OSError:
+            continue
+        fields = text[text.rindex(")") + 2:].split()
+        if "(task-" in text:
+            found[path] = int(fields[16]), int(fields[38])
+    return found
+
+
+def _started(stand, changes):
+    """(id, folder) of a container that sleeps."""
+    ident, folder, outcome = stand.create(stand.ours, changes, "sleep 100")
     equal(outcome.code, 0, outcome.err)
-    stand.call(stand.ours, "start", ident)
-    process = {"args": ["/bin/sh", "-c", "taskset -p $$ | sed 's/.*: //'"], "cwd": "/", "env": ["PATH=/bin"],
-               "user": {"uid": 0, "gid": 0}, "execCPUAffinity": {"final": "1"}}
+    equal(stand.call(stand.ours, "start", ident).code, 0, "start")
+    return ident, folder
+
+
+def _exec(stand, where, script, **process):
+    ident, folder = where
+    process = {"args": ["/bin/sh", "-c", script], "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}, **process}
     with open(folder + "/process.json", "w", encoding="ascii") as file:
         json.dump(process, file)
-    done = stand.call(stand.ours, "exec", "--process", folder + "/process.json", ident)
-    equal(done.said(), (0, "2\n"), "exec: " + done.err)
+    return stand.call(stand.ours, "exec", "--process", folder + "/process.json", ident)
 
 
 def _ended(pid):
