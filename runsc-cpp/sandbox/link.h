@@ -17,6 +17,7 @@ enum class LinkMessageType : uint32_t {
   // --- Link: from the sentry ---
   kExited,  // value: exit code (128 + signal). Of the process's files nothing is open any more
   kDied,    // text: what ended the sandbox
+  kTitle,   // text: the process's name, a NUL, its command line. The guest's words
   // --- Startup socket ---
   kNamespaceReady,  // the child waits for its id maps
   kMapsWritten,     // (the answer)
