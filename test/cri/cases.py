@@ -305,10 +305,13 @@ def containerd_restarted(pods):
 def shim_killed(pods):
     """Its containers end, and nothing of them is left."""
     pod, one, two = _pod_of_two(pods)
+    theirs = pods.house.run(["pgrep", "-f", "containerd-shim-runc-v2 .* -id " + pod]).returncode == 0
     pods.house.run(["pkill", "-9", "-f", "containerd-shim-.* -id " + pod])
     for container in (one, two):
         pods.ended(container)
     pods.remove(pod)
+    if theirs:
+        pods.house.forget_shims()
     other = pods.started(pods.pod("q"), "other", ["sleep", "1000"])
     equal(pods.execute(other, "echo", "on"), "on\n", "the next pod")
 

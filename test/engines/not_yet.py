@@ -51,14 +51,11 @@ NOT_YET = {
     },
     "docker": {
         "pause": PAUSE,
-        "top": "children of a container's processes have no process of that name on the host",
         "memory_limit_seen": LIMITS, "pids_limit": LIMITS, "processors_seen": LIMITS,
     },
     "cri": {
         "stats_of_two": "what a pod's containers use is charged to the pod's first one",
         "out_of_memory": LIMITS, "update_resources": LIMITS,
-        "five_pods": "shim_killed's socket is found here",
-        "shim_killed": "the socket of a killed io.containerd.runc.v2 shim is left",
         "shared_volume": "locks and inotify of a volume are not shared between a pod's containers",
     },
 }

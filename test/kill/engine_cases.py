@@ -45,6 +45,7 @@ def shim_killed(place, runtime):
     engine("task", "delete", "--force", "box")
     engine("container", "delete", "box")
     equal(engine.last.returncode, 0, engine.last.stderr)
+    place.forget_shims()
 
 
 @CASES.case("full")
