@@ -37,13 +37,18 @@ NewMount NewTmpfs(MemoryFile& memory, TmpfsOptions options) {
 }
 
 // A quarter of what the host lets us hold open. First asked before the host filter is there.
-size_t DescriptorBudget() {
-  static const size_t budget = [] {
+DonatedFds& Descriptors() {
+  static DonatedFds* const all = [] {
     rlimit limit{1024, 1024};
     getrlimit(RLIMIT_NOFILE, &limit);
-    return std::max<size_t>(limit.rlim_cur / 4, 64);
+    return new DonatedFds(std::max<size_t>(limit.rlim_cur / 4, 64));
   }();
-  return budget;
+  return *all;
+}
+
+RefPtr<Volume> VolumeOf(const std::string& identity) {
+  static Volumes* const all = new Volumes;
+  return identity.empty() ? nullptr : all->Get(identity);
 }
 
 class Builder {
@@ -77,10 +82,14 @@ class Builder {
   }
 
  private:
-  absl::StatusOr<NewMount> MountGofer(uint32_t index, GoferCaching caching) {
+  absl::StatusOr<NewMount> MountGofer(uint32_t index, GoferCaching caching, const std::string& identity = "") {
     NewMount mount;
-    Result<RefPtr<Dentry>> root = GoferFileSystem::Mount(
-        {.client = gofer_, .mount = index, .caching = caching, .max_descriptors = DescriptorBudget()}, &mount.fs);
+    Result<RefPtr<Dentry>> root = GoferFileSystem::Mount({.client = gofer_,
+                                                          .mount = index,
+                                                          .caching = caching,
+                                                          .descriptors = &Descriptors(),
+                                                          .volume = VolumeOf(identity)},
+                                                         &mount.fs);
     if (!root.ok()) return Failed("attach to the gofer", root.error());
     mount.root = *std::move(root);
     return mount;
@@ -105,7 +114,7 @@ class Builder {
   absl::StatusOr<NewMount> MakeFileSystem(const control::Mount& mount) {
     switch (mount.kind()) {
       case control::Mount::BIND:
-        return MountGofer(mount.gofer_mount(), GoferCaching::kShared);
+        return MountGofer(mount.gofer_mount(), GoferCaching::kShared, mount.identity());
       case control::Mount::TMPFS: {
         Result<TmpfsOptions> options = TmpfsFileSystem::ParseOptions(mount.options());
         if (!options.ok()) return Failed(absl::StrCat("tmpfs options \"", mount.options(), "\""), options.error());
@@ -296,7 +305,7 @@ void RegisterFileSystems(const FileSystemParts& parts) {
   RegisterTtyDevices();
   SpecialFiles::SetFifo(OpenFifo);
   RegisterMountableTypes(parts);
-  (void)DescriptorBudget();
+  (void)Descriptors();
 }
 
 absl::StatusOr<ContainerMounts> MountContainer(const control::Container& container,

@@ -8,6 +8,7 @@
 #include <climits>
 #include <cstdlib>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 
 namespace runsc {
@@ -54,7 +55,7 @@ absl::Status AddMount(const oci::MountPlan& plan, ContainerDescription& out) {
     if (!source.ok()) return source.status();
     const bool read_only = (mount.flags() & MS_RDONLY) != 0;
     mount.set_kind(control::Mount::BIND);
-    mount.set_identity(plan.source);
+    mount.set_identity(absl::CHexEscape(*source));  // proto3 wants text
     mount.set_gofer_mount(static_cast<uint32_t>(out.exports.size()));
     out.exports.push_back({*std::move(source), read_only});
     return absl::OkStatus();

@@ -239,6 +239,20 @@ def shared_volume(pods):
     equal(pods.execute(one, "cat", "/shared/y"), "back\n", "back")
     pods.execute(two, "sh", "-c", "echo x >/read/x", code=1)
     _locks_and_mappings(pods, one, two)
+    _watches_and_pipes(pods, one, two)
+
+
+def _watches_and_pipes(pods, one, two):
+    watch = ("import ctypes, os; libc = ctypes.CDLL(None); fd = libc.inotify_init1(0)\n"
+             "assert libc.inotify_add_watch(fd, b'/read', 0x100) > 0; print('ready', flush=True)\n"
+             "print(os.read(fd, 4096)[16:].rstrip(b'\\0').decode(), flush=True)")
+    pods.execute(two, "sh", "-c", f'python3 -c "{watch}" >/watched 2>&1 &')
+    until(lambda: pods.execute(two, "cat", "/watched") == "ready\n", 10, "the watch stands")
+    pods.execute(one, "touch", "/shared/seen")
+    until(lambda: pods.execute(two, "cat", "/watched") == "ready\nseen\n", 10, lambda: pods.execute(two, "cat", "/watched"))
+    pods.execute(one, "mkfifo", "/shared/pipe")
+    pods.execute(one, "sh", "-c", "echo through >/shared/pipe &")
+    equal(pods.execute(two, "timeout", "10", "cat", "/other/pipe"), "through\n", "a pipe between both")
 
 
 def _locks_and_mappings(pods, one, two):

@@ -56,7 +56,6 @@ NOT_YET = {
     "cri": {
         "stats_of_two": "what a pod's containers use is charged to the pod's first one",
         "out_of_memory": LIMITS, "update_resources": LIMITS,
-        "shared_volume": "locks and inotify of a volume are not shared between a pod's containers",
     },
 }
 
