@@ -240,6 +240,9 @@ def shared_volume(pods):
     pods.execute(two, "sh", "-c", "echo x >/read/x", code=1)
     _locks_and_mappings(pods, one, two)
     _watches_and_pipes(pods, one, two)
+    pods.cri.StopContainer(container_id=one, timeout=0)
+    pods.cri.RemoveContainer(container_id=one)
+    equal(pods.execute(two, "sh", "-c", "echo on >/other/on; cat /read/on"), "on\n", "when the other has gone")
 
 
 def _watches_and_pipes(pods, one, two):
