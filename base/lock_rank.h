@@ -53,6 +53,7 @@ enum class LockRank : uint8_t {
   kMqueue,           // kernel: a POSIX message queue
   kHostFile,         // fs/host: pollers and state of passed-through descriptors
   kGoferClient,      // fs/gofer: one request channel
+  kGoferVolume,      // fs/gofer: what several mounts of one source share
   kPlatformSites,    // platform: an address space's rewritten call sites
   kPlatform,         // platform: an address space's keeper
   kPlatformVcpus,    // platform/kvm: who has which virtual CPU

@@ -13,6 +13,7 @@
 #include "runsc-cpp/boot/gofer_watch.h"
 #include "runsc-cpp/boot/process_start.h"
 #include "runsc-cpp/sandbox/link.h"
+#include "sentry/fs/proc/mm_memory.h"
 
 namespace runsc {
 namespace {
@@ -23,6 +24,8 @@ using base::MutexLock;
 constexpr int kGoferEndMs = 2000;
 constexpr int kExecsEndMs = 3000;
 constexpr int64_t kReapedWithinNs = kNsPerSec;
+// Bytes of a process's command line, and of all together, that are told to the runtime.
+constexpr size_t kCommandLine = 4000, kAllCommandLines = 4 << 20;
 
 }  // namespace
 
@@ -202,17 +205,24 @@ void Container::Stats(control::Response& response) const {
 }
 
 void Container::Processes(control::Response& response) const {
+  size_t told = 0;
   for (const RefPtr<ThreadGroup>& group : Groups()) {
     const RefPtr<Task> leader = group->leader();
     if (!leader) continue;
     control::ProcessInfo& info = *response.add_processes();
     info.set_pid(group->tgid());
-    info.set_host_pid(HostPidOf(*group));
     info.set_parent(group->ppid());
     info.set_command(leader->name());
+    if (RefPtr<MemoryManager> mm = leader->SharedMm(); mm && told < kAllCommandLines) {
+      info.set_args(CommandLineOf(*MakeRef<MmProcessMemory>(std::move(mm)), kCommandLine));
+      told += info.args().size();
+    }
     if (const RefPtr<Credentials> creds = leader->SharedCreds()) info.set_uid(creds->uid);
     const ThreadGroup::CpuTimes times = group->cpu_times();
     info.set_cpu_ns(static_cast<uint64_t>(times.user_ns + times.system_ns));
+    const Hosting host = HostOf(*group);
+    info.set_host_pid(host.host_pid);
+    if (host.process) host.process->TellTitle(info.command(), info.args());
   }
 }
 
@@ -223,16 +233,16 @@ std::vector<std::shared_ptr<HostedProcess>> Container::Hosted() const {
   return all;
 }
 
-int32_t Container::HostPidOf(const ThreadGroup& group) const {
+Container::Hosting Container::HostOf(const ThreadGroup& group) const {
   std::vector<Hosting> all;
   {
     MutexLock lock(mu_);
     all = hosted_;
   }
-  for (const Hosting& hosting : all) {
-    if (hosting.process->group().get() == &group) return hosting.host_pid;
+  for (Hosting& hosting : all) {
+    if (hosting.process->group().get() == &group) return std::move(hosting);
   }
-  return 0;
+  return {};
 }
 
 void Container::Forget(const HostedProcess* process) {

@@ -80,7 +80,11 @@ class Container : public std::enable_shared_from_this<Container> {
   std::string OnInitEnded();
   void Forget(const HostedProcess* process);
   std::vector<std::shared_ptr<HostedProcess>> Hosted() const;
-  int32_t HostPidOf(const sentry::ThreadGroup& group) const;
+  struct Hosting {
+    std::shared_ptr<HostedProcess> process;
+    int32_t host_pid = 0;
+  };
+  Hosting HostOf(const sentry::ThreadGroup& group) const;  // empty: nobody
 
   const SandboxParts parts_;
   const std::string id_;
@@ -91,10 +95,6 @@ class Container : public std::enable_shared_from_this<Container> {
   mutable base::RankedMutex<base::LockRank::kControl> mu_;
   base::CondVar changed_;
   State state_ ABSL_GUARDED_BY(mu_) = State::kCreating;
-  struct Hosting {
-    std::shared_ptr<HostedProcess> process;
-    int32_t host_pid;
-  };
   std::vector<Hosting> hosted_ ABSL_GUARDED_BY(mu_);
   // Execs that ended a moment ago.
   struct EndedExec {

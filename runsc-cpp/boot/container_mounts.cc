@@ -42,13 +42,18 @@ NewMount NewTmpfs(MemoryFile& memory, TmpfsOptions options) {
 }
 
 // A quarter of what the host lets us hold open. First asked before the host filter is there.
-size_t DescriptorBudget() {
-  static const size_t budget = [] {
+DonatedFds& Descriptors() {
+  static DonatedFds* const all = [] {
     rlimit limit{1024, 1024};
     getrlimit(RLIMIT_NOFILE, &limit);
-    return std::max<size_t>(limit.rlim_cur / 4, 64);
+    return new DonatedFds(std::max<size_t>(limit.rlim_cur / 4, 64));
   }();
-  return budget;
+  return *all;
+}
+
+RefPtr<Volume> VolumeOf(const std::string& identity) {
+  static Volumes* const all = new Volumes;
+  return identity.empty() ? nullptr : all->Get(identity);
 }
 
 NewMount Take(auto made) { return {std::move(made.fs), std::move(made.root)}; }
@@ -116,7 +121,7 @@ class Builder {
   absl::StatusOr<NewMount> MountGofer(GoferOptions options) {
     NewMount mount;
     options.client = gofer_;
-    options.max_descriptors = DescriptorBudget();
+    options.descriptors = &Descriptors();
     Result<RefPtr<Dentry>> root = GoferFileSystem::Mount(options, &mount.fs);
     if (!root.ok()) return Failed("attach to the gofer", root.error());
     mount.root = *std::move(root);
@@ -146,6 +151,7 @@ class Builder {
     return MountGofer({.client = nullptr,
                        .mount = mount.gofer_mount(),
                        .caching = GoferCaching::kShared,
+                       .volume = VolumeOf(mount.identity()),
                        .uids = *uids,
                        .gids = *gids});
   }
@@ -419,7 +425,7 @@ void RegisterFileSystems(const FileSystemParts& parts) {
   RegisterTtyDevices();
   SpecialFiles::SetFifo(OpenFifo);
   RegisterMountableTypes(parts);
-  (void)DescriptorBudget();
+  (void)Descriptors();
 }
 
 absl::StatusOr<ContainerMounts> MountContainer(const control::Container& container,

@@ -112,6 +112,12 @@ void HostedProcess::ShowOutOfMemory(uint64_t bytes) {
   }
 }
 
+void HostedProcess::TellTitle(const std::string& name, const std::string& command_line) const {
+  pollfd link{link_.get(), POLLOUT, 0};
+  if (poll(&link, 1, 0) != 1 || link.revents != POLLOUT) return;
+  SendLink(link_.get(), {LinkMessageType::kTitle, 0, name + '\0' + command_line});
+}
+
 RefPtr<ThreadGroup> HostedProcess::group() const {
   MutexLock lock(mu_);
   return group_;

@@ -40,6 +40,8 @@ class HostedProcess : public std::enable_shared_from_this<HostedProcess> {
   void ShowOutOfMemory(uint64_t bytes);
   // The sandbox or the container ends for this reason, which goes to the link in place of an exit code.
   void TellDeath(const std::string& cause);
+  // How the process is called now, for whoever stands for it. Lost if that one does not read.
+  void TellTitle(const std::string& name, const std::string& command_line) const;
 
   sentry::RefPtr<sentry::ThreadGroup> group() const;
   const StandardStreams& streams() const { return streams_; }

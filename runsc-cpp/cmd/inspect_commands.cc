@@ -1,10 +1,11 @@
 // state, list, ps: what is true of containers, in runc's layouts.
 #include <stdio.h>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "runsc-cpp/cmd/command.h"
 #include "runsc-cpp/cmd/oci_command.h"
+#include "runsc-cpp/container/host_pids.h"
 #include "runsc-cpp/container/operations.h"
 #include "runsc-cpp/container/state.h"
 #include "runsc-cpp/oci/state.h"
@@ -49,6 +50,13 @@ absl::StatusOr<int> List(const RuntimeOptions& runtime, const ParsedFlags& flags
   return 0;
 }
 
+// A guest's words, for a terminal: a blank between two, and nothing that a terminal might obey.
+std::string Harmless(absl::string_view words) {
+  std::string out(words.substr(0, words.find_last_not_of('\0') + 1));
+  for (char& c : out) c = c == '\0' ? ' ' : absl::ascii_isprint(static_cast<unsigned char>(c)) ? c : '?';
+  return out;
+}
+
 // The sandbox's own view.
 std::string GuestTable(const std::vector<sentry::control::ProcessInfo>& processes) {
   std::string out = "UID        PID  PPID  TIME     CMD\n";
@@ -57,7 +65,8 @@ std::string GuestTable(const std::vector<sentry::control::ProcessInfo>& processe
     char line[96];
     snprintf(line, sizeof line, "%-8u %5d %5d  %02d:%02d:%02d ", p.uid(), p.pid(), p.parent(),
              static_cast<int>(seconds / 3600), static_cast<int>(seconds / 60 % 60), static_cast<int>(seconds % 60));
-    absl::StrAppend(&out, line, p.args().empty() ? p.command() : absl::StrJoin(p.args(), " "), "\n");
+    absl::StrAppend(&out, line, p.args().empty() ? absl::StrCat("[", Harmless(p.command()), "]") : Harmless(p.args()),
+                    "\n");
   }
   return out;
 }
@@ -73,11 +82,13 @@ absl::StatusOr<int> Ps(const RuntimeOptions& runtime, const ParsedFlags& flags) 
   if (format != "json") {
     return absl::InvalidArgumentError(absl::StrCat("--format: \"", format, "\" is not table or json"));
   }
-  std::vector<int64_t> pids;
-  for (const sentry::control::ProcessInfo& p : *processes) {
-    if (p.host_pid() != 0) pids.push_back(p.host_pid());
+  const absl::StatusOr<ContainerRecord> record = runtime.root.Load(flags.words()[0]);
+  if (!record.ok()) return record.status();
+  const std::vector<pid_t> pids = HostPidsOf(*record, *processes);
+  if (pids.size() < processes->size()) {
+    runtime.warn(absl::StrCat("ps: ", processes->size() - pids.size(), " processes have no process on the host"));
   }
-  Print(oci::PidsToJson(pids));
+  Print(oci::PidsToJson({pids.begin(), pids.end()}));
   return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdio>
@@ -15,9 +16,11 @@
 #include <cstring>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "runsc-cpp/container/anchor.h"
 #include "runsc-cpp/container/anchor_fds.h"
+#include "runsc-cpp/container/title.h"
 #include "runsc-cpp/sandbox/link.h"
 
 namespace runsc {
@@ -35,6 +38,12 @@ void TakeName() {
   fclose(file);
   const std::string program = line;
   prctl(PR_SET_NAME, program.substr(program.rfind('/') + 1).c_str(), 0, 0, 0);
+}
+
+// The guest's process may have executed another program since.
+void OnTitle(std::string_view text) {
+  const size_t name_end = std::min(text.find('\0'), text.size());
+  SetTitle(text.substr(0, name_end), text.substr(std::min(name_end + 1, text.size())));
 }
 
 void OnSignals(int signals) {
@@ -109,6 +118,7 @@ void AwaitReaped(const std::string& pids) {
 std::optional<int> OnLink() {
   const std::optional<LinkMessage> message = ReceiveLink(kAnchorLinkFd);
   if (!message || message->type == LinkMessageType::kDied) return kSandboxLost;
+  if (message->type == LinkMessageType::kTitle) OnTitle(message->text);
   if (message->type == LinkMessageType::kOutOfMemory) ShowOutOfMemory(message->value);
   if (message->type != LinkMessageType::kExited) return std::nullopt;
   AwaitReaped(message->text);

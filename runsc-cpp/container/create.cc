@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -145,7 +146,26 @@ class Creation {
     }
     anchor_ = *std::move(launched);
     *record_.mutable_anchor() = RefTo(anchor_.pid);
+    if (absl::Status s = SettleNetwork(plan.path); !s.ok()) return s;
     return runtime_.root.Save(record_);
+  }
+
+  // A sandbox has one network: that of the container it was made for.
+  absl::Status SettleNetwork(const std::string& path) {
+    struct stat own;
+    if (stat(absl::StrCat("/proc/", anchor_.pid, "/ns/net").c_str(), &own) != 0) {
+      return absl::ErrnoToStatus(errno, "look at the container's network namespace");
+    }
+    record_.set_network(sandbox_.is_new ? own.st_ino : sandbox_.network);
+    if (sandbox_.is_new || sandbox_.network == 0 || sandbox_.network == own.st_ino) return absl::OkStatus();
+    if (path.empty()) {
+      runtime_.warn(absl::StrCat("the container has the network of the sandbox ", sandbox_.id,
+                                 ", which it joins by another namespace, and none of its own"));
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError(absl::StrCat("config.json: linux.namespaces: network by ", path,
+                                                   ": it is not that of the sandbox ", sandbox_.id,
+                                                   ", which the container joins; allowed is that one's"));
   }
 
   absl::Status MakeCgroup() {

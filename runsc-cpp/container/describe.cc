@@ -8,6 +8,7 @@
 #include <climits>
 #include <cstdlib>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "runsc-cpp/container/bind_mounts.h"
 
@@ -66,7 +67,7 @@ absl::Status AddBind(const oci::MountPlan& plan, control::Mount& mount, Containe
   const bool deep = (plan.options.flags & MS_REC) != 0;
   const bool split = MaySplitMounts();
   const Mapped mapped = plan.options.idmap ? Mapped::kYes : Mapped::kNo;
-  mount.set_identity(plan.source);
+  mount.set_identity(absl::CHexEscape(*path));  // proto3 wants text
   AddExport(plan, {.host_path = *path, .recursive = deep && !split}, BindFlagsOf(plan.options, source->flags), mapped,
             mount, out);
   if (!deep || !split) return absl::OkStatus();
@@ -74,7 +75,7 @@ absl::Status AddBind(const oci::MountPlan& plan, control::Mount& mount, Containe
   for (const HostMount& below : source->below) {
     control::Mount& added = *mount.add_below();
     added.set_destination(below.path.substr(prefix));
-    added.set_identity(absl::StrCat(plan.source, "/", added.destination()));
+    added.set_identity(absl::CHexEscape(below.path));
     AddExport(plan, {.host_path = below.path, .recursive = false}, BelowFlagsOf(plan.options, below.flags),
               plan.options.recursive_idmap ? mapped : Mapped::kNo, added, out);
   }

@@ -54,6 +54,7 @@ absl::StatusOr<SandboxChoice> Join(const ContainerRecord& record) {
   choice.id = record.sandbox();
   choice.is_new = false;
   choice.sentry = record.sentry();
+  choice.network = record.network();
   return choice;
 }
 

@@ -2,6 +2,7 @@
 #ifndef RUNSC_CPP_CONTAINER_SANDBOX_OF_H_
 #define RUNSC_CPP_CONTAINER_SANDBOX_OF_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,8 @@ namespace runsc {
 struct SandboxChoice {
   std::string id;
   bool is_new = true;
-  ProcessRef sentry;  // of one that is there
+  ProcessRef sentry;     // of one that is there
+  uint64_t network = 0;  // inode of its network namespace; 0: not known
   std::vector<std::string> warnings;
 };
 

@@ -63,6 +63,8 @@ struct Translation {
 // is a thing that cannot be mapped.
 class Mappable : public base::RefCounted {
  public:
+  // By which a futex in a shared mapping is known: the same for all mappables that are one file.
+  virtual const void* identity() const { return this; }
   // Checks whether it can be mapped at all: ENODEV here; EACCES, EPERM.
   virtual Result<void> CheckMap(bool shared, MemoryProtection max) {
     (void)shared, (void)max;

@@ -62,7 +62,7 @@ Result<MemoryManager::SharedKey> MemoryManager::FutexKey(UserAddr addr) {
   const Vma* vma = impl_->vmas.Find(addr.value);
   if (vma == nullptr || !vma->prot.any()) return Errno::kEFAULT;
   if (!vma->shared) return SharedKey{this, addr.value, RefPtr<base::RefCounted>(this)};
-  return SharedKey{vma->mappable.get(), vma->OffsetOf(addr.value), vma->mappable};
+  return SharedKey{vma->mappable->identity(), vma->OffsetOf(addr.value), vma->mappable};
 }
 
 std::vector<VmaInfo> MemoryManager::Vmas() const {

@@ -169,7 +169,7 @@ class MemoryManager final : public base::RefCounted, public UserMemory, public M
   // --- Futex keys ---
   // What a shared futex at `addr` is keyed by: (mappable or memory identity, offset).
   struct SharedKey {
-    const void* object;  // a Mappable kept alive by `keepalive`, or this mm for private memory
+    const void* object;  // Mappable::identity(), kept alive by `keepalive`, or this mm for private memory
     uint64_t offset;
     RefPtr<base::RefCounted> keepalive;
   };

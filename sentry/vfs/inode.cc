@@ -4,18 +4,10 @@
 
 #include "sentry/vfs/dentry.h"
 #include "sentry/vfs/file_description.h"
-#include "sentry/vfs/file_locks.h"
-#include "sentry/vfs/inotify.h"
 #include "sentry/vfs/mount.h"
 
 namespace sentry {
 namespace {
-
-// Minor numbers of anonymous devices (major 0), as Linux's get_anon_bdev.
-uint64_t NextDevice() {
-  static std::atomic<uint32_t> next{20};
-  return abi::MakeDev(0, next.fetch_add(1, std::memory_order_relaxed));
-}
 
 // Linux's generic_permission.
 Result<void> CheckMode(const Credentials& creds, const Attributes& attributes, uint32_t mask) {
@@ -43,10 +35,10 @@ Result<void> FileSystem::Reconfigure(const VfsContext&, std::string_view options
   return options.empty() ? Ok() : Errno::kEINVAL;
 }
 
-FileSystem::FileSystem(std::string type_name) : type_name_(std::move(type_name)), device_(NextDevice()) {}
-
-Inode::Inode(RefPtr<FileSystem> fs) : fs_(std::move(fs)) {}
-Inode::~Inode() { delete watches(); }
+uint64_t FileSystem::NewDevice() {
+  static std::atomic<uint32_t> next{20};
+  return abi::MakeDev(0, next.fetch_add(1, std::memory_order_relaxed));
+}
 
 Result<void> Inode::SetAttr(const VfsContext&, const SetAttributes&) { return Errno::kEPERM; }
 
@@ -78,49 +70,5 @@ Result<std::string> Inode::GetXattr(const VfsContext&, std::string_view) { retur
 Result<void> Inode::SetXattr(const VfsContext&, std::string_view, std::string_view, int) { return Errno::kEOPNOTSUPP; }
 Result<void> Inode::RemoveXattr(const VfsContext&, std::string_view) { return Errno::kEOPNOTSUPP; }
 Result<std::vector<std::string>> Inode::ListXattr(const VfsContext&) { return std::vector<std::string>(); }
-
-FileLocks& Inode::locks() {
-  base::MutexLock lock(lazy_mu_);
-  if (!locks_) locks_ = std::make_unique<FileLocks>();
-  return *locks_;
-}
-
-FileLocks* Inode::locks_if_any() {
-  base::MutexLock lock(lazy_mu_);
-  return locks_.get();
-}
-
-RefPtr<base::RefCounted> Inode::attachment() {
-  base::MutexLock lock(lazy_mu_);
-  return attachment_;
-}
-
-RefPtr<base::RefCounted> Inode::AttachIfNone(RefPtr<base::RefCounted> fresh) {
-  base::MutexLock lock(lazy_mu_);
-  if (!attachment_) attachment_ = std::move(fresh);
-  return attachment_;
-}
-
-// A counter that moves one way only from 0: up for writers, down for
-// executions.
-Result<void> Inode::GetWriteAccess() {
-  int32_t n = write_count_.load(std::memory_order_relaxed);
-  do {
-    if (n < 0) return Errno::kETXTBSY;
-  } while (!write_count_.compare_exchange_weak(n, n + 1, std::memory_order_acq_rel));
-  return Ok();
-}
-
-void Inode::PutWriteAccess() { write_count_.fetch_sub(1, std::memory_order_acq_rel); }
-
-Result<void> Inode::DenyWriteAccess() {
-  int32_t n = write_count_.load(std::memory_order_relaxed);
-  do {
-    if (n > 0) return Errno::kETXTBSY;
-  } while (!write_count_.compare_exchange_weak(n, n - 1, std::memory_order_acq_rel));
-  return Ok();
-}
-
-void Inode::AllowWriteAccess() { write_count_.fetch_add(1, std::memory_order_acq_rel); }
 
 }  // namespace sentry

@@ -21,22 +21,24 @@
 #include "sentry/mm/mappable.h"
 #include "sentry/vfs/attributes.h"
 #include "sentry/vfs/context.h"
+#include "sentry/vfs/file_state.h"
 
 namespace sentry {
 
 class FileDescription;
-class FileLocks;
 class Inode;
-class InodeWatches;
 
 // A mounted file system's own part: Linux's struct super_block.
 class FileSystem : public base::RefCounted {
  public:
-  explicit FileSystem(std::string type_name);
+  // An anonymous device number (major 0), as Linux's get_anon_bdev; none comes twice.
+  static uint64_t NewDevice();
+  explicit FileSystem(std::string type_name, uint64_t device = NewDevice())
+      : type_name_(std::move(type_name)), device_(device) {}
   ~FileSystem() override = default;
 
   const std::string& type_name() const { return type_name_; }  // "tmpfs", as in /proc/mounts
-  uint64_t device() const { return device_; }                  // st_dev: anonymous, unique
+  uint64_t device() const { return device_; }                  // st_dev
   // Who mounted it was root of this one (Linux's s_user_ns).
   const UserNamespace& user_ns() const { return *user_ns_; }
   void SetUserNs(RefPtr<UserNamespace> ns) { user_ns_ = std::move(ns); }  // before it is known to anybody
@@ -72,8 +74,9 @@ using LinkTarget = std::variant<std::string, Path>;
 
 class Inode : public Mappable {
  public:
-  explicit Inode(RefPtr<FileSystem> fs);
-  ~Inode() override;
+  explicit Inode(RefPtr<FileSystem> fs, RefPtr<SharedFileState> shared = nullptr)
+      : fs_(std::move(fs)), shared_(std::move(shared)) {}
+  ~Inode() override = default;
 
   FileSystem& fs() const { return *fs_; }
   // The type never changes: S_IFREG, S_IFDIR, ...
@@ -131,37 +134,30 @@ class Inode : public Mappable {
   virtual Result<void> RemoveXattr(const VfsContext& ctx, std::string_view name);
   virtual Result<std::vector<std::string>> ListXattr(const VfsContext& ctx);
 
-  // Advisory locks of this file, made at first use.
-  FileLocks& locks();
-  FileLocks* locks_if_any();  // null: none was ever asked for
   // Held by vfs around directory operations (Linux's i_rwsem of a directory).
   base::RankedMutex<base::LockRank::kDirectory>& dir_mu() { return dir_mu_; }
 
-  // Who is told of what happens to this file (inotify.h); null: nobody ever was.
-  InodeWatches* watches() const { return watches_.load(std::memory_order_acquire); }
-  InodeWatches& MakeWatches();
-
-  // What hangs on a fifo or socket node: the pipe's buffer, the bound socket.
-  // Set once by its owner (fs/pipe, net/unix); identity with the inode.
-  RefPtr<base::RefCounted> attachment();
-  // Stores `fresh` unless one is there; returns the one that stands.
-  RefPtr<base::RefCounted> AttachIfNone(RefPtr<base::RefCounted> fresh);
-
-  // Write access and execution exclude each other (ETXTBSY). Counts of open
-  // writers; negative: counts of executions (Linux's i_writecount).
-  Result<void> GetWriteAccess();
-  void PutWriteAccess();
-  Result<void> DenyWriteAccess();
-  void AllowWriteAccess();
+  FileState& state() { return shared_ ? shared_->state() : own_; }
+  const FileState& state() const { return shared_ ? shared_->state() : own_; }
+  const void* identity() const override { return &state(); }
+  FileLocks& locks() { return state().locks(); }
+  FileLocks* locks_if_any() { return state().locks_if_any(); }
+  InodeWatches* watches() const { return state().watches(); }
+  InodeWatches& MakeWatches() { return state().MakeWatches(); }
+  RefPtr<base::RefCounted> attachment() { return state().attachment(); }
+  RefPtr<base::RefCounted> AttachIfNone(RefPtr<base::RefCounted> fresh) {
+    return state().AttachIfNone(std::move(fresh));
+  }
+  Result<void> GetWriteAccess() { return state().GetWriteAccess(); }
+  void PutWriteAccess() { state().PutWriteAccess(); }
+  Result<void> DenyWriteAccess() { return state().DenyWriteAccess(); }
+  void AllowWriteAccess() { state().AllowWriteAccess(); }
 
  private:
   const RefPtr<FileSystem> fs_;
   base::RankedMutex<base::LockRank::kDirectory> dir_mu_;
-  base::RankedMutex<base::LockRank::kLeaf> lazy_mu_;
-  std::unique_ptr<FileLocks> locks_ ABSL_GUARDED_BY(lazy_mu_);
-  RefPtr<base::RefCounted> attachment_ ABSL_GUARDED_BY(lazy_mu_);
-  std::atomic<int32_t> write_count_{0};
-  std::atomic<InodeWatches*> watches_{nullptr};  // stays once made
+  const RefPtr<SharedFileState> shared_;  // null: own_
+  FileState own_;
 };
 
 }  // namespace sentry

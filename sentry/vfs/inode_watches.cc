@@ -17,14 +17,6 @@ constexpr uint32_t kMaxWatches = InotifyLimits::kMost;  // in the whole sandbox
 
 std::atomic<uint32_t> InodeWatches::count_{0};
 
-InodeWatches& Inode::MakeWatches() {
-  if (InodeWatches* there = watches()) return *there;
-  auto fresh = std::make_unique<InodeWatches>();
-  InodeWatches* expected = nullptr;
-  if (watches_.compare_exchange_strong(expected, fresh.get(), std::memory_order_acq_rel)) return *fresh.release();
-  return *expected;
-}
-
 void InodeWatches::RecalculateLocked() {
   uint32_t all = watches_.empty() ? 0 : abi::kInUnmount;
   for (const RefPtr<InotifyWatch>& watch : watches_) all |= watch->mask;
@@ -62,7 +54,7 @@ void InodeWatches::Tell(const InodeEvent& event) {
     TakeOffLocked(--i);
     ended.push_back(watch);
   }
-  if (watches_.empty()) anchor = std::move(anchor_);
+  if (!AnchoredLocked()) anchor = std::move(anchor_);
 }
 
 Result<int32_t> InodeWatches::Add(Inotify& instance, const RefPtr<Dentry>& dentry, uint32_t mask) {
@@ -87,14 +79,25 @@ Result<int32_t> InodeWatches::Add(Inotify& instance, const RefPtr<Dentry>& dentr
   return wd;
 }
 
-void InodeWatches::End(InotifyWatch& watch) {
+void InodeWatches::End(InotifyWatch& watch, uint32_t last_event) {
   RefPtr<InotifyWatch> keep(&watch);
   RefPtr<Dentry> anchor;
   MutexLock lock(mu_);
   if (!watch.listed) return;  // another was faster
-  watch.instance.Queue(watch.wd, {.mask = abi::kInIgnored});
+  TellLastLocked(watch, last_event);
   TakeOffLocked(IndexLocked(watch));
-  if (watches_.empty()) anchor = std::move(anchor_);
+  if (!AnchoredLocked()) anchor = std::move(anchor_);
+}
+
+void InodeWatches::TellLastLocked(InotifyWatch& watch, uint32_t last_event) {
+  if (((watch.mask | abi::kInUnmount) & last_event) != 0) watch.instance.Queue(watch.wd, {.mask = last_event});
+  watch.instance.Queue(watch.wd, {.mask = abi::kInIgnored});
+}
+
+// Watches by another inode of the file, of another mount, find it by the state that they share.
+bool InodeWatches::AnchoredLocked() const {
+  const Inode* const named = anchor_ ? anchor_->inode_ptr() : nullptr;
+  return std::any_of(watches_.begin(), watches_.end(), [&](const auto& watch) { return watch->inode.get() == named; });
 }
 
 void InodeWatches::EndAll(uint32_t last_event) {
@@ -103,8 +106,7 @@ void InodeWatches::EndAll(uint32_t last_event) {
   MutexLock lock(mu_);
   ended = watches_;
   for (const RefPtr<InotifyWatch>& watch : ended) {
-    if (((watch->mask | abi::kInUnmount) & last_event) != 0) watch->instance.Queue(watch->wd, {.mask = last_event});
-    watch->instance.Queue(watch->wd, {.mask = abi::kInIgnored});
+    TellLastLocked(*watch, last_event);
     TakeOffLocked(IndexLocked(*watch));
   }
   anchor = std::move(anchor_);
@@ -115,7 +117,7 @@ void InodeWatches::Drop(InotifyWatch& watch) {
   MutexLock lock(mu_);
   if (!watch.listed) return;
   TakeOffLocked(IndexLocked(watch));
-  if (watches_.empty()) anchor = std::move(anchor_);
+  if (!AnchoredLocked()) anchor = std::move(anchor_);
 }
 
 void InodeWatches::Unanchor(const Dentry& dentry) {

@@ -111,7 +111,7 @@ void Inotify::FileSystemGone(const FileSystem& fs) {
   }
   for (const RefPtr<Inotify>& instance : instances) {
     for (const RefPtr<InotifyWatch>& watch : instance->WatchesOf(&fs)) {
-      watch->inode->watches()->EndAll(abi::kInUnmount | (watch->inode->is_dir() ? abi::kInIsDir : 0));
+      watch->inode->watches()->End(*watch, abi::kInUnmount | (watch->inode->is_dir() ? abi::kInIsDir : 0));
     }
   }
 }

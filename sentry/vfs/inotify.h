@@ -52,7 +52,7 @@ struct InotifyWatch final : public base::RefCounted {
   bool listed = false;
 };
 
-// The watches on one inode; as long-lived as it.
+// The watches on one file; as long-lived as its state.
 class InodeWatches {
  public:
   // Whether any watch is there at all, on any inode.
@@ -63,8 +63,8 @@ class InodeWatches {
   // Linux's inotify_update_watch. `dentry` is how the inode was found. EEXIST
   // (IN_MASK_CREATE), ENOSPC (limits).
   Result<int32_t> Add(Inotify& instance, const RefPtr<Dentry>& dentry, uint32_t mask);
-  // Each that is ended queues IN_IGNORED last.
-  void End(InotifyWatch& watch);
+  // Each that is ended queues `last_event` if it is watched for, and IN_IGNORED last.
+  void End(InotifyWatch& watch, uint32_t last_event = 0);
   // Tells all of `last_event`, and ends them.
   void EndAll(uint32_t last_event);
   // Ends `watch` silently: its instance is about to go.
@@ -80,6 +80,8 @@ class InodeWatches {
  private:
   static std::atomic<uint32_t> count_;
   void TakeOffLocked(size_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void TellLastLocked(InotifyWatch& watch, uint32_t last_event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool AnchoredLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   size_t IndexLocked(const InotifyWatch& watch) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void RecalculateLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 

@@ -239,6 +239,23 @@ def shared_volume(pods):
     equal(pods.execute(one, "cat", "/shared/y"), "back\n", "back")
     pods.execute(two, "sh", "-c", "echo x >/read/x", code=1)
     _locks_and_mappings(pods, one, two)
+    _watches_and_pipes(pods, one, two)
+    pods.cri.StopContainer(container_id=one, timeout=0)
+    pods.cri.RemoveContainer(container_id=one)
+    equal(pods.execute(two, "sh", "-c", "echo on >/other/on; cat /read/on"), "on\n", "when the other has gone")
+
+
+def _watches_and_pipes(pods, one, two):
+    watch = ("import ctypes, os; libc = ctypes.CDLL(None); fd = libc.inotify_init1(0)\n"
+             "assert libc.inotify_add_watch(fd, b'/read', 0x100) > 0; print('ready', flush=True)\n"
+             "print(os.read(fd, 4096)[16:].rstrip(b'\\0').decode(), flush=True)")
+    pods.execute(two, "sh", "-c", f'python3 -c "{watch}" >/watched 2>&1 &')
+    until(lambda: pods.execute(two, "cat", "/watched") == "ready\n", 10, "the watch stands")
+    pods.execute(one, "touch", "/shared/seen")
+    until(lambda: pods.execute(two, "cat", "/watched") == "ready\nseen\n", 10, lambda: pods.execute(two, "cat", "/watched"))
+    pods.execute(one, "mkfifo", "/shared/pipe")
+    pods.execute(one, "sh", "-c", "(echo through >/shared/pipe) >/dev/null 2>&1 &")
+    equal(pods.execute(two, "timeout", "10", "cat", "/other/pipe"), "through\n", "a pipe between both")
 
 
 def _locks_and_mappings(pods, one, two):
@@ -305,14 +322,13 @@ def containerd_restarted(pods):
 def shim_killed(pods):
     """Its containers end, and nothing of them is left."""
     pod, one, two = _pod_of_two(pods)
-    sockets = pods.house.shim_sockets()
+    theirs = pods.house.run(["pgrep", "-f", "containerd-shim-runc-v2 .* -id " + pod]).returncode == 0
     pods.house.run(["pkill", "-9", "-f", "containerd-shim-.* -id " + pod])
     for container in (one, two):
         pods.ended(container)
     pods.remove(pod)
-    if pods.handler == "tried":
-        # Of io.containerd.runc.v2, whatever the runtime: neither containerd nor the shim's `delete` removes its socket.
-        pods.house.run(["rm", "-f", *sockets])
+    if theirs:
+        pods.house.forget_shims()
     other = pods.started(pods.pod("q"), "other", ["sleep", "1000"])
     equal(pods.execute(other, "echo", "on"), "on\n", "the next pod")
 

@@ -41,6 +41,7 @@ def shim_killed(docker):
     docker.script("kill -9 " + " ".join(map(str, shims)))
     until(lambda: not docker.state(name)["Running"], 20, "seen as ended")
     docker("rm", "-f", name)
+    docker.house.forget_shims()
 
 
 @CASES.case()

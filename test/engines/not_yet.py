@@ -11,11 +11,9 @@ NOT_YET = {
         "prop.mutants": "its original has properties that are not there yet",
     },
     "docker": {
-        "top": "children of a container's processes have no process of that name on the host",
     },
     "cri": {
         "stats_of_two": "what a pod's containers use is charged to the pod's first one",
-        "shared_volume": "locks and inotify of a volume are not shared between a pod's containers",
     },
 }
 

@@ -9,7 +9,7 @@ namespace {
 constexpr size_t kReleaseBatch = 256;
 }  // namespace
 
-GoferFileSystem::FileKey GoferFileSystem::KeyOf(const fsgofer::Attr& attr) {
+HostFileKey GoferFileSystem::KeyOf(const fsgofer::Attr& attr) {
   return {abi::MakeDev(attr.dev_major, attr.dev_minor), attr.ino};
 }
 
@@ -24,9 +24,15 @@ uint64_t GoferFileSystem::DeviceFor(uint64_t host_device) const {
   return host_device == root_host_device_ ? device() : host_device;
 }
 
+RefPtr<SharedFileState> GoferFileSystem::SharedStateOf(const fsgofer::Attr& attr) const {
+  return options_.volume ? options_.volume->StateOf(KeyOf(attr), attr.mode & abi::kSIfMt) : nullptr;
+}
+
 Result<RefPtr<Dentry>> GoferFileSystem::Mount(const GoferOptions& options, RefPtr<FileSystem>* fs) {
-  RefPtr<GoferFileSystem> gofer = MakeRef<GoferFileSystem>(options);
   const fsgofer::NodeAttr root = TRY(options.client->Attach(options.mount));
+  GoferOptions own = options;
+  if (own.volume && !own.volume->HasRoot(KeyOf(root.attr))) own.volume = nullptr;
+  RefPtr<GoferFileSystem> gofer = MakeRef<GoferFileSystem>(std::move(own));
   RefPtr<Inode> inode = gofer->InodeFor(root);
   *fs = gofer;
   return Dentry::NewRoot(std::move(inode));
@@ -57,7 +63,9 @@ Result<abi::Statfs> GoferFileSystem::StatFs(const VfsContext&) {
 }
 
 RefPtr<Inode> GoferFileSystem::InodeFor(const fsgofer::NodeAttr& node, std::optional<std::string> link_target) {
-  RefPtr<GoferInode> existing, other;  // the last reference may go here, so outside of the lock
+  // The last reference may go here, so outside of the lock.
+  RefPtr<SharedFileState> state = SharedStateOf(node.attr);
+  RefPtr<GoferInode> existing, other;
   {
     base::MutexLock lock(mu_);
     if (root_ == 0) {
@@ -71,7 +79,8 @@ RefPtr<Inode> GoferFileSystem::InodeFor(const fsgofer::NodeAttr& node, std::opti
     // A reused inode number is another file.
     if (existing && existing->type() != (node.attr.mode & abi::kSIfMt)) std::swap(existing, other);
     if (!existing) {
-      RefPtr<GoferInode> fresh = MakeRef<GoferInode>(RefPtr<GoferFileSystem>(this), node, std::move(link_target));
+      RefPtr<GoferInode> fresh =
+          MakeRef<GoferInode>(RefPtr<GoferFileSystem>(this), node, std::move(state), std::move(link_target));
       inodes_[KeyOf(node.attr)] = fresh.get();
       return fresh;
     }
@@ -101,7 +110,7 @@ void GoferFileSystem::ForgetInode(GoferInode& inode) {
     if (it != inodes_.end() && it->second == &inode) inodes_.erase(it);
     std::erase(look_aheads_, &inode);
   }
-  ForgetDescriptors(inode);
+  descriptors().Forget(inode);
   Release(inode.node());
 }
 
@@ -114,32 +123,6 @@ void GoferFileSystem::Release(fsgofer::NodeId node) {
     batch.swap(released_);
   }
   (void)client().Close(batch);  // a dead gofer holds nothing any more
-}
-
-void GoferFileSystem::KeepDescriptor(GoferInode& inode, RefPtr<DonatedFd> fd) {
-  Kept dropped{};
-  RefPtr<GoferInode> owner;
-  {
-    base::MutexLock lock(mu_);
-    kept_.push_front({&inode, std::move(fd)});
-    kept_of_.emplace(&inode, kept_.begin());
-    if (kept_.size() <= options_.max_descriptors) return;
-    const auto last = std::prev(kept_.end());
-    const auto [first, end] = kept_of_.equal_range(last->inode);
-    kept_of_.erase(std::find_if(first, end, [&](const auto& each) { return each.second == last; }));
-    dropped = std::move(*last);
-    kept_.erase(last);
-    if (dropped.inode->TryIncRef()) owner = RefPtr<GoferInode>::Adopt(dropped.inode);
-  }
-  if (owner) owner->DropDescriptors();
-}
-
-void GoferFileSystem::ForgetDescriptors(GoferInode& inode) {
-  std::list<Kept> gone;
-  base::MutexLock lock(mu_);
-  const auto [first, end] = kept_of_.equal_range(&inode);
-  for (auto it = first; it != end; ++it) gone.splice(gone.end(), kept_, it->second);
-  kept_of_.erase(first, end);
 }
 
 }  // namespace sentry

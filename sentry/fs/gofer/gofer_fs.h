@@ -9,22 +9,13 @@
 #include <vector>
 
 #include "fsgofer/protocol/client.h"
+#include "sentry/fs/gofer/donated_fds.h"
+#include "sentry/fs/gofer/volume.h"
 #include "sentry/vfs/dentry.h"
 #include "sentry/vfs/id_map.h"
 #include "sentry/vfs/inode.h"
 
 namespace sentry {
-
-// A file descriptor that the gofer gave; closed with its last user.
-class DonatedFd final : public base::RefCounted {
- public:
-  explicit DonatedFd(base::UniqueFd fd) : fd_(std::move(fd)) {}
-  int get() const { return fd_.get(); }
-
- private:
-  ~DonatedFd() override = default;
-  const base::UniqueFd fd_;
-};
 
 // Whether somebody else may change the files meanwhile.
 enum class GoferCaching : uint8_t {
@@ -36,7 +27,8 @@ struct GoferOptions {
   std::shared_ptr<fsgofer::Client> client;
   uint32_t mount = 0;  // index in the gofer's list
   GoferCaching caching = GoferCaching::kExclusive;
-  size_t max_descriptors = 4096;  // donated ones kept open for later
+  DonatedFds* descriptors = nullptr;  // outlives it
+  RefPtr<Volume> volume{};            // null: nobody else in the sandbox has these files
   // From a file's ids on the host to those it has here (an id-mapped mount); both empty:
   // the same.
   IdMap uids = {}, gids = {};
@@ -64,9 +56,7 @@ class GoferFileSystem final : public FileSystem {
   // A reference that nobody needs any more; sent to the gofer in batches.
   void Release(fsgofer::NodeId node);
 
-  // The LRU of donated descriptors: keeps `fd` alive for a while.
-  void KeepDescriptor(GoferInode& inode, RefPtr<DonatedFd> fd);
-  void ForgetDescriptors(GoferInode& inode);
+  DonatedFds& descriptors() { return *options_.descriptors; }
   void ForgetInode(GoferInode& inode);
   // A directory that looks ahead: holds what it found until kLookAheads others do.
   void KeepLookAhead(GoferInode& directory);
@@ -74,21 +64,16 @@ class GoferFileSystem final : public FileSystem {
  private:
   template <typename T, typename... Args>
   friend RefPtr<T> base::MakeRef(Args&&... args);
-  explicit GoferFileSystem(GoferOptions options) : FileSystem("gofer"), options_(std::move(options)) {}
+  explicit GoferFileSystem(GoferOptions options)
+      : FileSystem("gofer", options.volume ? options.volume->device() : NewDevice()), options_(std::move(options)) {}
   ~GoferFileSystem() override;
 
-  struct FileKey {
-    uint64_t device, ino;
-    bool operator==(const FileKey&) const = default;
-  };
-  struct FileKeyHash {
-    size_t operator()(const FileKey& k) const { return k.ino * 0x9e3779b97f4a7c15ull ^ k.device; }
-  };
   // st_dev: our own for the root's host device; of mounts below it, the host's,
   // so that (st_dev, st_ino) names one file.
   uint64_t DeviceFor(uint64_t host_device) const;
   static Result<uint32_t> HostId(const IdMap& map, uint32_t id);
-  static FileKey KeyOf(const fsgofer::Attr& attr);
+  RefPtr<SharedFileState> SharedStateOf(const fsgofer::Attr& attr) const;  // null: nobody shares it
+  static HostFileKey KeyOf(const fsgofer::Attr& attr);
 
   const GoferOptions options_;
   fsgofer::NodeId root_ = 0;  // both set by the first InodeFor
@@ -96,13 +81,7 @@ class GoferFileSystem final : public FileSystem {
   // Rank kGoferClient: never held over a message.
   base::RankedMutex<base::LockRank::kGoferClient> mu_;
   std::vector<fsgofer::NodeId> released_ ABSL_GUARDED_BY(mu_);
-  std::unordered_map<FileKey, GoferInode*, FileKeyHash> inodes_ ABSL_GUARDED_BY(mu_);
-  struct Kept {
-    GoferInode* inode;
-    RefPtr<DonatedFd> fd;
-  };
-  std::list<Kept> kept_ ABSL_GUARDED_BY(mu_);  // most recently used first
-  std::unordered_multimap<const GoferInode*, std::list<Kept>::iterator> kept_of_ ABSL_GUARDED_BY(mu_);
+  std::unordered_map<HostFileKey, GoferInode*, HostFileKeyHash> inodes_ ABSL_GUARDED_BY(mu_);
   static constexpr size_t kLookAheads = 16;
   std::list<GoferInode*> look_aheads_ ABSL_GUARDED_BY(mu_);  // oldest first
 };

@@ -43,9 +43,9 @@ Attributes GoferFileSystem::ToAttributes(const fsgofer::Attr& attr) const {
   return a;
 }
 
-GoferInode::GoferInode(RefPtr<GoferFileSystem> fs, const fsgofer::NodeAttr& node,
+GoferInode::GoferInode(RefPtr<GoferFileSystem> fs, const fsgofer::NodeAttr& node, RefPtr<SharedFileState> state,
                        std::optional<std::string> link_target)
-    : Inode(fs),
+    : Inode(fs, std::move(state)),
       fs_(std::move(fs)),
       node_(node.node),
       type_(node.attr.mode & abi::kSIfMt),
@@ -325,7 +325,7 @@ Result<RefPtr<DonatedFd>> GoferInode::Descriptor(DonatedAccess access) {
     base::MutexLock lock(mu_);
     (access == DonatedAccess::kRead ? read_fd_ : write_fd_) = fd;
   }
-  fs_->KeepDescriptor(*this, fd);
+  fs_->descriptors().Keep(*this, fd);
   return fd;
 }
 

@@ -17,7 +17,9 @@ enum class DonatedAccess : uint8_t { kRead, kReadWrite };
 
 class GoferInode final : public Inode {
  public:
-  GoferInode(RefPtr<GoferFileSystem> fs, const fsgofer::NodeAttr& node, std::optional<std::string> link_target);
+  // `state` null: its own.
+  GoferInode(RefPtr<GoferFileSystem> fs, const fsgofer::NodeAttr& node, RefPtr<SharedFileState> state,
+             std::optional<std::string> link_target);
 
   GoferFileSystem& gofer_fs() const { return *fs_; }
   fsgofer::NodeId node() const { return node_; }

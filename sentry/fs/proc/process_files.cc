@@ -17,9 +17,9 @@ namespace {
 constexpr uint64_t kMaxStrings = 8 << 20;
 
 // What can be read of [range): a hole ends it.
-std::string ReadMemory(ProcessMemory& memory, UserRange range) {
+std::string ReadMemory(ProcessMemory& memory, UserRange range, uint64_t most = kMaxStrings) {
   if (range.empty()) return "";
-  std::string text(std::min(range.size(), kMaxStrings), '\0');
+  std::string text(std::min(range.size(), most), '\0');
   size_t done = 0;
   while (done < text.size()) {
     const Result<size_t> n = memory.Read(range.start + done, std::as_writable_bytes(std::span(text).subspan(done)));
@@ -32,16 +32,7 @@ std::string ReadMemory(ProcessMemory& memory, UserRange range) {
 
 Result<std::string> Cmdline(const ProcRequest& r) {
   const TaskSnapshot t = TRY(SnapshotOf(r));
-  if (!t.memory) return std::string();
-  const MemoryManager::Layout layout = t.memory->layout();
-  std::string text = ReadMemory(*t.memory, layout.args);
-  // A program that wrote over its arguments (setproctitle): one string, which
-  // may go on in what was the environment.
-  if (text.empty() || text.back() == '\0' || text.size() < layout.args.size()) return text;
-  if (const size_t nul = text.find('\0'); nul != std::string::npos) return text.substr(0, nul + 1);
-  if (layout.env.start != layout.args.end) return text;
-  const std::string more = ReadMemory(*t.memory, layout.env);
-  return text + more.substr(0, std::min(more.find('\0'), more.size()));
+  return t.memory ? CommandLineOf(*t.memory, kMaxStrings) : std::string();
 }
 
 Result<std::string> Environ(const ProcRequest& r) {
@@ -164,6 +155,18 @@ std::string FdInfoText(const ProcRequest& r, const OpenFd& open) {
   return absl::StrFormat("pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%u\n", position.ok() ? *position : 0, flags,
                          file.path().mount ? file.path().mount->id() : 0, ino) +
          file.FdInfoFor(r.view.pid_ns());
+}
+
+std::string CommandLineOf(ProcessMemory& memory, uint64_t most) {
+  const MemoryManager::Layout layout = memory.layout();
+  std::string text = ReadMemory(memory, layout.args, most);
+  // A program that wrote over its arguments (setproctitle): one string, which
+  // may go on in what was the environment.
+  if (text.empty() || text.back() == '\0' || text.size() < layout.args.size()) return text;
+  if (const size_t nul = text.find('\0'); nul != std::string::npos) return text.substr(0, nul + 1);
+  if (layout.env.start != layout.args.end) return text;
+  const std::string more = ReadMemory(memory, layout.env, most - std::min<uint64_t>(most, text.size()));
+  return text + more.substr(0, std::min(more.find('\0'), more.size()));
 }
 
 }  // namespace sentry

@@ -37,6 +37,9 @@ class ProcessMemory : public base::RefCounted {
   virtual Result<size_t> Write(UserAddr dst, std::span<const std::byte> src) = 0;
 };
 
+// As /proc/PID/cmdline has it, of which at most the first `most` bytes.
+std::string CommandLineOf(ProcessMemory& memory, uint64_t most);
+
 struct ProcLimit {
   uint64_t current = UINT64_MAX;  // UINT64_MAX: unlimited
   uint64_t maximum = UINT64_MAX;

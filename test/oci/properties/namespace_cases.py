@@ -76,6 +76,28 @@ def namespace_network_by_file(stand):
 
 
 @case()
+def namespace_network_differs(stand):
+    """A sandbox has one network: another one's path is refused, and a wish for a new one is answered with a warning."""
+    ident, folder = _first(stand)
+    path = stand.base + "/netns"
+    with open(path, "w", encoding="ascii"):
+        pass
+    subprocess.run(["unshare", f"--net={path}", "true"], check=True)
+    try:
+        pid = f"/proc/{stand.pid(folder)}/ns/pid"
+        _, _, outcome = stand.create(stand.ours, spaces(pid=pid, network=path), "sleep 100")
+        check(outcome.code != 0 and path in outcome.err and "allowed is that one's" in outcome.err, outcome.err)
+        other, at, outcome = stand.create(stand.ours, spaces(pid=pid), "sleep 100")
+        equal(outcome.code, 0, outcome.err)
+        check(any("the network of the sandbox" in line for line in warnings(at + "/log.json")), "a warning")
+        stand.drop(other)
+        stand.drop(ident)
+    finally:
+        subprocess.run(["umount", path], check=True)
+        os.unlink(path)
+
+
+@case()
 def namespace_left_out(stand):
     """Never the host's: one for the sandbox, with a warning that says so."""
     ident, folder, outcome = stand.create(stand.ours, {"/linux/namespaces": [{"type": "mount"}, {"type": "network"}]},

@@ -2,6 +2,7 @@
 import glob
 import json
 import os
+import signal
 
 import callers
 from kinds import case, check_refused, expect, refused, same
@@ -147,6 +148,47 @@ def terminal_interrupt(stand):
 @case()
 def terminal_without_socket(stand):
     check_refused(stand, {"/process/terminal": True}, ("console",))
+
+
+def _host_view(pid):
+    with open(f"/proc/{pid}/comm", encoding="utf-8") as comm, open(f"/proc/{pid}/cmdline", "rb") as words, \
+            open(f"/proc/{pid}/status", encoding="utf-8") as status:
+        uid = next(line.split()[1] for line in status if line.startswith("Uid:"))
+        return comm.read().strip(), words.read(), uid
+
+
+@case()
+def ps_names(stand):
+    """Each process of the guest has one on the host of that name, words and user, also after an exec; the words are the
+    guest's, so a terminal is not shown them as they are; a stand-in's end is nobody else's."""
+    script = r"sleep 1111 & (exec sh -c 'sleep 2222; :' $(printf 'a\033[31mb\001')) & exec sleep 3333"
+    ident, folder, outcome = stand.create(stand.ours, {}, script)
+    equal(outcome.code, 0, outcome.err)
+    equal(stand.call(stand.ours, "start", ident).code, 0, "start")
+
+    def views():
+        pids = json.loads(stand.call(stand.ours, "ps", "--format", "json", ident).out)
+        return pids, sorted(_host_view(pid) for pid in pids)
+
+    wanted = sorted([("sleep", f"sleep\0{number}\0".encode(), "0") for number in (1111, 2222, 3333)] +
+                    [("sh", b"sh\0-c\0sleep 2222; :\0a\x1b[31mb\x01\0", "0")])
+    until(lambda: views()[1] == wanted, 10, lambda: views()[1])
+    pids, _ = views()
+    check(stand.pid(folder) in pids, f"{pids} without the container's own")
+    table = stand.call(stand.ours, "ps", ident).out
+    check("sleep 2222; : a?[31mb?\n" in table and "\x1b" not in table, table)
+    for pid in pids:
+        if pid != stand.pid(folder):
+            os.kill(pid, signal.SIGKILL)
+    until(lambda: views()[1] == wanted, 10, lambda: views()[1])
+    with open(folder + "/process.json", "w", encoding="ascii") as file:
+        json.dump({"args": ["/bin/sh", "-c", "sleep 4444 & exec sleep 5555"], "cwd": "/", "env": ["PATH=/bin"],
+                   "user": {"uid": 1000, "gid": 1000}}, file)
+    command = stand.ours.command("exec", "--detach", "--process", folder + "/process.json", ident)
+    equal(stand.silent(command).wait(10), 0, "exec")
+    until(lambda: ("sleep", b"sleep\x004444\0", "1000") in views()[1] and any(b"5555" in view[1] for view in views()[1]), 10,
+          lambda: views()[1])
+    stand.drop(ident)
 
 
 @case()
