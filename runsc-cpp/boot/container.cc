@@ -96,10 +96,11 @@ void Container::Create(const control::Container& description, ContainerNamespace
   init_.uts = uts_;
   init_.cgroup = cgroup_;
   init_.cgroup_namespace = cgroup_namespace_;
-  absl::StatusOr<std::shared_ptr<HostedProcess>> first =
-      HostedProcess::Create(*parts_.kernel, fds.Take(process.link_fd()), *std::move(streams),
-                            {.ended = [self = shared_from_this()] { self->OnInitEnded(); },
-                             .told = [self = shared_from_this()] { self->gone_(); }});
+  absl::StatusOr<std::shared_ptr<HostedProcess>> first = HostedProcess::Create(
+      *parts_.kernel, fds.Take(process.link_fd()), *std::move(streams),
+      {.ended = [self = shared_from_this()] { self->OnInitEnded(); },
+       .describe = [self = shared_from_this()](int32_t pid, control::ProcessEnd& end) { self->DescribeEnd(pid, end); },
+       .told = [self = shared_from_this()] { self->gone_(); }});
   if (!first.ok()) return Refuse(response, first.status());
   first_ = *std::move(first);
   MutexLock lock(mu_);
@@ -174,11 +175,12 @@ void Container::Signal(const control::SignalRequest& request, control::Response&
     for (const RefPtr<ThreadGroup>& group : Groups()) {
       if (parts_.kernel->SignalFromRuntime(*group, request.signal()).ok()) sent = Ok();
     }
+    if (first_) first_->NoteSignal(request.signal(), control::ProcessEnd::KILL_COMMAND);
   } else if (request.pid() != 0) {
     const RefPtr<ThreadGroup> group = parts_.kernel->FindGroup(request.pid(), numbers());
     if (group) sent = parts_.kernel->SignalFromRuntime(*group, request.signal());
   } else if (first_) {
-    first_->Signal(request.signal());
+    first_->Signal(request.signal(), control::ProcessEnd::KILL_COMMAND);
     sent = Ok();
   }
   if (!sent.ok()) response.set_error(static_cast<int>(sent.error()));
@@ -259,7 +261,20 @@ void Container::TellDeath(const std::string& cause) {
 void Container::Kill(const std::string& cause) {
   LOG(kInfo, "container %s ends: %s", id_, cause);
   TellDeath(cause);
-  for (const std::shared_ptr<HostedProcess>& process : Hosted()) process->Signal(abi::kSigKill);
+  for (const std::shared_ptr<HostedProcess>& process : Hosted())
+    process->Signal(abi::kSigKill, control::ProcessEnd::SANDBOX);
+}
+
+// For its post-mortem. It is a link's message, and bounded.
+void Container::DescribeEnd(int32_t init, control::ProcessEnd& end) const {
+  constexpr size_t kMostText = 1024;
+  parts_.oom_victims->Take(*cgroup_, end);
+  for (control::OomVictim& victim : *end.mutable_victims()) {
+    if (victim.pid() == init && end.signal() == abi::kSigKill) end.set_sender(control::ProcessEnd::OUT_OF_MEMORY);
+  }
+  std::string missed = parts_.unimplemented();
+  missed.resize(missed.find_last_of('\n', kMostText) + 1);
+  end.set_unimplemented(std::move(missed));
 }
 
 // The first process is gone, and with it every other. What they held of the host goes, too.

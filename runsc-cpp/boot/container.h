@@ -11,6 +11,7 @@
 #include "fsgofer/protocol/client.h"
 #include "runsc-cpp/boot/container_mounts.h"
 #include "runsc-cpp/boot/hosted_process.h"
+#include "runsc-cpp/boot/oom_victims.h"
 #include "sentry/control/control.pb.h"
 #include "sentry/fs/host/host_poller.h"
 #include "sentry/kernel/kernel.h"
@@ -22,6 +23,8 @@ struct SandboxParts {
   sentry::Kernel* kernel = nullptr;
   FileSystemParts files;
   sentry::HostPoller* poller = nullptr;
+  OomVictims* oom_victims = nullptr;
+  std::function<std::string()> unimplemented;  // the report of calls that guests missed
 };
 
 // Null: the sandbox's first.
@@ -67,6 +70,7 @@ class Container : public std::enable_shared_from_this<Container> {
   std::vector<sentry::RefPtr<sentry::ThreadGroup>> Groups() const;
   absl::Status Mount(const sentry::control::Container& description, RequestFds& fds);
   void OnInitEnded();
+  void DescribeEnd(int32_t init, sentry::control::ProcessEnd& end) const;
   void Forget(const HostedProcess* process);
   std::vector<std::shared_ptr<HostedProcess>> Hosted() const;
   int32_t HostPidOf(const sentry::ThreadGroup& group) const;

@@ -47,13 +47,14 @@ void EnterPlaces(const AnchorOptions& options, int report) {
 void ArrangeDescriptors(const AnchorOptions& options, int link, int report) {
   const base::UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null.valid()) Fail(report, "open /dev/null");
-  const int terminal = options.terminal;
   constexpr int kBase = 16;  // out of the way of the places below
-  const int sources[] = {fcntl(null.get(), F_DUPFD_CLOEXEC, kBase), fcntl(link, F_DUPFD_CLOEXEC, kBase),
-                         terminal >= 0 ? fcntl(terminal, F_DUPFD_CLOEXEC, kBase) : -1};
-  for (int fd = 0; fd <= 2; ++fd) dup2(sources[0], fd);
-  dup2(sources[1], kAnchorLinkFd);
-  if (sources[2] >= 0) dup2(sources[2], kAnchorTerminalFd);
+  const auto aside = [](int fd) { return fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, kBase) : -1; };
+  const auto place = [](int fd, int at) { fd >= 0 ? dup2(fd, at) : close(at); };
+  const int sources[] = {aside(null.get()), aside(link), aside(options.terminal), aside(options.directory)};
+  for (int fd = 0; fd <= 2; ++fd) place(sources[0], fd);
+  place(sources[1], kAnchorLinkFd);
+  place(sources[2], kAnchorTerminalFd);
+  place(sources[3], kAnchorDirectoryFd);
 }
 
 [[noreturn]] void AnchorChild(const AnchorOptions& options, int self, int link, int report) {
@@ -67,8 +68,7 @@ void ArrangeDescriptors(const AnchorOptions& options, int link, int report) {
   self = fcntl(self, F_DUPFD_CLOEXEC, kHigh);
   report = fcntl(report, F_DUPFD_CLOEXEC, kHigh);
   ArrangeDescriptors(options, link, report);
-  const unsigned first = options.terminal >= 0 ? kAnchorTerminalFd + 1 : kAnchorLinkFd + 1;
-  syscall(SYS_close_range, first, ~0u, CLOSE_RANGE_CLOEXEC);
+  syscall(SYS_close_range, kAnchorDirectoryFd + 1u, ~0u, CLOSE_RANGE_CLOEXEC);
   std::vector<const char*> argv;
   for (const std::string& word : options.title) argv.push_back(word.c_str());
   if (argv.empty()) argv.push_back("runsc-anchor");

@@ -22,6 +22,7 @@ struct AnchorOptions {
   std::vector<std::pair<std::string, std::string>> network_sysctls = {};
   int terminal = -1;                  // whose size goes to the guest; -1: none
   bool controlling_terminal = false;  // the anchor hears of new sizes by itself
+  int directory = -1;                 // it leaves its container's end there (postmortem/); -1: none
 };
 
 struct AnchorProcess {

@@ -5,7 +5,8 @@
 namespace runsc {
 
 inline constexpr int kAnchorLinkFd = 3;
-inline constexpr int kAnchorTerminalFd = 4;  // closed if there is none
+inline constexpr int kAnchorTerminalFd = 4;   // closed if there is none
+inline constexpr int kAnchorDirectoryFd = 5;  // the container's state directory; closed for an exec's
 
 }  // namespace runsc
 

@@ -12,6 +12,7 @@
 #include "runsc-cpp/container/ask.h"
 #include "runsc-cpp/container/bundle.h"
 #include "runsc-cpp/container/cgroup_record.h"
+#include "runsc-cpp/container/ending.h"
 #include "runsc-cpp/container/process_ref.h"
 #include "runsc-cpp/container/sandbox_of.h"
 #include "runsc-cpp/container/state.h"
@@ -200,6 +201,7 @@ absl::Status DeleteContainer(const RuntimeOptions& runtime, const std::string& i
         absl::StrCat("cannot delete container ", id, " that is not stopped: ", StatusWord(status)));
   }
   End(runtime, held->record);  // of a stopped one the sentry may be on its way out
+  KeepEnd(runtime, held->record, status);
   const absl::Status cleaned = CleanUp(runtime, held->record);
   if (!cleaned.ok() && force) runtime.warn(std::string(cleaned.message()));
   return force ? absl::OkStatus() : cleaned;
