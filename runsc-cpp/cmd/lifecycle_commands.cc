@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "runsc-cpp/cmd/oci_command.h"
+#include "runsc-cpp/container/ending.h"
 #include "runsc-cpp/container/operations.h"
 #include "runsc-cpp/oci/lower.h"
 #include "runsc-cpp/oci/parse.h"
@@ -106,6 +107,15 @@ absl::StatusOr<int> Update(const RuntimeOptions& runtime, const ParsedFlags& fla
   return Done(UpdateContainer(runtime, flags.words()[0], *lowered));
 }
 
+// One that ended before its start has a reason, which engines are to show.
+absl::Status Start(const RuntimeOptions& runtime, const std::string& id) {
+  const absl::Status status = StartContainer(runtime, id);
+  if (status.ok()) return status;
+  const absl::StatusOr<PostMortem> end = FindEnd(runtime, id);
+  if (!end.ok() || end->cause() == PostMortem::NOT_STARTED) return status;
+  return absl::Status(status.code(), absl::StrCat(status.message(), ": ", WhyLine(*end)));
+}
+
 OciCommand OneWord(absl::string_view name, absl::Status (*act)(const RuntimeOptions&, const std::string&)) {
   return {.name = name,
           .flags = {},
@@ -137,7 +147,7 @@ std::vector<FlagRule> CheckpointFlags() {
 }  // namespace
 
 std::vector<OciCommand> LifecycleOciCommands() {
-  std::vector<OciCommand> commands = {OneWord("start", StartContainer), OneWord("pause", PauseContainer),
+  std::vector<OciCommand> commands = {OneWord("start", Start), OneWord("pause", PauseContainer),
                                       OneWord("resume", ResumeContainer)};
   commands.push_back({.name = "kill",
                       .flags = {{"all", "a", FlagKind::kSwitch}},

@@ -21,14 +21,17 @@ struct OciCommand {
   std::function<absl::StatusOr<int>(const RuntimeOptions&, const ParsedFlags&)> run;
   int failure = 1;
   const char* error_prefix = "";  // "runc create failed: " and the like
+  bool starts = false;            // its failure is remembered for `why`
 };
 
-// create.cc, exec.cc, lifecycle.cc, inspect.cc
+// A file each.
 OciCommand CreateOciCommand();
 OciCommand RunOciCommand();
 OciCommand ExecOciCommand();
 std::vector<OciCommand> LifecycleOciCommands();
 std::vector<OciCommand> InspectOciCommands();
+OciCommand EventsOciCommand();
+std::vector<OciCommand> EndingOciCommands();
 
 // What `argv` (without the program's name) asks for, if its first word that is no global flag is a command of these.
 // False: it is not for us.
