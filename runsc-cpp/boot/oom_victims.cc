@@ -22,9 +22,10 @@ const Cgroup& ContainerOf(const Cgroup& cgroup) {
 
 }  // namespace
 
-void OomVictims::Add(const Cgroup& cgroup, int32_t pid, const std::string& command, uint64_t resident_bytes) {
+void OomVictims::Add(const Cgroup& cgroup, int32_t pid, const std::string& command, uint64_t resident_bytes,
+                     uint64_t limit) {
   const Cgroup& container = ContainerOf(cgroup);
-  const uint64_t limit = cgroup.memory() != nullptr ? cgroup.memory()->EffectiveMax() : 0;
+  if (cgroup.memory() != nullptr) limit = std::min(limit, cgroup.memory()->EffectiveMax());
   MutexLock lock(mu_);
   auto found =
       std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.container == &container; });

@@ -14,8 +14,9 @@ namespace runsc {
 
 class OomVictims {
  public:
-  // Kernel::on_oom_kill.
-  void Add(const sentry::Cgroup& cgroup, int32_t pid, const std::string& command, uint64_t resident_bytes);
+  // Kernel::on_oom_kill. `limit`: of all guests together.
+  void Add(const sentry::Cgroup& cgroup, int32_t pid, const std::string& command, uint64_t resident_bytes,
+           uint64_t limit);
   // Adds those of the container whose control group it is to `end`; they are forgotten here.
   void Take(const sentry::Cgroup& container, sentry::control::ProcessEnd& end);
 

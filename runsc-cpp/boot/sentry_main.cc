@@ -115,7 +115,7 @@ class Sentry {
                                                        .init_ignores_signals = false});
     running_kernel_ = kernel_.get();
     kernel_->on_oom_kill = [this](const Cgroup& cgroup, int32_t pid, const std::string& name, uint64_t resident) {
-      oom_victims_.Add(cgroup, pid, name, resident);
+      oom_victims_.Add(cgroup, pid, name, resident, memory_->limit());
     };
     kernel_->on_fatal = [this](std::string cause) { Die(cause); };
     tty_kernel_ = std::make_unique<TtyKernel>(*kernel_);
