@@ -108,17 +108,25 @@ bool Say(const absl::StatusOr<std::string>& said) {
   return said.ok();
 }
 
-// What containerd's configuration refers to is there before it does.
-bool PrepareShim(InstallFlags& flags) {
-  const bool add = flags.action == InstallAction::kAdd;
-  flags.entry.own_shim = flags.own_shim;
-  if (!flags.own_shim) return true;
+bool ChangeLink(const InstallFlags& flags) {
   const std::string folder = flags.shim_folder.empty() ? ShimFolder(flags.entry.binary) : flags.shim_folder;
-  if (!Say(ChangeShimLink(flags.action, flags.mode, folder, flags.entry.binary))) return false;
-  if (!add || !flags.entry.systemd_cgroup) return true;
+  return !flags.own_shim || Say(ChangeShimLink(flags.action, flags.mode, folder, flags.entry.binary));
+}
+
+bool MakeOptions(InstallFlags& flags) {
+  if (!flags.own_shim || !flags.entry.systemd_cgroup) return true;
   const std::string& file = *flags.containerd;
   flags.entry.shim_options = absl::StrCat(file.substr(0, file.rfind('/') + 1), flags.entry.name, ".toml");
   return Say(MakeShimOptions(flags.mode, flags.entry.shim_options));
+}
+
+// What the configuration refers to is there before it does, and goes after it.
+bool ChangeContainerd(InstallFlags& flags) {
+  flags.entry.own_shim = flags.own_shim;
+  const bool add = flags.action == InstallAction::kAdd;
+  if (add && !(ChangeLink(flags) && MakeOptions(flags))) return false;
+  if (!Change(flags, Engine::kContainerd, *flags.containerd, "systemctl restart containerd")) return false;
+  return add || ChangeLink(flags);
 }
 
 }  // namespace
@@ -141,11 +149,7 @@ int InstallCommand(int argc, char** argv) {
   }
   bool good = true;
   if (flags.docker) good &= Change(flags, Engine::kDocker, *flags.docker, "systemctl reload docker");
-  if (flags.containerd && PrepareShim(flags)) {
-    good &= Change(flags, Engine::kContainerd, *flags.containerd, "systemctl restart containerd");
-  } else if (flags.containerd) {
-    good = false;
-  }
+  if (flags.containerd) good &= ChangeContainerd(flags);
   return good ? 0 : kExitFailure;
 }
 

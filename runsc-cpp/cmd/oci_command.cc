@@ -126,6 +126,11 @@ absl::StatusOr<int> RunCommand(const OciCommand& command, const RuntimeOptions& 
 
 }  // namespace
 
+size_t WordsBehindGlobalFlags(const std::vector<std::string>& args) {
+  const absl::StatusOr<ParsedFlags> global = ParseFlags(args, GlobalFlags());
+  return global.ok() ? global->words().size() : args.size();
+}
+
 bool RunOciRuntime(const std::vector<std::string>& args, int* exit_code) {
   absl::StatusOr<ParsedFlags> global = ParseFlags(args, GlobalFlags());
   // Words that are no flag of ours are another command's.

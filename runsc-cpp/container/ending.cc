@@ -49,9 +49,14 @@ PostMortem Guess(const ContainerRecord& record, ContainerStatus status) {
   PostMortem end;
   end.set_code(kKilledCode);
   end.set_ended_ns(NowNs());
-  end.set_cause(status != ContainerStatus::kStopped ? PostMortem::DELETED
-                : record.boot_id() != BootId()      ? PostMortem::REBOOT
-                                                    : PostMortem::ANCHOR_KILLED);
+  if (record.boot_id() != BootId()) {
+    end.set_cause(PostMortem::REBOOT);
+  } else if (status == ContainerStatus::kCreating || status == ContainerStatus::kCreated) {
+    end.set_cause(PostMortem::NOT_STARTED);
+    end.set_text("it was deleted first");
+  } else {
+    end.set_cause(status == ContainerStatus::kStopped ? PostMortem::ANCHOR_KILLED : PostMortem::DELETED);
+  }
   return end;
 }
 
