@@ -253,3 +253,59 @@ def operator_post_mortems(stand):
     equal(stand.call(stand.ours, "run", "--bundle", at, ident, flags=flags).code, 4, "run")
     equal(os.listdir(folder), [ident], "kept there")
     check("exited with code 4" in stand.call(stand.ours, "why", ident, flags=flags).out, "found there")
+
+
+@case()
+def update_flags(stand):
+    """As runc's: sizes with units, -1 for none, what is no number refused in its words."""
+    said = []
+    for side in (stand.ours, stand.oracle):
+        ident, _, outcome = stand.create(side, {}, "sleep 100")
+        equal(outcome.code, 0, outcome.err)
+        files = stand.cgroup_files(ident)
+        answers = []
+        for words in (("--memory", "64m", "--memory-swap", "-1"), ("--memory", "1.5GiB", "--pids-limit", "33", "--cpu-share", "100"),
+                      ("--memory", "much"), ("--cpu-share", "-1"), ("--cpu-period", "1e5"), ("--kernel-memory", "1m")):
+            outcome = stand.call(side, "update", *words, ident)
+            answers.append((words, outcome.code != 0))
+            for name in ("memory/memory.limit_in_bytes", "pids/pids.max", "cpu/cpu.shares"):
+                with open(files[name.partition("/")[0]] + "/" + name.partition("/")[2], encoding="ascii") as file:
+                    answers.append((name, file.read()))
+        said.append(answers)
+        stand.drop(ident)
+    equal(said[0], said[1], "as runc")
+
+
+@case()
+def why_out_of_memory(stand):
+    """The victim, with its sizes, under the sandbox's own limit."""
+    ident, _ = _started(stand, "awk 'BEGIN {s = \"0123456789\"; while (1) s = s s}' 2>/dev/null; exit 6",
+                        {"/annotations": {"dev.runsc-cpp.memory": str(64 << 20)}})
+    _ended(stand, ident)
+    answer = _why(stand, ident)
+    check(answer["why"].startswith("exited with code 6; out of memory: killed process "), answer)
+    victim = answer["oomVictims"][0]
+    equal((victim["command"], victim["limitBytes"]), ("awk", 64 << 20), "victim")
+    check(16 << 20 < victim["residentBytes"] < 80 << 20, f"{victim}")
+
+
+@case()
+def why_it_never_started(stand):
+    ident, _, outcome = stand.create(stand.ours, {}, "true")
+    equal(outcome.code, 0, outcome.err)
+    equal(stand.call(stand.ours, "delete", ident).code, 0, "delete")
+    equal(_why(stand, ident)["why"], "never started: it was deleted first", "why")
+
+
+@case()
+def checkpoint_not_yet(stand):
+    for words in (("checkpoint", "--image-path", "/x", "--work-path", "/y", "--leave-running", "--tcp-skip-in-flight"),
+                  ("restore", "-d", "-b", "/x", "--image-path", "/x", "--pid-file", "/p", "--tcp-close")):
+        outcome = stand.call(stand.ours, *words, "box")
+        check(outcome.code == 1 and "not yet" in outcome.err, f"{words}: {outcome}")
+
+
+@case()
+def features_of_cgroups(stand):
+    found = json.loads(stand.call(stand.ours, "features").out)["linux"]["cgroup"]
+    equal(found, {"v1": True, "v2": True, "systemd": True, "systemdUser": True, "rdma": True}, "cgroup")
