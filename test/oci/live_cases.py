@@ -109,3 +109,14 @@ def installed_shim(runtime):
         equal(place.run([*words, "--uninstall"]).returncode, 0, "uninstall")
         equal(place.run(["ls", folder]).stdout, "", "link")
         _left(place, ("containerd -c",))
+
+
+@CASES.case()
+def doctor_podman(runtime):
+    """A podman that has been used here gets a container by the doctor, and keeps nothing of it."""
+    with house.House("doc") as place:
+        place.run(["mkdir", "-p", "/var/lib/containers/storage"])  # the house's own
+        done = place.run([runtime, "doctor", "--docker-socket=/none", "--containerd-socket=/none"], 120)
+        check("ok    a container by podman works" in done.stdout, done.stdout + done.stderr)
+        equal(place.run(["podman", "ps", "-aq"]).stdout, "", "containers")
+        _left(place)
