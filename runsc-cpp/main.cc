@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "runsc-cpp/boot/boot.h"
 #include "runsc-cpp/cmd/command.h"
@@ -28,6 +29,7 @@ constexpr Command kCommands[] = {{"do", DoCommand},
                                  {"syscalls", SyscallsCommand},
                                  {"spec", SpecCommand},
                                  {"install", InstallCommand},
+                                 {"doctor", DoctorCommand},
                                  {"features", FeaturesCommand},
                                  {"help", HelpCommand},
                                  {"--help", HelpCommand},
@@ -60,11 +62,13 @@ int Main(int argc, char** argv) {
     HelpCommand(0, nullptr);
     return kExitFailure;
   }
+  const std::vector<std::string> args(argv + 1, argv + argc);
+  const int at = argc - static_cast<int>(WordsBehindGlobalFlags(args));  // of the command
   for (const Command& command : kCommands) {
-    if (command.name == verb) return command.run(argc - 2, argv + 2);
+    if (at < argc && command.name == argv[at]) return command.run(argc - at - 1, argv + at + 1);
   }
   int code;
-  if (RunOciRuntime({argv + 1, argv + argc}, &code)) return code;
+  if (RunOciRuntime(args, &code)) return code;
   return Fail("", std::string("unknown command \"") + std::string(verb) + "\"; `runsc-cpp help` lists them");
 }
 

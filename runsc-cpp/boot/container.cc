@@ -24,6 +24,7 @@ using base::MutexLock;
 constexpr int kGoferEndMs = 2000;
 constexpr int kExecsEndMs = 3000;
 constexpr int64_t kReapedWithinNs = kNsPerSec;
+constexpr size_t kReapedText = kMaxLinkText / 4;
 // Bytes of a process's command line, and of all together, that are told to the runtime.
 constexpr size_t kCommandLine = 4000, kAllCommandLines = 4 << 20;
 
@@ -94,10 +95,11 @@ void Container::Create(const control::Container& description, ContainerNamespace
   init_.uts = uts_;
   init_.cgroup = cgroup_;
   init_.cgroup_namespace = cgroup_namespace_;
-  absl::StatusOr<std::shared_ptr<HostedProcess>> first =
-      HostedProcess::Create(*parts_.kernel, fds.Take(process.link_fd()), *std::move(streams),
-                            {.ended = [self = shared_from_this()] { return self->OnInitEnded(); },
-                             .told = [self = shared_from_this()] { self->gone_(); }});
+  absl::StatusOr<std::shared_ptr<HostedProcess>> first = HostedProcess::Create(
+      *parts_.kernel, fds.Take(process.link_fd()), *std::move(streams),
+      {.ended = [self = shared_from_this()] { return self->OnInitEnded(); },
+       .describe = [self = shared_from_this()](int32_t pid, control::ProcessEnd& end) { self->DescribeEnd(pid, end); },
+       .told = [self = shared_from_this()] { self->gone_(); }});
   if (!first.ok()) return Refuse(response, first.status());
   first_ = *std::move(first);
   parts_.oom->Add(*cgroup_, first_);
@@ -166,11 +168,12 @@ void Container::Signal(const control::SignalRequest& request, control::Response&
     for (const RefPtr<ThreadGroup>& group : Groups()) {
       if (parts_.kernel->SignalFromRuntime(*group, request.signal()).ok()) sent = Ok();
     }
+    if (first_) first_->NoteSignal(request.signal(), control::ProcessEnd::KILL_COMMAND);
   } else if (request.pid() != 0) {
     const RefPtr<ThreadGroup> group = parts_.kernel->FindGroup(request.pid(), numbers());
     if (group) sent = parts_.kernel->SignalFromRuntime(*group, request.signal());
   } else if (first_) {
-    first_->Signal(request.signal());
+    first_->Signal(request.signal(), control::ProcessEnd::KILL_COMMAND);
     sent = Ok();
   }
   if (!sent.ok()) response.set_error(static_cast<int>(sent.error()));
@@ -264,7 +267,20 @@ void Container::TellDeath(const std::string& cause) {
 void Container::Kill(const std::string& cause) {
   LOG(kInfo, "container %s ends: %s", id_, cause);
   TellDeath(cause);
-  for (const std::shared_ptr<HostedProcess>& process : Hosted()) process->Signal(abi::kSigKill);
+  for (const std::shared_ptr<HostedProcess>& process : Hosted())
+    process->Signal(abi::kSigKill, control::ProcessEnd::SANDBOX);
+}
+
+// For its post-mortem. It is a link's message, and bounded.
+void Container::DescribeEnd(int32_t init, control::ProcessEnd& end) const {
+  constexpr size_t kMostText = 1024;
+  parts_.oom_victims->Take(*cgroup_, end);
+  for (control::OomVictim& victim : *end.mutable_victims()) {
+    if (victim.pid() == init && end.signal() == abi::kSigKill) end.set_sender(control::ProcessEnd::OUT_OF_MEMORY);
+  }
+  std::string missed = parts_.unimplemented();
+  missed.resize(missed.find_last_of('\n', kMostText) + 1);
+  end.set_unimplemented(std::move(missed));
 }
 
 // The first process is gone, and with it every other. What they held of the host goes, too.
@@ -284,8 +300,9 @@ std::string Container::OnInitEnded() {
     while (hosted_.size() > 1 && changed_.WaitUntil(mu_, deadline)) {
     }
     hosted_.clear();
-    for (const EndedExec& exec : ended_execs_) absl::StrAppend(&execs, exec.host_pid, " ");
-    execs.resize(std::min(execs.size(), kMaxLinkText));
+    for (const EndedExec& exec : ended_execs_) {
+      if (execs.size() < kReapedText) absl::StrAppend(&execs, exec.host_pid, " ");
+    }
   }
   closing_ = true;
   init_ = {};

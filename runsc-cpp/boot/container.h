@@ -12,6 +12,7 @@
 #include "runsc-cpp/boot/container_mounts.h"
 #include "runsc-cpp/boot/hosted_process.h"
 #include "runsc-cpp/boot/oom_notices.h"
+#include "runsc-cpp/boot/oom_victims.h"
 #include "sentry/control/control.pb.h"
 #include "sentry/fs/host/host_poller.h"
 #include "sentry/kernel/kernel.h"
@@ -24,6 +25,8 @@ struct SandboxParts {
   FileSystemParts files;
   sentry::HostPoller* poller = nullptr;
   OomNotices* oom = nullptr;
+  OomVictims* oom_victims = nullptr;
+  std::function<std::string()> unimplemented;  // the report of calls that guests missed
 };
 
 // Null: the sandbox's first.
@@ -78,6 +81,7 @@ class Container : public std::enable_shared_from_this<Container> {
   std::vector<sentry::RefPtr<sentry::ThreadGroup>> Groups() const;
   absl::Status Mount(const sentry::control::Container& description, RequestFds& fds);
   std::string OnInitEnded();
+  void DescribeEnd(int32_t init, sentry::control::ProcessEnd& end) const;
   void Forget(const HostedProcess* process);
   std::vector<std::shared_ptr<HostedProcess>> Hosted() const;
   struct Hosting {

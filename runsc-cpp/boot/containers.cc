@@ -56,7 +56,8 @@ control::Response Containers::Handle(const control::Request& request, RequestFds
       with(request.stats().id(), [&](Container& c) { c.Stats(response); });
       break;
     case control::Request::kUnimplemented:
-      response.set_text(unimplemented_());
+      response.set_text(parts_.unimplemented());
+      if (response.text().empty()) response.set_text("  none\n");
       break;
     default:
       Fail(response, Errno::kENOSYS, "this sandbox does not know the request: it is of another version of runsc-cpp");

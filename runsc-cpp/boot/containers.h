@@ -16,9 +16,7 @@ namespace runsc {
 
 class Containers {
  public:
-  // `unimplemented`: the report of calls that guests missed.
-  Containers(const SandboxParts& parts, std::function<std::string()> unimplemented)
-      : parts_(parts), unimplemented_(std::move(unimplemented)) {}
+  explicit Containers(const SandboxParts& parts) : parts_(parts) {}
 
   sentry::control::Response Handle(const sentry::control::Request& request, RequestFds fds);
 
@@ -42,7 +40,6 @@ class Containers {
   bool DoneLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const SandboxParts parts_;
-  const std::function<std::string()> unimplemented_;
   // Rank kControl: never held over a call of a container's.
   mutable base::RankedMutex<base::LockRank::kControl> mu_;
   base::CondVar changed_;

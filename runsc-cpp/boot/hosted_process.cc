@@ -16,6 +16,7 @@ namespace {
 
 using namespace sentry;  // NOLINT: all names of this file are the kernel's
 using base::MutexLock;
+namespace control = sentry::control;
 
 constexpr int kDrainMs = 2000;
 constexpr int kAnchorEndMs = 1000;
@@ -80,8 +81,15 @@ void HostedProcess::Discard() {
   Wake();
 }
 
-void HostedProcess::Signal(int signo) {
+void HostedProcess::NoteSignal(int signo, SignalSender sender) {
+  MutexLock lock(mu_);
+  last_signal_ = signo;
+  last_sender_ = sender;
+}
+
+void HostedProcess::Signal(int signo, SignalSender sender) {
   if (signo < 1 || signo > abi::kSigMax) return;
+  NoteSignal(signo, sender);
   MutexLock lock(mu_);
   if (group_) {
     (void)kernel_.SignalFromRuntime(*group_, signo);  // it may be gone by now
@@ -148,11 +156,11 @@ void HostedProcess::OnLink() {
   const std::optional<LinkMessage> message = ReceiveLink(link_.get());
   if (!message) {
     link_open_ = false;
-    Signal(abi::kSigKill);
+    Signal(abi::kSigKill, control::ProcessEnd::HOST_PROCESS);
     return;
   }
   if (message->type == LinkMessageType::kSignal) {
-    Signal(static_cast<int>(message->value));
+    Signal(static_cast<int>(message->value), control::ProcessEnd::HOST_PROCESS);
   } else if (message->type == LinkMessageType::kOutOfMemoryShown) {
     MutexLock lock(oom_mu_);
     oom_answered_ = oom_asked_;
@@ -168,21 +176,40 @@ void HostedProcess::AwaitLinksEnd() {
   if (link_open_) (void)poll(&link, 1, kAnchorEndMs);
 }
 
+std::string HostedProcess::DescribeEnd(int signo) const {
+  if (!callbacks_.describe) return "";
+  control::ProcessEnd end;
+  const RefPtr<ThreadGroup> ended = group();
+  {
+    MutexLock lock(mu_);
+    end.set_signal(signo);
+    end.set_last_signal(last_signal_);
+    end.set_last_sender(last_sender_);
+    if (signo != 0 && signo == last_signal_) end.set_sender(last_sender_);
+  }
+  callbacks_.describe(ended ? ended->tgid() : 0, end);
+  return end.SerializeAsString();
+}
+
 void HostedProcess::Finish() {
-  int code;
+  int code, signo;
   bool told;
   {
     MutexLock lock(mu_);
     finishing_ = true;
     const ExitStatus status = group_ ? group_->exit_status() : ExitStatus{.signo = killed_by_};
-    code = status.signo != 0 ? 128 + status.signo : status.code;
+    signo = status.signo;
+    code = signo != 0 ? 128 + signo : status.code;
     told = death_told_ || discarded_;
   }
   if (const RefPtr<ThreadGroup> ended = group()) ended->child_events().Remove(*end_waiter_);
   if (streams_.bridge && link_open_) streams_.bridge->Drain(kDrainMs);
   streams_ = {};
-  std::string before = callbacks_.ended();
-  if (!told) SendLink(link_.get(), {LinkMessageType::kExited, static_cast<uint32_t>(code), std::move(before)});
+  const std::string description = DescribeEnd(signo);
+  const std::string reaped_first = callbacks_.ended();
+  if (!told) {
+    SendLink(link_.get(), {LinkMessageType::kExited, static_cast<uint32_t>(code), reaped_first + '\0' + description});
+  }
   AwaitLinksEnd();
   callbacks_.told();
   callbacks_ = {};

@@ -10,17 +10,23 @@
 #include "base/mutex.h"
 #include "base/unique_fd.h"
 #include "runsc-cpp/boot/standard_streams.h"
+#include "sentry/control/control.pb.h"
 #include "sentry/kernel/kernel.h"
 
 namespace runsc {
+
+// Who sent a signal from outside the sandbox.
+using SignalSender = sentry::control::ProcessEnd::Sender;
 
 class HostedProcess : public std::enable_shared_from_this<HostedProcess> {
  public:
   struct Callbacks {
     // On its thread, once, when the process has ended, or will never start since its link is gone. All that belongs to
-    // the process is released here: whoever stands for it hears of the end when this returns, and what it returns
-    // (LinkMessageType::kExited's text).
+    // the process is released here: whoever stands for it hears of the end when this returns. Host processes whose end
+    // is to be known before (LinkMessageType::kExited).
     std::function<std::string()> ended;
+    // Before that, if it is set: adds to what is told of the end. `pid` is the process's, 0 if it never started.
+    std::function<void(int32_t pid, sentry::control::ProcessEnd& end)> describe = nullptr;
     // After it was told, and its end of the link is gone (or a second has passed).
     std::function<void()> told;
   };
@@ -35,7 +41,9 @@ class HostedProcess : public std::enable_shared_from_this<HostedProcess> {
   // It will never run; the link's other end was told otherwise.
   void Discard();
   // As kill(2) from outside; before the start, what kills does, and others wait.
-  void Signal(int signo);
+  void Signal(int signo, SignalSender sender);
+  // It was sent by another way.
+  void NoteSignal(int signo, SignalSender sender);
   // Whoever stands for it on the host shows its want of memory there. Waits for that, a second at most. Any thread.
   void ShowOutOfMemory(uint64_t bytes);
   // The sandbox or the container ends for this reason, which goes to the link in place of an exit code.
@@ -55,6 +63,7 @@ class HostedProcess : public std::enable_shared_from_this<HostedProcess> {
   void Wake();
   bool over() const;
   void Finish();
+  std::string DescribeEnd(int signo) const;
   void AwaitLinksEnd();
 
   sentry::Kernel& kernel_;
@@ -71,6 +80,8 @@ class HostedProcess : public std::enable_shared_from_this<HostedProcess> {
   uint64_t waiting_signals_ ABSL_GUARDED_BY(mu_) = 0;  // bit N - 1: signal N
   int killed_by_ ABSL_GUARDED_BY(mu_) = 0;             // before the start
   bool finishing_ ABSL_GUARDED_BY(mu_) = false;
+  int last_signal_ ABSL_GUARDED_BY(mu_) = 0;           // from outside
+  SignalSender last_sender_ ABSL_GUARDED_BY(mu_) = sentry::control::ProcessEnd::GUEST;
   bool discarded_ ABSL_GUARDED_BY(mu_) = false;
   bool death_told_ ABSL_GUARDED_BY(mu_) = false;
 

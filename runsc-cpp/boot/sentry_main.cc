@@ -121,6 +121,9 @@ class Sentry {
                                                        .net_state = network_.net_state.get(),
                                                        .init_ignores_signals = false});
     running_kernel_ = kernel_.get();
+    kernel_->on_oom_kill = [this](const Cgroup& cgroup, int32_t pid, const std::string& name, uint64_t resident) {
+      oom_victims_.Add(cgroup, pid, name, resident, memory_->limit());
+    };
     kernel_->on_fatal = [this](std::string cause) { Die(cause); };
     kernel_->before_oom_kill = [this](const Cgroup& domain, const Cgroup& asker) { oom_.Show(domain, asker); };
     tty_kernel_ = std::make_unique<TtyKernel>(*kernel_);
@@ -134,8 +137,12 @@ class Sentry {
     Result<std::unique_ptr<HostPoller>> poller = HostPoller::Create();
     if (!poller.ok()) return Failed("start the poller of standard streams", poller.error());
     poller_ = *std::move(poller);
-    const SandboxParts parts{.kernel = kernel_.get(), .files = files, .poller = poller_.get(), .oom = &oom_};
-    containers_ = std::make_unique<Containers>(parts, [this] { return UnimplementedReport(); });
+    containers_ = std::make_unique<Containers>(SandboxParts{.kernel = kernel_.get(),
+                                                            .files = files,
+                                                            .poller = poller_.get(),
+                                                            .oom = &oom_,
+                                                            .oom_victims = &oom_victims_,
+                                                            .unimplemented = [this] { return UnimplementedReport(); }});
     return absl::OkStatus();
   }
 
@@ -165,7 +172,7 @@ class Sentry {
     std::string report;
     for (const auto& [name, count] : dispatcher_.Unimplemented())
       absl::StrAppend(&report, "  ", name, " ", count, "\n");
-    return report.empty() ? "  none\n" : report;
+    return report;
   }
 
   const SentryConfig config_;
@@ -181,6 +188,7 @@ class Sentry {
   std::unique_ptr<KernelCgroupProcesses> cgroup_processes_;
   std::unique_ptr<TtyKernel> tty_kernel_;
   std::unique_ptr<HostPoller> poller_;
+  OomVictims oom_victims_;
   std::unique_ptr<Containers> containers_;
 };
 

@@ -16,6 +16,7 @@ int PlatformsCommand(int argc, char** argv);
 int SyscallsCommand(int argc, char** argv);
 int SpecCommand(int argc, char** argv);
 int InstallCommand(int argc, char** argv);
+int DoctorCommand(int argc, char** argv);
 int FeaturesCommand(int argc, char** argv);
 int HelpCommand(int argc, char** argv);
 

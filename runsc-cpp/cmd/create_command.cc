@@ -76,7 +76,8 @@ OciCommand CreateOciCommand() {
           .usage = "[--bundle DIR] [--pid-file FILE] [--console-socket SOCKET] [--preserve-fds N] ID",
           .run = Create,
           .failure = 1,
-          .error_prefix = "runc create failed: "};
+          .error_prefix = "runc create failed: ",
+          .starts = true};
 }
 
 OciCommand RunOciCommand() {
@@ -91,7 +92,8 @@ OciCommand RunOciCommand() {
           .usage = "[--bundle DIR] [--detach] [--keep] [--pid-file FILE] [--console-socket SOCKET] ID",
           .run = Run,
           .failure = 1,
-          .error_prefix = "runc run failed: "};
+          .error_prefix = "runc run failed: ",
+          .starts = true};
 }
 
 }  // namespace runsc

@@ -11,7 +11,10 @@ constexpr std::string_view kGeneral = R"(runsc-cpp runs programs in a sandbox wi
   runsc-cpp platforms                        ways to run guest code here, measured
   runsc-cpp syscalls [--json]                every system call and how far it is supported
   runsc-cpp [--root DIR] [--log FILE] create|start|run|exec|kill|delete|list|
-            state|ps|update ...              containers, as runc has them
+            state|ps|update|events ...       containers, as runc has them
+  runsc-cpp wait ID                          a container's exit code, once it has ended
+  runsc-cpp why ID                           why it ended, also of one that was deleted
+  runsc-cpp doctor                           what is wrong with this host, and the fix
   runsc-cpp spec [--bundle DIR] [--rootless] write a config.json to start from
   runsc-cpp install [FLAGS]                  make Docker and containerd know it
   runsc-cpp features                         what of the OCI specification is there, as JSON
@@ -57,16 +60,33 @@ to it each time.
                         without either flag, the engines that have a directory there
   --name=NAME           the runtime's name (default: runsc-cpp)
   --binary=PATH         the program (default: this one)
+  --shim=DIR            containerd: where the link containerd-shim-runsc-cpp-v1 goes
+                        (default: beside the program, or /usr/local/bin)
+  --no-shim             containerd: with runc's shim, not with ours
   --systemd-cgroup      containerd: cgroups are made by systemd
   --uninstall           take the runtime out
   --dry-run             show the new file, and write nothing
+)";
+
+constexpr std::string_view kDoctor = R"(runsc-cpp doctor [FLAGS]
+
+Looks at the kernel's limits, cgroups, /dev/kvm and the platforms; runs a
+container by itself and by each engine that is there and running; tells what is
+wrong and the exact fix. Changes nothing. Exits with 1 if something must be fixed.
+
+  --name=NAME                the runtime's name in engines (default: runsc-cpp)
+  --binary=PATH              the program that engines call (default: this one)
+  --docker-config=FILE       default: /etc/docker/daemon.json
+  --docker-socket=SOCKET     default: /var/run/docker.sock
+  --containerd-config=FILE   default: /etc/containerd/config.toml
+  --containerd-socket=SOCKET default: /run/containerd/containerd.sock
 )";
 
 }  // namespace
 
 int HelpCommand(int argc, char** argv) {
   const std::string_view about = argc > 0 ? argv[0] : "";
-  Print(about == "do" ? kDo : about == "install" ? kInstall : kGeneral);
+  Print(about == "do" ? kDo : about == "install" ? kInstall : about == "doctor" ? kDoctor : kGeneral);
   return 0;
 }
 

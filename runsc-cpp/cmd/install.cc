@@ -13,6 +13,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "runsc-cpp/cmd/command.h"
+#include "runsc-cpp/install/shim_link.h"
 
 namespace runsc {
 namespace {
@@ -22,6 +23,8 @@ constexpr std::string_view kName = "runsc-cpp";
 struct InstallFlags {
   RuntimeEntry entry{.name = std::string(kName), .binary = "", .args = {}, .systemd_cgroup = false};
   std::optional<std::string> docker, containerd;  // the file
+  bool own_shim = true;
+  std::string shim_folder;
   InstallAction action = InstallAction::kAdd;
   InstallMode mode = InstallMode::kWrite;
 };
@@ -46,6 +49,10 @@ std::string ParseFlags(int argc, char** argv, InstallFlags& flags) {
       flags.entry.name = value;
     } else if (name == "--binary" && has_value) {
       flags.entry.binary = value;
+    } else if (name == "--shim" && has_value) {
+      flags.shim_folder = value;
+    } else if (word == "--no-shim") {
+      flags.own_shim = false;
     } else if (word == "--systemd-cgroup") {
       flags.entry.systemd_cgroup = true;
     } else if (word == "--dry-run") {
@@ -91,6 +98,37 @@ bool Change(const InstallFlags& flags, Engine engine, const std::string& file, c
   return true;
 }
 
+// One step; whether it worked.
+bool Say(const absl::StatusOr<std::string>& said) {
+  if (said.ok()) {
+    Print(*said);
+  } else {
+    Fail("install", std::string(said.status().message()));
+  }
+  return said.ok();
+}
+
+bool ChangeLink(const InstallFlags& flags) {
+  const std::string folder = flags.shim_folder.empty() ? ShimFolder(flags.entry.binary) : flags.shim_folder;
+  return !flags.own_shim || Say(ChangeShimLink(flags.action, flags.mode, folder, flags.entry.binary));
+}
+
+bool MakeOptions(InstallFlags& flags) {
+  if (!flags.own_shim || !flags.entry.systemd_cgroup) return true;
+  const std::string& file = *flags.containerd;
+  flags.entry.shim_options = absl::StrCat(file.substr(0, file.rfind('/') + 1), flags.entry.name, ".toml");
+  return Say(MakeShimOptions(flags.mode, flags.entry.shim_options));
+}
+
+// What the configuration refers to is there before it does, and goes after it.
+bool ChangeContainerd(InstallFlags& flags) {
+  flags.entry.own_shim = flags.own_shim;
+  const bool add = flags.action == InstallAction::kAdd;
+  if (add && !(ChangeLink(flags) && MakeOptions(flags))) return false;
+  if (!Change(flags, Engine::kContainerd, *flags.containerd, "systemctl restart containerd")) return false;
+  return add || ChangeLink(flags);
+}
+
 }  // namespace
 
 int InstallCommand(int argc, char** argv) {
@@ -111,7 +149,7 @@ int InstallCommand(int argc, char** argv) {
   }
   bool good = true;
   if (flags.docker) good &= Change(flags, Engine::kDocker, *flags.docker, "systemctl reload docker");
-  if (flags.containerd) good &= Change(flags, Engine::kContainerd, *flags.containerd, "systemctl restart containerd");
+  if (flags.containerd) good &= ChangeContainerd(flags);
   return good ? 0 : kExitFailure;
 }
 

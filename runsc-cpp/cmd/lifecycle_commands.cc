@@ -1,9 +1,6 @@
-// start, kill, delete, pause, resume, update.
-#include <fcntl.h>
+// start, kill, delete, pause, resume.
 #include <signal.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstring>
 
 #include "absl/strings/ascii.h"
@@ -12,9 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "runsc-cpp/cmd/oci_command.h"
+#include "runsc-cpp/container/ending.h"
 #include "runsc-cpp/container/operations.h"
-#include "runsc-cpp/oci/lower.h"
-#include "runsc-cpp/oci/parse.h"
 
 namespace runsc {
 namespace {
@@ -53,57 +49,13 @@ absl::StatusOr<int> Delete(const RuntimeOptions& runtime, const ParsedFlags& fla
   return Done(DeleteContainer(runtime, flags.words()[0], mode));
 }
 
-absl::StatusOr<std::string> ReadResources(const std::string& path) {
-  const base::UniqueFd file(path == "-" ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
-                                        : open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("--resources ", path));
-  return ReadText(file.get(), kMaxStateFile);
-}
-
-absl::Status Number(const ParsedFlags& flags, absl::string_view name, auto store) {
-  if (!flags.Has(name)) return absl::OkStatus();
-  int64_t value;
-  if (!absl::SimpleAtoi(flags.Value(name), &value)) {
-    return absl::InvalidArgumentError(absl::StrCat("--", name, ": \"", flags.Value(name), "\" is not a number"));
-  }
-  store(value);
-  return absl::OkStatus();
-}
-
-absl::Status FromFlags(const ParsedFlags& flags, oci::LinuxResources& out) {
-  absl::Status status;
-  const auto cpu = [&]() -> oci::LinuxCPU& { return out.cpu ? *out.cpu : out.cpu.emplace(); };
-  const auto memory = [&]() -> oci::LinuxMemory& { return out.memory ? *out.memory : out.memory.emplace(); };
-  status.Update(Number(flags, "cpu-period", [&](int64_t v) { cpu().period = static_cast<uint64_t>(v); }));
-  status.Update(Number(flags, "cpu-quota", [&](int64_t v) { cpu().quota = v; }));
-  status.Update(Number(flags, "cpu-share", [&](int64_t v) { cpu().shares = static_cast<uint64_t>(v); }));
-  status.Update(Number(flags, "memory", [&](int64_t v) { memory().limit = v; }));
-  status.Update(Number(flags, "memory-reservation", [&](int64_t v) { memory().reservation = v; }));
-  status.Update(Number(flags, "memory-swap", [&](int64_t v) { memory().swap = v; }));
-  status.Update(Number(flags, "pids-limit", [&](int64_t v) { out.pids.emplace().limit = v; }));
-  status.Update(Number(flags, "cpu-rt-runtime", [&](int64_t v) { cpu().realtime_runtime = v; }));
-  status.Update(Number(flags, "cpu-rt-period", [&](int64_t v) { cpu().realtime_period = static_cast<uint64_t>(v); }));
-  status.Update(
-      Number(flags, "blkio-weight", [&](int64_t v) { out.block_io.emplace().weight = static_cast<uint16_t>(v); }));
-  if (flags.Has("cpuset-cpus")) cpu().cpus = flags.Value("cpuset-cpus");
-  if (flags.Has("cpuset-mems")) cpu().mems = flags.Value("cpuset-mems");
-  return status;
-}
-
-absl::StatusOr<int> Update(const RuntimeOptions& runtime, const ParsedFlags& flags) {
-  oci::LinuxResources resources;
-  if (flags.Has("resources")) {
-    const absl::StatusOr<std::string> text = ReadResources(flags.Value("resources"));
-    if (!text.ok()) return text.status();
-    absl::StatusOr<oci::Parsed<oci::LinuxResources>> parsed = oci::ParseResources(*text);
-    if (!parsed.ok()) return parsed.status();
-    resources = std::move(parsed->value);
-  } else if (absl::Status s = FromFlags(flags, resources); !s.ok()) {
-    return s;
-  }
-  absl::StatusOr<oci::LinuxResources> lowered = oci::LowerResources(resources, "resources");
-  if (!lowered.ok()) return lowered.status();
-  return Done(UpdateContainer(runtime, flags.words()[0], *lowered));
+// One that ended before its start has a reason, which engines are to show.
+absl::Status Start(const RuntimeOptions& runtime, const std::string& id) {
+  const absl::Status status = StartContainer(runtime, id);
+  if (status.ok()) return status;
+  const absl::StatusOr<PostMortem> end = FindEnd(runtime, id);
+  if (!end.ok() || end->cause() == PostMortem::NOT_STARTED) return status;
+  return absl::Status(status.code(), absl::StrCat(status.message(), ": ", WhyLine(*end)));
 }
 
 OciCommand OneWord(absl::string_view name, absl::Status (*act)(const RuntimeOptions&, const std::string&)) {
@@ -121,14 +73,16 @@ absl::StatusOr<int> NotYet(const RuntimeOptions&, const ParsedFlags&) {
   return absl::UnimplementedError("not yet: this version makes no checkpoints");
 }
 
+// Those of both commands, as runc takes them.
 std::vector<FlagRule> CheckpointFlags() {
-  std::vector<FlagRule> flags;
-  for (const char* name : {"image-path", "work-path", "parent-path", "page-server", "manage-cgroups-mode", "empty-ns",
-                           "bundle", "console-socket", "pid-file", "lsm-profile", "lsm-mount-context"}) {
+  std::vector<FlagRule> flags = {{"bundle", "b", FlagKind::kValue}, {"detach", "d", FlagKind::kSwitch}};
+  for (const char* name : {"image-path", "work-path", "parent-path", "page-server", "status-fd", "manage-cgroups-mode",
+                           "empty-ns", "console-socket", "pid-file", "lsm-profile", "lsm-mount-context"}) {
     flags.push_back({name, "", FlagKind::kValue});
   }
-  for (const char* name : {"leave-running", "tcp-established", "ext-unix-sk", "shell-job", "lazy-pages", "file-locks",
-                           "pre-dump", "auto-dedup", "detach", "no-subreaper", "no-pivot"}) {
+  for (const char* name :
+       {"leave-running", "tcp-established", "tcp-skip-in-flight", "tcp-close", "link-remap", "ext-unix-sk", "shell-job",
+        "lazy-pages", "file-locks", "pre-dump", "auto-dedup", "no-subreaper", "no-pivot"}) {
     flags.push_back({name, "", FlagKind::kSwitch});
   }
   return flags;
@@ -137,7 +91,7 @@ std::vector<FlagRule> CheckpointFlags() {
 }  // namespace
 
 std::vector<OciCommand> LifecycleOciCommands() {
-  std::vector<OciCommand> commands = {OneWord("start", StartContainer), OneWord("pause", PauseContainer),
+  std::vector<OciCommand> commands = {OneWord("start", Start), OneWord("pause", PauseContainer),
                                       OneWord("resume", ResumeContainer)};
   commands.push_back({.name = "kill",
                       .flags = {{"all", "a", FlagKind::kSwitch}},
@@ -151,17 +105,7 @@ std::vector<OciCommand> LifecycleOciCommands() {
                       .most_words = 1,
                       .usage = "[--force] ID",
                       .run = Delete});
-  std::vector<FlagRule> update = {{"resources", "r", FlagKind::kValue}};
-  for (const char* name : {"blkio-weight", "cpu-period", "cpu-quota", "cpu-share", "cpu-rt-period", "cpu-rt-runtime",
-                           "cpuset-cpus", "cpuset-mems", "memory", "memory-reservation", "memory-swap", "pids-limit"}) {
-    update.push_back({name, "", FlagKind::kValue});
-  }
-  commands.push_back({.name = "update",
-                      .flags = std::move(update),
-                      .least_words = 1,
-                      .most_words = 1,
-                      .usage = "[--resources FILE|-] [--memory BYTES] [--cpu-quota N] [--pids-limit N] ... ID",
-                      .run = Update});
+  commands.push_back(UpdateOciCommand());
   for (const char* name : {"checkpoint", "restore"}) {
     commands.push_back({.name = name,
                         .flags = CheckpointFlags(),

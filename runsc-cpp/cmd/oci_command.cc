@@ -9,6 +9,8 @@
 #include "runsc-cpp/boot/platforms.h"
 #include "runsc-cpp/cmd/command.h"
 #include "runsc-cpp/cmd/log_file.h"
+#include "runsc-cpp/container/ending.h"
+#include "runsc-cpp/operator/operator_config.h"
 #include "runsc-cpp/selection/cache.h"
 #include "runsc-cpp/selection/select.h"
 
@@ -27,7 +29,8 @@ const std::vector<FlagRule>& GlobalFlags() {
                                               {"platform", "", FlagKind::kValue},
                                               {"network", "", FlagKind::kValue},
                                               {"overlay", "", FlagKind::kSwitch},
-                                              {"strace", "", FlagKind::kSwitch}};
+                                              {"strace", "", FlagKind::kSwitch},
+                                              {"config", "", FlagKind::kValue}};
   return flags;
 }
 
@@ -35,6 +38,8 @@ std::vector<OciCommand> Commands() {
   std::vector<OciCommand> commands = {CreateOciCommand(), RunOciCommand(), ExecOciCommand()};
   for (OciCommand& command : LifecycleOciCommands()) commands.push_back(std::move(command));
   for (OciCommand& command : InspectOciCommands()) commands.push_back(std::move(command));
+  for (OciCommand& command : EndingOciCommands()) commands.push_back(std::move(command));
+  commands.push_back(EventsOciCommand());
   return commands;
 }
 
@@ -71,20 +76,36 @@ absl::StatusOr<LogFile> OpenLog(const ParsedFlags& global) {
   return LogFile::Open(global.Value("log"), *format, global.Switch("debug") ? LogLevel::kDebug : LogLevel::kInfo);
 }
 
-RuntimeOptions MakeOptions(const ParsedFlags& global, LogFile& log) {
+absl::StatusOr<OperatorConfig> ReadConfig(const ParsedFlags& global) {
+  const bool given = global.Has("config");
+  return ReadOperatorConfig(global.Value("config", kOperatorConfig), given ? Presence::kRequired : Presence::kOptional);
+}
+
+RuntimeOptions MakeOptions(const ParsedFlags& global, const OperatorConfig& config, LogFile& log) {
+  const auto on = [&](const char* flag, std::optional<bool> configured) {
+    return global.Has(flag) ? global.Switch(flag) : configured.value_or(false);
+  };
+  const bool debug = on("debug", config.debug);
   RuntimeOptions runtime;
   runtime.root = StateRoot(global.Value("root", DefaultRoot()));
-  runtime.systemd_cgroup = global.Switch("systemd-cgroup");
+  runtime.root_given = global.Has("root");
+  runtime.systemd_cgroup = on("systemd-cgroup", config.systemd_cgroup);
+  runtime.post_mortems = config.post_mortems;
   runtime.rootless = geteuid() != 0;
-  runtime.log_level = global.Switch("debug") ? 0 : 1;
-  runtime.settings.platform = global.Value("platform", kAutoPlatform);
-  runtime.settings.overlay = global.Switch("overlay");
-  runtime.settings.strace = global.Switch("strace");
-  runtime.settings.debug = global.Switch("debug");
-  if (global.Has("network")) runtime.settings.network = global.Value("network");
+  runtime.log_level = debug ? 0 : 1;
+  oci::SandboxSettings& settings = runtime.settings;
+  settings.platform = global.Value("platform", config.platform.value_or(std::string(kAutoPlatform)));
+  settings.overlay = on("overlay", config.overlay);
+  settings.strace = on("strace", config.strace);
+  settings.debug = debug;
+  settings.network = global.Value("network", config.network.value_or(settings.network));
+  settings.memory_limit = config.memory_limit;
+  settings.annotations = config.annotations;
+  settings.tenant_platforms = config.tenant_platforms;
+  settings.tenant_logs = config.tenant_logs;
   runtime.choose_platform = ChoosePlatform;
   // Standard error may be the container's: a caller who reads it wants no words of ours there.
-  const bool heard = log.is_file() || global.Switch("debug") || isatty(STDERR_FILENO);
+  const bool heard = log.is_file() || debug || isatty(STDERR_FILENO);
   runtime.warn = [&log, heard](const std::string& line) {
     if (heard) log.Write(LogLevel::kWarning, line);
   };
@@ -105,6 +126,11 @@ absl::StatusOr<int> RunCommand(const OciCommand& command, const RuntimeOptions& 
 
 }  // namespace
 
+size_t WordsBehindGlobalFlags(const std::vector<std::string>& args) {
+  const absl::StatusOr<ParsedFlags> global = ParseFlags(args, GlobalFlags());
+  return global.ok() ? global->words().size() : args.size();
+}
+
 bool RunOciRuntime(const std::vector<std::string>& args, int* exit_code) {
   absl::StatusOr<ParsedFlags> global = ParseFlags(args, GlobalFlags());
   // Words that are no flag of ours are another command's.
@@ -121,7 +147,19 @@ bool RunOciRuntime(const std::vector<std::string>& args, int* exit_code) {
     *exit_code = command->failure;
     return true;
   }
-  const RuntimeOptions runtime = MakeOptions(*global, *log);
+  const auto fail = [&](const std::string& text) {
+    if (log->is_file()) log->Write(LogLevel::kError, text);
+    (void)Fail("", text);
+    *exit_code = command->failure;
+    return true;
+  };
+  absl::StatusOr<OperatorConfig> config = ReadConfig(*global);
+  if (!config.ok()) {
+    // What runs can be looked at and ended all the same.
+    if (command->starts) return fail(absl::StrCat(command->error_prefix, config.status().message()));
+    config.emplace();
+  }
+  const RuntimeOptions runtime = MakeOptions(*global, *config, *log);
   const std::vector<std::string> rest(global->words().begin() + 1, global->words().end());
   const absl::StatusOr<int> code = RunCommand(*command, runtime, rest);
   if (code.ok()) {
@@ -129,10 +167,8 @@ bool RunOciRuntime(const std::vector<std::string>& args, int* exit_code) {
     return true;
   }
   const std::string text = absl::StrCat(command->error_prefix, code.status().message());
-  if (log->is_file()) log->Write(LogLevel::kError, text);
-  (void)Fail("", text);
-  *exit_code = command->failure;
-  return true;
+  if (command->starts && !rest.empty()) KeepFailure(runtime, rest.back(), code.status());
+  return fail(text);
 }
 
 }  // namespace runsc

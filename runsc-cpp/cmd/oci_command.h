@@ -21,14 +21,21 @@ struct OciCommand {
   std::function<absl::StatusOr<int>(const RuntimeOptions&, const ParsedFlags&)> run;
   int failure = 1;
   const char* error_prefix = "";  // "runc create failed: " and the like
+  bool starts = false;            // its failure is remembered for `why`
 };
 
-// create.cc, exec.cc, lifecycle.cc, inspect.cc
+// A file each.
 OciCommand CreateOciCommand();
 OciCommand RunOciCommand();
 OciCommand ExecOciCommand();
 std::vector<OciCommand> LifecycleOciCommands();
 std::vector<OciCommand> InspectOciCommands();
+OciCommand EventsOciCommand();
+OciCommand UpdateOciCommand();
+std::vector<OciCommand> EndingOciCommands();
+
+// How many of `args` stand behind runc's global flags: the command and what is its. All, if there are others.
+size_t WordsBehindGlobalFlags(const std::vector<std::string>& args);
 
 // What `argv` (without the program's name) asks for, if its first word that is no global flag is a command of these.
 // False: it is not for us.

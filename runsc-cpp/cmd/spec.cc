@@ -82,8 +82,8 @@ int SpecCommand(int argc, char** argv) {
 
 int FeaturesCommand(int argc, char**) {
   if (argc != 0) return Fail("features", "usage: runsc-cpp features");
-  // No cgroup is written yet, so no driver is named.
-  Print(oci::FeaturesToJson(oci::OurFeatures(kVersion, {})));
+  const oci::CgroupFeatures cgroup{.v1 = true, .v2 = true, .systemd = true, .systemd_user = true, .rdma = true};
+  Print(oci::FeaturesToJson(oci::OurFeatures(kVersion, cgroup)));
   return 0;
 }
 

@@ -48,9 +48,12 @@ void ArrangeDescriptors(int link, int report) {
   const base::UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null.valid()) Fail(report, "open /dev/null");
   constexpr int kBase = 16;  // out of the way of the places below
-  const int sources[] = {fcntl(null.get(), F_DUPFD_CLOEXEC, kBase), fcntl(link, F_DUPFD_CLOEXEC, kBase)};
-  for (int fd = 0; fd <= 2; ++fd) dup2(sources[0], fd);
-  dup2(sources[1], kAnchorLinkFd);
+  const auto aside = [](int fd) { return fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, kBase) : -1; };
+  const auto place = [](int fd, int at) { fd >= 0 ? dup2(fd, at) : close(at); };
+  const int sources[] = {aside(null.get()), aside(link), aside(options.directory)};
+  for (int fd = 0; fd <= 2; ++fd) place(sources[0], fd);
+  place(sources[1], kAnchorLinkFd);
+  place(sources[2], kAnchorDirectoryFd);
 }
 
 [[noreturn]] void AnchorChild(const AnchorOptions& options, int self, int link, int report) {
@@ -63,8 +66,8 @@ void ArrangeDescriptors(int link, int report) {
   constexpr int kHigh = 64;
   self = fcntl(self, F_DUPFD_CLOEXEC, kHigh);
   report = fcntl(report, F_DUPFD_CLOEXEC, kHigh);
-  ArrangeDescriptors(link, report);
-  syscall(SYS_close_range, kAnchorLinkFd + 1u, ~0u, CLOSE_RANGE_CLOEXEC);
+  ArrangeDescriptors(options, link, report);
+  syscall(SYS_close_range, kAnchorDirectoryFd + 1u, ~0u, CLOSE_RANGE_CLOEXEC);
   std::vector<const char*> argv;
   for (const std::string& word : options.title) argv.push_back(word.c_str());
   if (argv.empty()) argv.push_back("runsc-anchor");

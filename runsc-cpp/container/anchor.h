@@ -22,6 +22,7 @@ struct AnchorOptions {
   std::vector<std::pair<std::string, std::string>> network_sysctls = {};
   // Becomes its controlling terminal, so that it hears of new sizes; -1: none.
   int controlling_terminal = -1;
+  int directory = -1;  // it leaves its container's end there (postmortem/); -1: none
 };
 
 struct AnchorProcess {

@@ -5,6 +5,7 @@
 namespace runsc {
 
 inline constexpr int kAnchorLinkFd = 3;
+inline constexpr int kAnchorDirectoryFd = 4;  // the container's state directory; closed for an exec's
 
 }  // namespace runsc
 

@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,10 +18,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "base/unique_fd.h"
 #include "runsc-cpp/container/anchor.h"
 #include "runsc-cpp/container/anchor_fds.h"
 #include "runsc-cpp/container/title.h"
+#include "runsc-cpp/postmortem/post_mortem.h"
 #include "runsc-cpp/sandbox/link.h"
 
 namespace runsc {
@@ -46,7 +51,18 @@ void OnTitle(std::string_view text) {
   SetTitle(text.substr(0, name_end), text.substr(std::min(name_end + 1, text.size())));
 }
 
-void OnSignals(int signals) {
+// For whoever asks why the container ended.
+void NoteSender(const signalfd_siginfo& info, PostMortem& end) {
+  end.set_host_signal(static_cast<int>(info.ssi_signo));
+  char name[32] = {};
+  const std::string path = absl::StrCat("/proc/", info.ssi_pid, "/comm");
+  const base::UniqueFd comm(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const ssize_t n = comm.valid() ? read(comm.get(), name, sizeof name) : 0;
+  const std::string who(name, n > 1 ? static_cast<size_t>(n) - 1 : 0);
+  end.set_host_sender(absl::StrCat(who.empty() ? "a process that is gone" : who, " (pid ", info.ssi_pid, ")"));
+}
+
+void OnSignals(int signals, PostMortem& end) {
   signalfd_siginfo info;
   while (read(signals, &info, sizeof info) == sizeof info) {
     const int signo = static_cast<int>(info.ssi_signo);
@@ -55,6 +71,7 @@ void OnSignals(int signals) {
     if (signo == SIGWINCH) {
       SendLink(kAnchorLinkFd, {LinkMessageType::kWindowSize, 0, ""});
     } else if (signo != SIGCHLD) {
+      NoteSender(info, end);
       SendLink(kAnchorLinkFd, {LinkMessageType::kSignal, static_cast<uint32_t>(signo), ""});
     }
   }
@@ -115,14 +132,31 @@ void AwaitReaped(const std::string& pids) {
 }
 
 // The exit code, once the guest has ended.
-std::optional<int> OnLink() {
-  const std::optional<LinkMessage> message = ReceiveLink(kAnchorLinkFd);
-  if (!message || message->type == LinkMessageType::kDied) return kSandboxLost;
+std::optional<int> OnLink(PostMortem& end) {
+  std::optional<LinkMessage> message = ReceiveLink(kAnchorLinkFd);
+  if (!message || message->type == LinkMessageType::kDied) {
+    end.set_cause(message ? PostMortem::SANDBOX_DIED : PostMortem::SANDBOX_LOST);
+    if (message) end.set_text(std::move(message->text));
+    return kSandboxLost;
+  }
   if (message->type == LinkMessageType::kTitle) OnTitle(message->text);
   if (message->type == LinkMessageType::kOutOfMemory) ShowOutOfMemory(message->value);
   if (message->type != LinkMessageType::kExited) return std::nullopt;
-  AwaitReaped(message->text);
+  const size_t pids = std::min(message->text.find('\0'), message->text.size());
+  AwaitReaped(message->text.substr(0, pids));
+  end.set_cause(PostMortem::ENDED);
+  end.set_told(message->text.substr(std::min(pids + 1, message->text.size())));
   return static_cast<int>(message->value & 0xff);
+}
+
+// Who waits for this process finds it then.
+void LeaveEnd(PostMortem& end, int code) {
+  if (fcntl(kAnchorDirectoryFd, F_GETFD) < 0) return;
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  end.set_ended_ns(int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec);
+  end.set_code(code);
+  (void)WritePostMortem(kAnchorDirectoryFd, kEndFile, end);
 }
 
 }  // namespace
@@ -132,13 +166,17 @@ int AnchorMain() {
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, nullptr);
+  PostMortem end;
   const int signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
   while (true) {
     pollfd fds[2] = {{kAnchorLinkFd, POLLIN, 0}, {signals, POLLIN, 0}};
     if (poll(fds, 2, -1) < 0) continue;
-    if (fds[1].revents != 0) OnSignals(signals);
+    if (fds[1].revents != 0) OnSignals(signals, end);
     if (fds[0].revents == 0) continue;
-    if (const std::optional<int> code = OnLink()) return *code;
+    const std::optional<int> code = OnLink(end);
+    if (!code) continue;
+    LeaveEnd(end, *code);
+    return *code;
   }
 }
 

@@ -139,6 +139,9 @@ class Creation {
       anchor.network = network.get();
     }
     anchor.network_sysctls = bundle_.plan.sysctls;
+    const base::UniqueFd directory(
+        open(runtime_.root.Directory(options_.id).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    anchor.directory = directory.get();
     absl::StatusOr<AnchorProcess> launched = LaunchAnchor(anchor);
     if (!launched.ok()) {
       const std::string where = plan.path.empty() ? "" : absl::StrCat("linux.namespaces: network by ", plan.path, ": ");

@@ -15,6 +15,7 @@
 #include "runsc-cpp/container/end.h"
 #include "runsc-cpp/container/held.h"
 #include "runsc-cpp/container/limits.h"
+#include "runsc-cpp/container/ending.h"
 #include "runsc-cpp/container/process_ref.h"
 #include "runsc-cpp/container/sandbox_of.h"
 #include "runsc-cpp/container/state.h"
@@ -180,6 +181,7 @@ absl::Status DeleteContainer(const RuntimeOptions& runtime, const std::string& i
         absl::StrCat("cannot delete container ", id, " that is not stopped: ", StatusWord(status)));
   }
   EndContainer(runtime, held->record);  // of a stopped one the sentry may be on its way out
+  KeepEnd(runtime, held->record, status);
   const absl::Status cleaned = CleanUp(runtime, held->record);
   if (!cleaned.ok() && force) runtime.warn(std::string(cleaned.message()));
   return force ? absl::OkStatus() : cleaned;

@@ -21,10 +21,12 @@ struct PlatformChosen {
 
 struct RuntimeOptions {
   StateRoot root{kDefaultRoot};
+  bool root_given = false;
   bool systemd_cgroup = false;
   bool rootless = false;
   uint32_t log_level = 2;  // of sentry and gofer
   oci::SandboxSettings settings;
+  std::string post_mortems;  // a folder; empty: in the root
   std::function<absl::StatusOr<PlatformChosen>(const std::string& wanted)> choose_platform;
   std::function<void(const std::string& line)> warn;  // for the log
   std::function<void(const std::string& line)> debug;

@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "runsc-cpp/postmortem/post_mortem.h"
 
 namespace runsc {
 namespace {
@@ -101,11 +102,12 @@ absl::StatusOr<SocketAddress> AddressOf(const std::string& directory, const std:
 }  // namespace
 
 absl::Status CheckId(const std::string& id) {
-  const bool usable =
-      !id.empty() && id.size() <= 1024 && id != "." && id != ".." && std::all_of(id.begin(), id.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '+' ||
-               c == '-' || c == '.';
-      });
+  const bool ours = id == kSockets || id == kEndedFolder;
+  const bool usable = !id.empty() && id.size() <= 1024 && id != "." && id != ".." && !ours &&
+                      std::all_of(id.begin(), id.end(), [](char c) {
+                        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                               c == '+' || c == '-' || c == '.';
+                      });
   return usable ? absl::OkStatus() : absl::InvalidArgumentError("invalid container ID format");
 }
 
@@ -171,7 +173,7 @@ std::vector<std::string> StateRoot::List() const {
   while (const dirent* entry = readdir(dir)) {
     struct stat st;
     const std::string record = absl::StrCat(entry->d_name, "/", kRecord);
-    if (std::strcmp(entry->d_name, kSockets) == 0 || !Exists(entry->d_name)) continue;
+    if (!Exists(entry->d_name)) continue;
     if (fstatat(dirfd(dir), record.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0) ids.emplace_back(entry->d_name);
   }
   closedir(dir);

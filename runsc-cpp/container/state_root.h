@@ -5,7 +5,9 @@
 //   ROOT/ID/config.json  as it was at create
 //   ROOT/ID/log          what sentry and gofer had to say
 //   ROOT/ID/lock         who changes the container holds it
+//   ROOT/ID/end          how it ended (postmortem/)
 //   ROOT/.sandboxes/ID   a sandbox's listening socket
+//   ROOT/.ended/ID       the end of one that was deleted
 //
 // Any process may be killed between any two steps: whatever is found then can be listed and deleted.
 #ifndef RUNSC_CPP_CONTAINER_STATE_ROOT_H_
@@ -21,7 +23,7 @@
 
 namespace runsc {
 
-// 1 to 1024 of a-z A-Z 0-9 _ + - . and not "." or ".."; runc's rule.
+// 1 to 1024 of a-z A-Z 0-9 _ + - . and not "." or ".."; runc's rule. Names of our own in the directory are none.
 absl::Status CheckId(const std::string& id);
 
 class StateRoot {

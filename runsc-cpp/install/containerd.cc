@@ -8,7 +8,8 @@
 namespace runsc {
 namespace {
 
-constexpr char kShim[] = "io.containerd.runc.v2";
+constexpr char kRuncShim[] = "io.containerd.runc.v2";
+constexpr char kOwnShim[] = "io.containerd.runsc-cpp.v1";
 constexpr absl::string_view kMark = "# Added by `runsc-cpp install`.\n";
 constexpr int kNewest = 3;
 
@@ -94,11 +95,17 @@ absl::StatusOr<std::string> AddToContainerd(absl::string_view text, const Runtim
   std::string out = std::move(place->rest);
   if (!out.empty() && !absl::EndsWith(out, "\n")) out += "\n";
   if (!place->has_version) absl::StrAppend(&out, "version = 2\n");
-  TomlKey options = place->key;
-  options.push_back("options");
-  absl::StrAppend(&out, "\n", kMark, "[", FormatTomlKey(place->key), "]\n", "  runtime_type = ", QuoteToml(kShim), "\n",
-                  "  [", FormatTomlKey(options), "]\n", "    BinaryName = ", QuoteToml(entry.binary), "\n");
-  if (entry.systemd_cgroup) absl::StrAppend(&out, "    SystemdCgroup = true\n");
+  TomlKey key = place->key;
+  absl::StrAppend(&out, "\n", kMark, "[", FormatTomlKey(key), "]\n",
+                  "  runtime_type = ", QuoteToml(entry.own_shim ? kOwnShim : kRuncShim), "\n");
+  key.push_back("options");
+  const std::string options = absl::StrCat("  [", FormatTomlKey(key), "]\n");
+  if (entry.own_shim && !entry.shim_options.empty()) {
+    absl::StrAppend(&out, options, "    ConfigPath = ", QuoteToml(entry.shim_options), "\n");
+  } else if (!entry.own_shim) {
+    absl::StrAppend(&out, options, "    BinaryName = ", QuoteToml(entry.binary), "\n");
+    if (entry.systemd_cgroup) absl::StrAppend(&out, "    SystemdCgroup = true\n");
+  }
   return out;
 }
 

@@ -48,6 +48,19 @@ TEST(Containerd, AnEmptyFileBecomesAWholeOne) {
   EXPECT_EQ(*AddToContainerd("# only words\n", Entry()), absl::StrCat("# only words\nversion = 2\n", kBlock));
 }
 
+TEST(Containerd, OurShim) {
+  RuntimeEntry entry = Entry();
+  entry.own_shim = true;
+  const std::string plain = *AddToContainerd("", entry);
+  EXPECT_TRUE(absl::EndsWith(plain, "runtimes.runsc-cpp]\n  runtime_type = \"io.containerd.runsc-cpp.v1\"\n")) << plain;
+  entry.shim_options = "/etc/containerd/runsc-cpp.toml";
+  const std::string options = *AddToContainerd(plain, entry);
+  EXPECT_TRUE(
+      absl::EndsWith(options, "runtimes.runsc-cpp.options]\n    ConfigPath = \"/etc/containerd/runsc-cpp.toml\"\n"))
+      << options;
+  EXPECT_EQ(*AddToContainerd(options, Entry()), absl::StrCat("version = 2\n", kBlock));
+}
+
 TEST(Containerd, KeepsAllElse) {
   const auto added = AddToContainerd(kBusy, Entry());
   ASSERT_TRUE(added.ok()) << added.status();

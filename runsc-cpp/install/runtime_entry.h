@@ -13,6 +13,9 @@ struct RuntimeEntry {
   // Docker only: containerd's runc shim passes no arguments.
   std::vector<std::string> args;
   bool systemd_cgroup = false;  // containerd: SystemdCgroup = true
+  bool own_shim = false;        // containerd: our shim (shim_link.h), not runc's
+  // The file of our shim's options: the CRI plugin passes it nothing else. Empty: none.
+  std::string shim_options = "";
 };
 
 }  // namespace runsc

@@ -99,7 +99,11 @@ AnnotatedSettings ApplyAnnotations(const SandboxSettings& given,
     const std::string_view ours = std::string_view(name).substr(kAnnotationPrefix.size());
     const Annotation* found = std::find_if(std::begin(kAnnotations), std::end(kAnnotations),
                                            [&](const Annotation& a) { return a.name == ours; });
-    const std::string why = found == std::end(kAnnotations) ? "is not known" : found->apply(value, result.settings);
+    const bool allowed = !given.annotations || std::find(given.annotations->begin(), given.annotations->end(), ours) !=
+                                                   given.annotations->end();
+    const std::string why = found == std::end(kAnnotations) ? "is not known"
+                            : !allowed                      ? "is not allowed by the operator"
+                                                            : found->apply(value, result.settings);
     if (!why.empty()) result.refusals.push_back(Cat("annotation ", name, ": ", QuoteJson(value), " ", why));
   }
   return result;

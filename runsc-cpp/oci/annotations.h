@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,7 +19,8 @@ struct SandboxSettings {
   bool overlay = false;  // writes to the root file system stay inside
   std::string network = "passthrough";
   std::string platform = "auto";
-  std::vector<std::string> tenant_platforms;  // those that a tenant may choose
+  std::optional<std::vector<std::string>> annotations;  // those that a tenant may use at all; nothing: each
+  std::vector<std::string> tenant_platforms;            // those that a tenant may choose
   bool strace = false;
   bool debug = false;
   bool tenant_logs = false;   // a tenant may switch strace and debug

@@ -17,7 +17,8 @@ enum class LinkMessageType : uint32_t {
   kOutOfMemoryShown,  // (the answer to kOutOfMemory)
   // --- Link: from the sentry ---
   // value: exit code (128 + signal). Of the process's files nothing is open any more. text: host processes (numbers,
-  // each with a space behind) that may not have been reaped yet, and whose end is to be known before this one's.
+  // each with a space behind) that may not have been reaped yet, and whose end is to be known before this one's; a NUL;
+  // a sentry.control.ProcessEnd, or nothing.
   kExited,
   kDied,  // text: what ended the sandbox
   // value: MiB that a process of the peer's may take until the host kills it for want of memory in the cgroup, so that
@@ -36,7 +37,7 @@ struct LinkMessage {
   uint32_t value = 0;
   std::string text;  // at most kMaxLinkText
 };
-inline constexpr size_t kMaxLinkText = 4 << 10;
+inline constexpr size_t kMaxLinkText = 8 << 10;
 
 // One packet. False: the peer is gone, or (kNo) does not read.
 enum class SendWait : uint8_t { kYes, kNo };

@@ -152,7 +152,7 @@ class Kernel {
   // first one). No lock is held but that of an open file's position.
   std::function<void(const Cgroup& domain, const Cgroup& asker)> before_oom_kill;
   // A process was killed for want of memory (set by boot, before the first one). No lock is held but kOom.
-  std::function<void(const Cgroup& cgroup, int32_t pid, const std::string& name)> on_oom_kill;
+  std::function<void(const Cgroup& cgroup, int32_t pid, const std::string& name, uint64_t resident_bytes)> on_oom_kill;
   // The platform's or gofer's death: ends the sandbox (set by boot).
   std::function<void(std::string cause)> on_fatal;
   // A session's leader ended: its terminal is to hang up (set by boot, which

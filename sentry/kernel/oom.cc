@@ -91,7 +91,7 @@ void Kernel::OomKill(const RefPtr<ThreadGroup>& group, const Cgroup& cgroup, con
       group->tgid(), name, usage.virtual_bytes / 1024, usage.resident_anon / 1024, group->oom_score_adj.load());
   CountOn(cgroup, MemAccount::Event::kOomKill);
   group->Exit({.signo = abi::kSigKill});
-  if (on_oom_kill) on_oom_kill(cgroup, group->tgid(), name);
+  if (on_oom_kill) on_oom_kill(cgroup, group->tgid(), name, usage.resident_bytes);
 }
 
 // The process that is to die for it, or dies already; null: there is none.

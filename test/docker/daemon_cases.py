@@ -56,3 +56,25 @@ def first_process_killed(docker):
 def runtime_known(docker):
     check(subject.NAME in docker("info", "--format", "{{json .Runtimes}}"), "not among the runtimes")
     docker.run("--rm", subject.IMAGE, "true")
+
+
+@CASES.case()
+def why_and_doctor(docker):
+    """What an operator asks of the runtime itself, beside the daemons."""
+    if docker.is_runc:
+        raise suite.Skip("runc has neither")
+    name = docker.start("box")
+    ident = docker.inspect(name)["Id"]
+    docker("kill", name)
+    docker("rm", "-f", name)
+    base = docker.house.base
+    said = docker.script(f"for root in {base}/dk-run/runtime-*/moby; do {docker.runtime} --root $root why {ident[:12]} && exit; done; exit 1")
+    check("killed by SIGKILL of the `kill` command" in said, said)
+    done = docker.house.run([docker.runtime, "doctor", "--name=" + subject.NAME, f"--docker-config={base}/docker.json",
+                             f"--docker-socket={base}/dk.sock", f"--containerd-config={base}/containerd.toml",
+                             f"--containerd-socket={base}/ctd.sock"], 180)
+    for words in ("a container by docker works", "a container by containerd works", "is docker's default runtime"):
+        check(words in done.stdout, f"no {words!r}: {done.stdout}{done.stderr}")
+    # It works, but containerd's CRI plugin has not been told of it.
+    check("install --containerd=" in done.stdout, done.stdout)
+    equal(docker("ps", "-aq"), "", "containers that doctor left")

@@ -75,8 +75,8 @@ def exec_sees_the_same(docker):
 @CASES.case()
 def exec_ends_with_container(docker):
     name = docker.start("box")
-    process = docker.popen("exec", name, "sleep", "1000")
-    until(lambda: "sleep 1000" in docker("exec", name, "ps", "-o", "args"), 10, "exec runs")
+    process = docker.popen("exec", name, "sleep", "1001")  # the container itself is a `sleep 1000`
+    until(lambda: "sleep 1001" in docker("exec", name, "ps", "-o", "args"), 10, "exec runs")
     docker("kill", name)
     check(process.wait(20) != 0, "the exec has outlived its container")
     docker("exec", name, "true", code=1)

@@ -88,3 +88,35 @@ def ctr(runtime):
         engine("task", "delete", "box")  # ends with the task's own code
         _expect(engine, 0, "container", "delete", "box")
         _left(place, ("containerd -c",))
+
+
+@CASES.case()
+def installed_shim(runtime):
+    """What `install` writes and links is what containerd finds; taken out again, nothing is left of it."""
+    with house.House("shm") as place:
+        config, folder = place.base + "/installed.toml", place.base + "/bin"
+        place.run(["mkdir", folder])
+        words = [runtime, "install", f"--containerd={config}", f"--shim={folder}"]
+        done = place.run([*words, "--dry-run"])
+        check(done.returncode == 0 and "would be" in done.stdout, done.stdout + done.stderr)
+        equal(place.run(["ls", folder]).stdout, "", "made by a dry run")
+        equal(place.run(words).returncode, 0, "install")
+        check('runtime_type = "io.containerd.runsc-cpp.v1"' in place.run(["cat", config]).stdout, "the configuration")
+        place.path = folder + ":" + place.path
+        engine = clients.Ctr(place)
+        ours = ("--runtime", "io.containerd.runsc-cpp.v1", "--cgroup", f"/{place.cgroup}/box")
+        _expect(engine, 5, "run", "--rm", *ours, "img:1", "box", "sh", "-c", "echo out; exit 5", out="out\n")
+        equal(place.run([*words, "--uninstall"]).returncode, 0, "uninstall")
+        equal(place.run(["ls", folder]).stdout, "", "link")
+        _left(place, ("containerd -c",))
+
+
+@CASES.case()
+def doctor_podman(runtime):
+    """A podman that has been used here gets a container by the doctor, and keeps nothing of it."""
+    with house.House("doc") as place:
+        place.run(["mkdir", "-p", "/var/lib/containers/storage"])  # the house's own
+        done = place.run([runtime, "doctor", "--docker-socket=/none", "--containerd-socket=/none"], 120)
+        check("ok    a container by podman works" in done.stdout, done.stdout + done.stderr)
+        equal(place.run(["podman", "ps", "-aq"]).stdout, "", "containers")
+        _left(place)

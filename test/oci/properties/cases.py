@@ -6,6 +6,7 @@ import linux_cases  # noqa: F401
 import namespace_cases  # noqa: F401
 import hook_cases  # noqa: F401
 import cgroup_cases  # noqa: F401
+import operator_cases  # noqa: F401
 import refusal_cases  # noqa: F401
 import mutant_cases  # noqa: F401
 from kinds import ALL

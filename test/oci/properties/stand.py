@@ -212,7 +212,8 @@ class Stand:
         found += [f"mount {path}" for path in mounts]
         for side in (self.ours, self.oracle):
             for folder, _, names in os.walk(side.root):
-                found += [f"file {folder}/{name}" for name in names]
+                if not folder.endswith("/.ended"):  # post-mortems, which are to outlive their containers
+                    found += [f"file {folder}/{name}" for name in names]
         for top in os.listdir("/sys/fs/cgroup"):
             folder = f"/sys/fs/cgroup/{top}/{self.cgroup}"
             found += [f"cgroup {folder}/{name}" for name in (os.listdir(folder) if os.path.isdir(folder) else ())
