@@ -1,5 +1,6 @@
 #include "runsc-cpp/boot/cgroup_processes.h"
 
+#include "sentry/kernel/pid_table.h"
 #include "sentry/kernel/task.h"
 
 namespace runsc {
@@ -25,6 +26,10 @@ Result<std::vector<CgroupMember*>> KernelCgroupProcesses::Find(const VfsContext&
   for (RefPtr<Task>& thread : task->group().tasks()) add(std::move(thread));
   keep.push_back(std::move(task));
   return members;
+}
+
+int32_t KernelCgroupProcesses::NumberOf(const VfsContext& ctx, int32_t id) {
+  return kernel_.pids().NumberOf(id, ctx.process ? ctx.process->ns() : kernel_.root_pid_ns());
 }
 
 RefPtr<Cgroup> KernelCgroupProcesses::NamespaceRoot(const VfsContext& ctx) {

@@ -15,6 +15,7 @@ class KernelCgroupProcesses final : public sentry::CgroupProcesses {
 
   sentry::Result<std::vector<sentry::CgroupMember*>> Find(const sentry::VfsContext& ctx, int32_t pid, Which which,
                                                           std::vector<sentry::RefPtr<base::RefCounted>>& keep) override;
+  int32_t NumberOf(const sentry::VfsContext& ctx, int32_t id) override;
   sentry::RefPtr<sentry::Cgroup> NamespaceRoot(const sentry::VfsContext& ctx) override;
 
  private:

@@ -19,6 +19,8 @@ class CgroupProcesses {
   enum class Which : uint8_t { kProcess, kThread };
   virtual Result<std::vector<CgroupMember*>> Find(const VfsContext& ctx, int32_t pid, Which which,
                                                   std::vector<RefPtr<base::RefCounted>>& keep) = 0;
+  // The caller's number for thread `id` of the first pid namespace; 0: it sees none.
+  virtual int32_t NumberOf(const VfsContext& ctx, int32_t id) = 0;
   // The root of the caller's cgroup namespace.
   virtual RefPtr<Cgroup> NamespaceRoot(const VfsContext& ctx) = 0;
 };

@@ -11,9 +11,9 @@ namespace {
 
 using Text = Result<std::string>;
 
-std::string Lines(const std::vector<int32_t>& numbers) {
+std::string Lines(const CgroupRequest& r, const std::vector<int32_t>& ids) {
   std::string out;
-  for (const int32_t number : numbers) absl::StrAppend(&out, number, "\n");
+  for (const int32_t id : ids) absl::StrAppend(&out, r.processes.NumberOf(r.ctx, id), "\n");
   return out;
 }
 
@@ -142,12 +142,12 @@ constexpr CgroupFile kCore[] = {
     {"cgroup.max.depth", 0, kAll, [](const CgroupRequest& r) -> Text { return MaxOr(r.cgroup.max_depth()); }, SetDepth},
     {"cgroup.max.descendants", 0, kAll,
      [](const CgroupRequest& r) -> Text { return MaxOr(r.cgroup.max_descendants()); }, SetDescendants},
-    {"cgroup.procs", 0, kAll, [](const CgroupRequest& r) -> Text { return Lines(r.cgroup.Processes()); },
+    {"cgroup.procs", 0, kAll, [](const CgroupRequest& r) -> Text { return Lines(r, r.cgroup.Processes()); },
      [](const CgroupRequest& r, std::string_view text) { return Attach(r, text, CgroupProcesses::Which::kProcess); }},
     {"cgroup.stat", 0, kAll, Stat},
     {"cgroup.subtree_control", 0, kAll,
      [](const CgroupRequest& r) -> Text { return Names(r.cgroup.subtree_control()); }, Control},
-    {"cgroup.threads", 0, kAll, [](const CgroupRequest& r) -> Text { return Lines(r.cgroup.Threads()); },
+    {"cgroup.threads", 0, kAll, [](const CgroupRequest& r) -> Text { return Lines(r, r.cgroup.Threads()); },
      [](const CgroupRequest& r, std::string_view text) { return Attach(r, text, CgroupProcesses::Which::kThread); }},
     {"cgroup.type", 0, kNotRoot, [](const CgroupRequest&) -> Text { return std::string("domain\n"); }, SetType},
     {"cpu.stat", 0, kAll, CpuStat},
