@@ -80,7 +80,7 @@ class HostedProcess : public std::enable_shared_from_this<HostedProcess> {
   uint64_t waiting_signals_ ABSL_GUARDED_BY(mu_) = 0;  // bit N - 1: signal N
   int killed_by_ ABSL_GUARDED_BY(mu_) = 0;             // before the start
   bool finishing_ ABSL_GUARDED_BY(mu_) = false;
-  int last_signal_ ABSL_GUARDED_BY(mu_) = 0;           // from outside
+  int last_signal_ ABSL_GUARDED_BY(mu_) = 0;  // from outside
   SignalSender last_sender_ ABSL_GUARDED_BY(mu_) = sentry::control::ProcessEnd::GUEST;
   bool discarded_ ABSL_GUARDED_BY(mu_) = false;
   bool death_told_ ABSL_GUARDED_BY(mu_) = false;

@@ -24,7 +24,7 @@ enum class LinkMessageType : uint32_t {
   // value: MiB that a process of the peer's may take until the host kills it for want of memory in the cgroup, so that
   // engines hear of the guest's
   kOutOfMemory,
-  kTitle,   // text: the process's name, a NUL, its command line. The guest's words
+  kTitle,  // text: the process's name, a NUL, its command line. The guest's words
   // --- Startup socket ---
   kNamespaceReady,  // the child waits for its id maps
   kMapsWritten,     // (the answer)
