@@ -16,6 +16,7 @@
 #include "runsc-cpp/boot/control_server.h"
 #include "runsc-cpp/boot/errno_status.h"
 #include "runsc-cpp/boot/gofer_watch.h"
+#include "runsc-cpp/boot/net_devices.h"
 #include "runsc-cpp/boot/network.h"
 #include "runsc-cpp/boot/platforms.h"
 #include "runsc-cpp/boot/process_view.h"
@@ -131,7 +132,7 @@ class Sentry {
     const FileSystemParts files{.memory = memory_.get(),
                                 .processes = ViewsOf(*kernel_),
                                 .cgroup_processes = cgroup_processes_.get(),
-                                .net = std::make_shared<LoopbackOnly>()};
+                                .net = std::make_shared<StackNetDevices>(network_.stack)};
     RegisterFileSystems(files);
     RegisterMqueueFileSystem(*kernel_);
     Result<std::unique_ptr<HostPoller>> poller = HostPoller::Create();

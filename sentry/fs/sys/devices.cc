@@ -74,7 +74,7 @@ std::string AddressText(const std::vector<uint8_t>& address) {
   return out;
 }
 
-constexpr uint32_t kIffUp = 1, kIffRunning = 0x40, kIffLoopback = 8, kIffLowerUp = 1 << 16, kIffDormant = 1 << 17;
+constexpr uint32_t kIffUp = 1, kIffRunning = 0x40, kIffLowerUp = 1 << 16, kIffDormant = 1 << 17;
 // Those that only the kernel derives: SIOCGIFFLAGS shows them, sysfs does not.
 constexpr uint32_t kDerivedFlags = kIffRunning | kIffLowerUp | kIffDormant;
 
@@ -183,18 +183,6 @@ SysNodes Classes(const SysSource&) {
 }
 
 }  // namespace
-
-std::vector<NetDevice> LoopbackOnly::List() {
-  NetDevice lo;
-  lo.name = "lo";
-  lo.index = lo.link_index = 1;
-  lo.flags = kIffUp | kIffLoopback;
-  lo.type = 772;  // ARPHRD_LOOPBACK
-  lo.mtu = 65536;
-  lo.address.assign(6, 0);
-  lo.broadcast.assign(6, 0);
-  return {std::move(lo)};
-}
 
 SysNode SysVirtualDevices() { return Directory("virtual", Virtual); }
 SysNode SysClasses() { return Directory("class", Classes); }

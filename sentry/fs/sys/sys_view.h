@@ -39,12 +39,6 @@ class NetDevices {
   virtual std::vector<NetDevice> List() = 0;
 };
 
-// As long as there is no network but this: a loopback that is up.
-class LoopbackOnly final : public NetDevices {
- public:
-  std::vector<NetDevice> List() override;
-};
-
 class SysView {
  public:
   virtual ~SysView() = default;

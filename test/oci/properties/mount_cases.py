@@ -109,6 +109,9 @@ same("mount_proc_read_only", {"/mounts": BASE["mounts"][1:] + [{"destination": "
 same("mount_no_dev", {"/mounts": BASE["mounts"][:1]}, "echo x >/dev/null; echo $?; test -c /dev/urandom; echo $?")
 same("mount_sysfs", mounts({"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"]}),
      "awk '$5 == \"/sys\" {print $6, $9}' /proc/self/mountinfo; ls -d /sys/class /sys/kernel /sys/devices; touch /sys/x 2>/dev/null; echo $?")
+same("mount_sysfs_interfaces", mounts({"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro"]}),
+     "cd /sys/class/net; for n in *; do echo $n; for f in address broadcast ifindex iflink flags mtu tx_queue_len type operstate; do "
+     "cat $n/$f; done; done; ls lo/statistics | head -n 3")
 same("mount_devpts", mounts({"destination": "/dev/pts", "type": "devpts", "source": "devpts",
                              "options": ["newinstance", "ptmxmode=0620", "mode=0600", "gid=7"]}),
      "stat -c %a /dev/pts/ptmx; grep -c ' /dev/pts ' /proc/self/mountinfo; readlink /dev/ptmx")
