@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -26,11 +27,21 @@ namespace {
   _exit(125);
 }
 
+// As runc does in a network namespace that it makes.
+bool SetLoopbackUp() {
+  const base::UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request = {};
+  std::strcpy(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP;
+  return socket.valid() && ioctl(socket.get(), SIOCSIFFLAGS, &request) == 0;
+}
+
 void EnterPlaces(const AnchorOptions& options, int report) {
   setsid();
   if (options.controlling_terminal >= 0 && ioctl(options.controlling_terminal, TIOCSCTTY, 0) != 0)
     Fail(report, "take the controlling terminal");
   if (options.new_network && unshare(CLONE_NEWNET) != 0) Fail(report, "make a network namespace");
+  if (options.new_network && !SetLoopbackUp()) Fail(report, "set the loopback up");
   if (!options.new_network && options.network >= 0 && setns(options.network, CLONE_NEWNET) != 0) {
     Fail(report, "join the network namespace");
   }
