@@ -330,8 +330,8 @@ uint64_t KernelProcessView::FileMax() { return kernel_.max_tasks() * kMaxOpenFil
 uint64_t KernelProcessView::NrOpen() { return kMaxOpenFiles; }
 uint64_t KernelProcessView::PipeMaxSize() { return 1 << 20; }
 
-std::atomic<uint32_t>& KernelProcessView::Mqueue(const VfsContext&, MqueueLimit which) {
-  MqueueLimits& limits = SyscallRooms::Of(kernel_).mqueues().limits();
+std::atomic<uint32_t>& KernelProcessView::Mqueue(const VfsContext& ctx, MqueueLimit which) {
+  MqueueLimits& limits = MqueuesOf(kernel_, ctx).limits();
   switch (which) {
     case MqueueLimit::kQueuesMax:
       return limits.queues_max;

@@ -14,7 +14,7 @@
 namespace sentry {
 namespace {
 
-MqueueNamespace& QueuesOf(Task& task) { return SyscallRooms::Of(task.kernel()).mqueues(); }
+MqueueNamespace& QueuesOf(Task& task) { return MqueuesOf(task.kernel(), task.vfs_context()); }
 
 Result<RefPtr<MqueueFile>> GetQueue(Task& task, Fd fd) {
   RefPtr<MqueueFile> file = FileCast<MqueueFile>(TRY(task.fds().GetNoPath(fd.value)));
@@ -80,8 +80,8 @@ Errno ThreadNotificationError(Task& task, const abi::SigEvent& event) {
 
 void RegisterMqueueFileSystem(Kernel& kernel) {
   FsTypes::Register("mqueue",
-                    [&kernel](const VfsContext&, std::string_view, std::string_view) -> Result<NewFileSystem> {
-                      MqueueNamespace& queues = SyscallRooms::Of(kernel).mqueues();
+                    [&kernel](const VfsContext& ctx, std::string_view, std::string_view) -> Result<NewFileSystem> {
+                      MqueueNamespace& queues = MqueuesOf(kernel, ctx);
                       return NewFileSystem{RefPtr<FileSystem>(&queues.fs()), queues.root()};
                     });
 }

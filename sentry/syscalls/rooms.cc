@@ -10,11 +10,20 @@ SyscallRooms& SyscallRooms::Of(Kernel& kernel) {
 
 SyscallRooms::SyscallRooms(Kernel& kernel)
     : memfds_(TmpfsFileSystem::Create(kernel.memory_file())),
-      mqueues_(MqueueNamespace::Create()),
+      mqueue_usage_(MakeRef<MqueueUsage>()),
       net_(kernel.net_state() != nullptr ? RefPtr<NetState>(kernel.net_state()) : MakeRef<NetState>(nullptr)),
       timers_(kernel.timers()) {}
 
 SyscallRooms::~SyscallRooms() = default;
+
+MqueueNamespace& MqueuesOf(Kernel& kernel, const VfsContext& ctx) {
+  const RefPtr<Task> caller = kernel.FindTask(ctx.tid, kernel.root_pid_ns());
+  const RefPtr<Nsproxy> nsproxy = caller ? caller->SharedNsproxy() : nullptr;
+  IpcNamespace& ipc = nsproxy ? *nsproxy->ipc : *kernel.first_namespaces().ipc;
+  MqueueUsage& usage = SyscallRooms::Of(kernel).mqueue_usage();
+  return static_cast<MqueueNamespace&>(
+      ipc.State(IpcNamespace::kPosixQueues, [&] { return MqueueNamespace::Create(RefPtr<MqueueUsage>(&usage)); }));
+}
 
 NetState& NetOf(Task& task) { return *SyscallRooms::Of(task.kernel()).net(); }
 

@@ -1,5 +1,5 @@
 // What the file calls keep once a kernel: the file system of memfds, the
-// network where boot gave none, the message queues, the timers behind timerfds.
+// network where boot gave none, the count of message queues, the timers behind timerfds.
 #ifndef SENTRY_SYSCALLS_ROOMS_H_
 #define SENTRY_SYSCALLS_ROOMS_H_
 
@@ -22,18 +22,21 @@ class SyscallRooms final : public base::RefCounted {
 
   explicit SyscallRooms(Kernel& kernel);
   TmpfsFileSystem& memfds() { return *memfds_; }
-  // The one IPC namespace's.
-  MqueueNamespace& mqueues() { return *mqueues_; }
+  MqueueUsage& mqueue_usage() { return *mqueue_usage_; }
   const RefPtr<NetState>& net() { return net_; }
   TimerService& timers() { return timers_; }
 
  private:
   ~SyscallRooms() override;
   const RefPtr<TmpfsFileSystem> memfds_;
-  const RefPtr<MqueueNamespace> mqueues_;
+  const RefPtr<MqueueUsage> mqueue_usage_;
   const RefPtr<NetState> net_;
   KernelTimers timers_;
 };
+
+// The message queues of the caller's IPC namespace, which keeps them: they stay for
+// the length of the call. Of the sandbox's first one for the kernel itself.
+MqueueNamespace& MqueuesOf(Kernel& kernel, const VfsContext& ctx);
 
 // The network namespace of a task.
 NetState& NetOf(Task& task);

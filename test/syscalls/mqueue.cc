@@ -418,4 +418,27 @@ TEST(Mqueue, FileSystem) {
   });
 }
 
+TEST(Mqueue, OfTheIpcNamespace) {
+  st::NeedRoot();
+  Name name;
+  Fd q = New(name);
+  const std::string limit = "/proc/sys/fs/mqueue/msg_max", outside = st::ReadFile(limit);
+  EXPECT_CHILD_OK([&] {
+    MUST(unshare(CLONE_NEWIPC | CLONE_NEWNS));
+    EXPECT_ERR(Open(name, O_RDONLY), ENOENT);
+    Fd inner = New(name);
+    EXPECT_RET(Send(inner, "in"), 0);
+    EXPECT_RET(Send(q, "out"), 0);  // an open queue stays what it was
+    EXPECT_EQ(Receive(inner), std::string("in/0"));
+    EXPECT_EQ(st::ReadFile(limit), std::string("10\n"));
+    MUST(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr));
+    const std::string dir = st::Tmp("i");
+    MUST(mkdir(dir.c_str(), 0700));
+    MUST(mount("none", dir.c_str(), "mqueue", 0, nullptr));
+    EXPECT_EQ(st::ReadFile(dir + "/" + name.text()).substr(0, 8), std::string("QSIZE:0 "));
+  });
+  EXPECT_EQ(Receive(q), std::string("out/0"));
+  EXPECT_EQ(st::ReadFile(limit), outside);
+}
+
 }  // namespace

@@ -52,7 +52,7 @@ class QueueInode final : public SimpleInode {
         charged_(charged),
         queue_(attr.maxmsg, attr.msgsize) {}
   ~QueueInode() override {
-    accounts_->ReturnBytes(payer_, charged_);
+    accounts_->usage().ReturnBytes(payer_, charged_);
     accounts_->ReturnQueue();
   }
   Result<RefPtr<FileDescription>> Open(const VfsContext&, const Path& path, uint32_t flags) override {
@@ -146,7 +146,7 @@ Result<RefPtr<Inode>> RootInode::CreateQueue(const VfsContext& ctx, std::string_
   const Result<abi::MqAttr> attr = CheckAttr(*ctx.creds, queue.attr);
   Result<uint64_t> bytes = attr.ok() ? BytesOf(attr->maxmsg, attr->msgsize) : attr.error();
   if (bytes.ok()) {
-    const Result<void> charged = accounts_->ChargeBytes(payer, *bytes, queue.byte_limit);
+    const Result<void> charged = accounts_->usage().ChargeBytes(payer, *bytes, queue.byte_limit);
     if (!charged.ok()) bytes = charged.error();
   }
   if (!bytes.ok()) {
@@ -185,7 +185,7 @@ Result<void> CheckName(std::string_view name) {
 
 // --- MqueueAccounts ---
 
-Result<void> MqueueAccounts::ChargeBytes(uint32_t uid, uint64_t bytes, uint64_t limit) {
+Result<void> MqueueUsage::ChargeBytes(uint32_t uid, uint64_t bytes, uint64_t limit) {
   MutexLock lock(mu_);
   uint64_t& used = bytes_[uid];
   const bool fits = bytes <= limit && used <= limit - bytes;
@@ -194,18 +194,29 @@ Result<void> MqueueAccounts::ChargeBytes(uint32_t uid, uint64_t bytes, uint64_t 
   return fits ? Ok() : Errno::kEMFILE;
 }
 
-void MqueueAccounts::ReturnBytes(uint32_t uid, uint64_t bytes) {
+void MqueueUsage::ReturnBytes(uint32_t uid, uint64_t bytes) {
   MutexLock lock(mu_);
   const auto it = bytes_.find(uid);
   if (it != bytes_.end() && (it->second -= bytes) == 0) bytes_.erase(it);
 }
 
-Result<void> MqueueAccounts::ChargeQueue(const Credentials& creds) {
-  const uint32_t most =
-      creds.Has(Capability::kSysResource) ? kMaxQueues : std::min(limits.queues_max.load(), kMaxQueues);
-  if (queues_.fetch_add(1, std::memory_order_relaxed) < most) return Ok();
+Result<void> MqueueUsage::ChargeQueue() {
+  if (queues_.fetch_add(1, std::memory_order_relaxed) < kMaxQueues) return Ok();
   ReturnQueue();
   return Errno::kENOSPC;
+}
+
+Result<void> MqueueAccounts::ChargeQueue(const Credentials& creds) {
+  TRY(usage_->ChargeQueue());
+  const uint32_t before = queues_.fetch_add(1, std::memory_order_relaxed);
+  if (creds.Has(Capability::kSysResource) || before < limits.queues_max.load()) return Ok();
+  ReturnQueue();
+  return Errno::kENOSPC;
+}
+
+void MqueueAccounts::ReturnQueue() {
+  queues_.fetch_sub(1, std::memory_order_relaxed);
+  usage_->ReturnQueue();
 }
 
 // --- MqueueNamespace ---
@@ -214,8 +225,8 @@ MqueueNamespace::MqueueNamespace(RefPtr<MqueueAccounts> accounts, RefPtr<Mount> 
     : accounts_(std::move(accounts)), mount_(std::move(mount)) {}
 MqueueNamespace::~MqueueNamespace() = default;
 
-RefPtr<MqueueNamespace> MqueueNamespace::Create() {
-  auto accounts = MakeRef<MqueueAccounts>();
+RefPtr<MqueueNamespace> MqueueNamespace::Create(RefPtr<MqueueUsage> usage) {
+  auto accounts = MakeRef<MqueueAccounts>(std::move(usage));
   RefPtr<FileSystem> fs = MakeRef<MqueueFileSystem>();
   RefPtr<Dentry> root = Dentry::NewRoot(MakeRef<RootInode>(fs, accounts));
   auto mount = MakeRef<Mount>(std::move(fs), std::move(root), MountFlags{});

@@ -24,15 +24,13 @@ struct MqueueLimits {
   std::atomic<uint32_t> msgsize_default{8192};
 };
 
-// What the queues have together, by namespace and by user.
-class MqueueAccounts final : public base::RefCounted {
+// What the queues of all namespaces have together: a new namespace is no new allowance.
+class MqueueUsage final : public base::RefCounted {
  public:
-  MqueueLimits limits;
-
   // EMFILE: more than RLIMIT_MSGQUEUE of the user's.
   Result<void> ChargeBytes(uint32_t uid, uint64_t bytes, uint64_t limit);
   void ReturnBytes(uint32_t uid, uint64_t bytes);
-  Result<void> ChargeQueue(const Credentials& creds);  // ENOSPC
+  Result<void> ChargeQueue();  // ENOSPC
   void ReturnQueue() { queues_.fetch_sub(1, std::memory_order_relaxed); }
 
  private:
@@ -41,9 +39,24 @@ class MqueueAccounts final : public base::RefCounted {
   std::map<uint32_t, uint64_t> bytes_ ABSL_GUARDED_BY(mu_);
 };
 
+// What a namespace's queues have together.
+class MqueueAccounts final : public base::RefCounted {
+ public:
+  explicit MqueueAccounts(RefPtr<MqueueUsage> usage) : usage_(std::move(usage)) {}
+  MqueueLimits limits;
+
+  MqueueUsage& usage() { return *usage_; }
+  Result<void> ChargeQueue(const Credentials& creds);  // ENOSPC
+  void ReturnQueue();
+
+ private:
+  const RefPtr<MqueueUsage> usage_;
+  std::atomic<uint32_t> queues_{0};
+};
+
 class MqueueNamespace final : public base::RefCounted {
  public:
-  static RefPtr<MqueueNamespace> Create();
+  static RefPtr<MqueueNamespace> Create(RefPtr<MqueueUsage> usage);
 
   struct NewQueue {
     uint32_t mode = 0;                 // without umask

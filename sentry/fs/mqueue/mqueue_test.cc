@@ -96,7 +96,7 @@ TEST(Mqueue, AllMessagesTogetherAreLimited) {
 }
 
 TEST(MqueueNamespace, ChargesUsersUntilTheQueueIsGone) {
-  const auto queues = MqueueNamespace::Create();
+  const auto queues = MqueueNamespace::Create(MakeRef<MqueueUsage>());
   VfsContext ctx;
   ctx.creds = MakeRef<Credentials>();
   MqueueNamespace::NewQueue args = {.mode = 0600, .attr = abi::MqAttr{}};
