@@ -172,7 +172,7 @@ TEST(FileCaps, GivePermittedAndEffective) {
 TEST(FileCaps, InheritableAndBounding) {
   st::NeedRoot();
   const uint64_t raw = Bit(CAP_NET_RAW), kill = Bit(CAP_KILL);
-  const auto prepare = [kill] {
+  const auto prepare = [] {
     MUST(prctl(PR_SET_KEEPCAPS, 1));
     BecomeUser();
     Sets s = Get();

@@ -193,7 +193,7 @@ Result<void> Cgroup::ControlSubtree(uint32_t enable, uint32_t disable) {
   if (disable & kCpuController) none.cpu_quota_us = INT64_MAX, none.cpu_weight = 100;
   if (disable & kCpusetController) none.cpus = 0;
   if (disable != 0) {
-    for (const auto& [name, child] : s.children) child->SetLimitsLocked(none);
+    for (const auto& [name, child] : s.children) tree_.SetLimitsLocked(*child, none);
   }
   return Ok();
 }

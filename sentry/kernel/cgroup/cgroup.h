@@ -146,7 +146,6 @@ class Cgroup final : public base::RefCounted {
   State& state() const { return *state_; }
 
   // With the tree locked.
-  void SetLimitsLocked(const CgroupLimits& limits);
   Result<void> MayHostLocked() const;
 
   // pids.max, without a lock: forks and ends of threads come from everywhere.

@@ -61,32 +61,32 @@ bool Cgroup::TryChargePid() {
 
 void Cgroup::SetLimits(const CgroupLimits& limits) {
   MutexLock lock(tree_.mu_);
-  SetLimitsLocked(limits);
+  tree_.SetLimitsLocked(*this, limits);
 }
 
-void Cgroup::SetLimitsLocked(const CgroupLimits& limits) {
-  State& s = state();
-  if (limits.pids_max) pids_max_.store(*limits.pids_max, std::memory_order_relaxed);
-  if (memory_ != nullptr && limits.memory_max) memory_->SetMax(*limits.memory_max);
-  if (memory_ != nullptr && limits.memory_high) memory_->SetHigh(*limits.memory_high);
+void CgroupTree::SetLimitsLocked(Cgroup& cgroup, const CgroupLimits& limits) {
+  Cgroup::State& s = cgroup.state();
+  if (limits.pids_max) cgroup.pids_max_.store(*limits.pids_max, std::memory_order_relaxed);
+  if (cgroup.memory_ != nullptr && limits.memory_max) cgroup.memory_->SetMax(*limits.memory_max);
+  if (cgroup.memory_ != nullptr && limits.memory_high) cgroup.memory_->SetHigh(*limits.memory_high);
   if (limits.cpu_weight) s.cpu_weight = *limits.cpu_weight;
   if (limits.cpus) {
     s.cpus = *limits.cpus;
-    tree_.UpdateCpusLocked(*this);
+    UpdateCpusLocked(cgroup);
   }
   if (!limits.cpu_quota_us && !limits.cpu_period_us) return;
   int64_t quota = s.bandwidth.quota_ns();
   if (limits.cpu_quota_us)
     quota = *limits.cpu_quota_us == INT64_MAX ? CpuBandwidth::kNoQuota : *limits.cpu_quota_us * kUs;
   const int64_t period = limits.cpu_period_us ? *limits.cpu_period_us * kUs : s.bandwidth.period_ns();
-  s.bandwidth.Set(quota, period, Now(), Sum(tree_.TimesLocked(*this)));
+  s.bandwidth.Set(quota, period, Now(), Sum(TimesLocked(cgroup)));
   if (s.bandwidth.limited()) {
-    tree_.limited_.insert(this);
+    limited_.insert(&cgroup);
   } else {
-    tree_.limited_.erase(this);
+    limited_.erase(&cgroup);
   }
-  tree_.UpdateHoldsLocked(*this);
-  tree_.TickLocked();
+  UpdateHoldsLocked(cgroup);
+  TickLocked();
 }
 
 int64_t Cgroup::quota_us() const {

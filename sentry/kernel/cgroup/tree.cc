@@ -31,7 +31,16 @@ CgroupTree::CgroupTree(Options options) : options_(std::move(options)) {
   if (memory != nullptr) memory->SetMax(options_.memory->limit());
 }
 
-CgroupTree::~CgroupTree() = default;
+// Parent and child hold each other until the child is removed.
+CgroupTree::~CgroupTree() {
+  std::vector<RefPtr<Cgroup>> left = {root_};
+  while (!left.empty()) {
+    const RefPtr<Cgroup> cgroup = std::move(left.back());
+    left.pop_back();
+    for (auto& [name, child] : cgroup->state().children) left.push_back(std::move(child));
+    cgroup->state().children.clear();
+  }
+}
 
 // --- Members ---
 

@@ -56,6 +56,7 @@ class CgroupTree {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void PlaceLocked(CgroupMember& member, RefPtr<Cgroup> cgroup) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void TakeOutLocked(CgroupMember& member) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SetLimitsLocked(Cgroup& cgroup, const CgroupLimits& limits) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void UpdateHoldsLocked(Cgroup& top) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void UpdateCpusLocked(Cgroup& top) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void UpdateEventsLocked(Cgroup& bottom) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
