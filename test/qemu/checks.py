@@ -11,6 +11,7 @@ from typing import Callable
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.append(os.path.join(PROJECT, "test/hostile"))
+import disk  # noqa: E402
 import limits  # noqa: E402
 import programs  # noqa: E402
 import vm  # noqa: E402
@@ -298,8 +299,28 @@ def workload_check(workload, options):
     return Check(name, [vm.Command(name, script, 600)], lambda results: one_verdict(name, results[0]), "debian")
 
 
+# --- Container engines under systemd, in a VM with a disk -----------------------------------
+
+SYSTEMD = {"host": "sh", "docker_limits": "sh", "docker_inside": "sh", "docker_exit": "sh", "by_hand": "sh", "pod": "python3"}
+SYSTEMD_SECONDS = 150  # 20 at most are usual
+
+
+def systemd_checks(options):
+    """Scripts of guest/systemd, which print what is wrong."""
+    reason = disk.missing()
+    if reason:
+        return [skipped("systemd", reason)]
+    return [systemd_check(name, program) for name, program in SYSTEMD.items()]
+
+
+def systemd_check(script, program):
+    name = "systemd." + script
+    words = f". /project/systemd/common; ready; exec {program} /project/systemd/{script}"
+    return Check(name, [vm.Command(name, words, SYSTEMD_SECONDS)], lambda results: one_verdict(name, results[0]), "systemd")
+
+
 GROUPS = (boot_checks, platforms_checks, unit_checks, conformance_checks, hostile_checks, programs_checks, native_checks,
-          syscalls_checks, workloads_checks)
+          syscalls_checks, workloads_checks, systemd_checks)
 
 
 # The ci tier: that the VM boots, and that the platform answers there.

@@ -20,6 +20,10 @@ def add_packages(root, names):
     _add_alternatives(root)
 
 
+def installed(name):
+    return name in _read_status()[0]
+
+
 def add_python_caches(root, folder):
     """The compiled modules of a folder whose sources are in the root: no package has them."""
     for path in glob.glob(folder + "/**/__pycache__/*.pyc", recursive=True):
@@ -35,7 +39,7 @@ def _with_dependencies(names):
     while todo:
         name = todo.pop()
         name = name if name in needs else provides.get(name)
-        if name in wanted or name in NOT_FOLLOWED or name is None:
+        if name in wanted or name is None or (name in NOT_FOLLOWED and name not in names):
             continue
         wanted.add(name)
         todo += needs[name]

@@ -19,6 +19,8 @@ QEMU = "qemu-system-x86_64"
 MODULES = ("drivers/virtio/virtio_ring.ko", "drivers/virtio/virtio.ko", "drivers/virtio/virtio_pci_modern_dev.ko",
            "drivers/virtio/virtio_pci_legacy_dev.ko", "drivers/virtio/virtio_pci.ko", "drivers/char/virtio_console.ko",
            "virt/lib/irqbypass.ko", "arch/x86/kvm/kvm.ko", "arch/x86/kvm/kvm-amd.ko")
+DISK_MODULES = ("drivers/block/virtio_blk.ko", "fs/overlayfs/overlay.ko")  # besides, where the root is a disk
+DISK_WORDS = "systemd.unit=qemu.target systemd.unified_cgroup_hierarchy=1 cgroup_no_v1=all systemd.show_status=0 apparmor=0"
 BOOT_SECONDS = 180  # of a host that is busy; 5 to 10 are usual
 GRACE_SECONDS = 30  # from a command's time limit, which the guest watches over, to the end of the VM
 SILENCE_SECONDS = 40  # without the pulse that comes each 2 s
@@ -81,13 +83,14 @@ def missing():
 class Vm:
     """How to start a VM. `root` is an archive.Root, of which each run takes a copy."""
 
-    def __init__(self, root, memory_mib=1536, cpus=2, cpu="max", append="", follow=None):
+    def __init__(self, root, memory_mib=1536, cpus=2, cpu="max", append="", follow=None, disk=None):
         self.root = root
         self.memory_mib = memory_mib
         self.cpus = cpus
         self.cpu = cpu
         self.append = append  # to the kernel's command line
         self.follow = follow  # called with each chunk of what commands print
+        self.disk = disk  # an image whose systemd runs the commands; what is written to it is lost with the VM
         self.boot_seconds = []
         self.console = ""  # of the last boot
 
@@ -135,6 +138,7 @@ class _Boot:
         self._end = end
         self._deadline = min(end, self._start + BOOT_SECONDS)
         self._console_size, self._last_sign = 0, self._start
+        self._disk = vm.disk
         release = kernels()[-1]
         initramfs = os.path.join(directory, "initramfs")
         self._pack(vm.root, release, initramfs)
@@ -143,14 +147,16 @@ class _Boot:
                 pass
         # Processors in turn, not each in a thread of its own: those lose code that the kernel rewrites (jump labels) and
         # mix the states of host and guest (a guest's rip in kvm_amd, triple faults, a kernel stack overwritten).
+        drive = ["-drive", f"file={vm.disk},format=raw,if=virtio,snapshot=on"] if vm.disk else []
+        append = vm.append + (" " + DISK_WORDS if vm.disk else "")
         self._process = subprocess.Popen(
-            [QEMU, "-machine", "q35", "-accel", "tcg,thread=single", "-cpu", vm.cpu, "-smp", str(vm.cpus),
+            [QEMU, *drive, "-machine", "q35", "-accel", "tcg,thread=single", "-cpu", vm.cpu, "-smp", str(vm.cpus),
              "-m", str(vm.memory_mib), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
              "-serial", "file:" + self._console_path, "-device", "virtio-serial-pci",
              "-chardev", "file,id=port,path=" + self._port_path, "-device", "virtserialport,chardev=port",
              "-monitor", f"unix:{self._monitor_path},server,nowait",
              "-kernel", "/boot/vmlinuz-" + release, "-initrd", initramfs,
-             "-append", f"console=ttyS0 quiet panic=-1 mitigations=off {vm.append}"],
+             "-append", f"console=ttyS0 quiet panic=-1 mitigations=off {append}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=_die_with_parent)
 
     def results(self):
@@ -209,14 +215,15 @@ class _Boot:
         root = copy.deepcopy(root)
         root.file("qemu/agent", _read(os.path.join(HERE, "guest/agent")), 0o755)
         root.file("qemu/token", self._token.encode() + b"\n")
-        names = [os.path.basename(module) for module in MODULES]
+        modules = MODULES + (DISK_MODULES if self._disk else ())
+        names = [os.path.basename(module) for module in modules]
         root.file("qemu/modules", "\n".join(names).encode() + b"\n")
-        for name, module in zip(names, MODULES):
+        for name, module in zip(names, modules):
             root.file("qemu/" + name, _read_module(_module_path(release, module)))
         for number, command in enumerate(self._commands):
             root.file(f"qemu/commands/{number}", command.script.encode() + b"\n")
             root.file(f"qemu/commands/{number}.limit", b"%d\n" % command.limit)
-        root.write(path, _read(os.path.join(HERE, "guest/init")))
+        root.write(path, _read(os.path.join(HERE, "guest/init_disk" if self._disk else "guest/init")))
 
     def _take(self, data):
         """Sorts what came through the port into the agent's lines and a command's output."""
