@@ -55,7 +55,7 @@ void EnterPlaces(const AnchorOptions& options, int report) {
 }
 
 // 0 to 2 are /dev/null: a copy of the container's streams would keep them open for whoever reads them.
-void ArrangeDescriptors(int link, int report) {
+void ArrangeDescriptors(const AnchorOptions& options, int link, int report) {
   const base::UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null.valid()) Fail(report, "open /dev/null");
   constexpr int kBase = 16;  // out of the way of the places below
