@@ -1,7 +1,9 @@
 """linux.cgroupsPath and linux.resources: what stands in the host's files, and what the guest sees of it."""
+import json
 import os
 
 from kinds import ALL, Case, case, check_refused, expect
+from mount_cases import mounts
 from stand import Failure, Skip, check, equal
 
 MIB = 1 << 20
@@ -143,6 +145,60 @@ def cgroup_pids_enforced(stand):
     script = "n=0; while [ $n -lt 30 ]; do sleep 5 & n=$((n+1)); done 2>&1 | grep -c -i 'fork'; true"
     seen = stand.run(stand.ours, {"/linux/resources": {"pids": {"limit": 12}}}, script)
     check("0\n" != seen.out and seen.out.strip().isdigit(), f"thirty processes under a limit of 12: {seen.out}{seen.err}")
+
+
+@case()
+def cgroup_update_seen(stand):
+    """What update changes is seen inside at once; what an annotation took off does not come back by it."""
+    ident, _, outcome = stand.create(stand.ours, {"/annotations": {"dev.runsc-cpp.memory": str(96 * MIB)}}, "sleep 100")
+    equal(outcome.code, 0, outcome.err)
+    equal(stand.call(stand.ours, "start", ident).code, 0, "start")
+
+    def seen(*flags):
+        equal(stand.call(stand.ours, "update", *flags, ident).code, 0, f"update {flags}")
+        script = "nproc; awk '/MemTotal/ {print $2}' /proc/meminfo; n=0; while [ $n -lt 9 ]; do sleep 1 & n=$((n+1)); done; echo all"
+        told = stand.call(stand.ours, "exec", ident, "/bin/sh", "-c", script)
+        return told.out.splitlines()
+
+    cpus = str(len(os.sched_getaffinity(0)))
+    equal(seen("--memory", str(64 * MIB), "--cpu-quota", "50000", "--pids-limit", "8")[:3], ["1", str(64 << 10)], "less")
+    equal(seen("--memory", str(512 * MIB), "--memory-swap", "-1", "--cpu-quota", "-1", "--pids-limit", "-1"),
+          [cpus, str(96 << 10), "all"], "more")
+    stand.drop(ident)
+
+
+@case()
+def cgroup_no_thread_left(stand):
+    """Where the host refuses threads an exec or a fork fails, and nothing else."""
+    ident, _, outcome = stand.create(stand.ours, {}, "exec sleep 100")
+    equal(outcome.code, 0, outcome.err)
+    equal(stand.call(stand.ours, "start", ident).code, 0, "start")
+    folder = stand.cgroup_files(ident)["pids"]
+
+    def limit(value):
+        with open(folder + "/pids.max", "w", encoding="ascii") as file:
+            file.write(str(value))
+
+    def execute():
+        return stand.call(stand.ours, "exec", ident, "/bin/sh", "-c", "echo on").said()
+
+    with open(folder + "/pids.current", encoding="ascii") as file:
+        now = int(file.read())
+    for more in range(6):
+        limit(now + more)
+        execute()
+    limit("max")
+    equal(execute(), (0, "on\n"), "exec, with threads to be had again")
+    equal(json.loads(stand.call(stand.ours, "state", ident).out)["status"], "running", "status")
+    stand.drop(ident)
+
+
+@case()
+def cgroup_procs_numbers(stand):
+    """cgroup.procs has the numbers of the reader's own pid namespace."""
+    shown = stand.run(stand.ours, mounts({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup"}),
+                      "read first </sys/fs/cgroup/cgroup.procs; echo $first")
+    equal(shown.said(), (0, "1\n"), shown.err)
 
 
 @case()
