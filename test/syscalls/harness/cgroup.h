@@ -49,6 +49,13 @@ inline long KeyValue(const std::string& text, const std::string& key) {
   return at == std::string::npos ? -1 : atol(text.c_str() + at + key.size() + 1);
 }
 
+// Out of the top, into a group beside, as a container's init would have it: whoever is in the top may be moved by another
+// case (NeedController), and its children must not be.
+inline void LeaveTop(const std::string& top) {
+  const std::string beside = top + "/st-init";
+  if (mkdir(beside.c_str(), 0755) == 0 || errno == EEXIST) (void)WriteText(beside + "/cgroup.procs", "0");
+}
+
 // A group for the case, gone with it.
 class Group {
  public:
@@ -56,6 +63,7 @@ class Group {
     NeedRoot();
     const std::string top = Top();
     if (top.empty()) SKIP("no cgroup2 is mounted");
+    LeaveTop(top);
     path_ = top + "/st-" + std::to_string(getpid()) + name;
     if (mkdir(path_.c_str(), 0755) != 0) SKIP("no control groups can be made here");
   }
@@ -71,18 +79,26 @@ class Group {
   std::string path_;
 };
 
+inline bool HasWord(const std::string& text, const std::string& word) {
+  std::istringstream words(text);
+  for (std::string each; words >> each;) {
+    if (each == word) return true;
+  }
+  return false;
+}
+
 // Before there is a Group: the controller for it. Skips where it can't be had. Where the top is a container's,
-// processes are in the way: they move to a group beside, as a container's init would have them.
+// processes are in the way: they move to a group beside.
 inline void NeedController(const std::string& name) {
   NeedRoot();
-  const std::string top = Top(), control = top + "/cgroup.subtree_control", beside = top + "/st-init";
+  const std::string top = Top(), control = top + "/cgroup.subtree_control";
   if (top.empty()) SKIP("no cgroup2 is mounted");
-  if (!Contains(" " + ReadFile(top + "/cgroup.controllers"), name)) SKIP("the controller is not in this hierarchy");
+  if (!HasWord(ReadFile(top + "/cgroup.controllers"), name)) SKIP("the controller is not in this hierarchy");
+  LeaveTop(top);
   const auto passed_on = [&] {
-    if (Contains(" " + ReadFile(control), name) || WriteText(control, "+" + name)) return true;
-    if (mkdir(beside.c_str(), 0755) != 0 && errno != EEXIST) return false;
+    if (HasWord(ReadFile(control), name) || WriteText(control, "+" + name)) return true;
     std::istringstream pids(ReadFile(top + "/cgroup.procs"));
-    for (std::string pid; pids >> pid;) (void)WriteText(beside + "/cgroup.procs", pid);
+    for (std::string pid; pids >> pid;) (void)WriteText(top + "/st-init/cgroup.procs", pid);
     return false;
   };
   if (!WaitUntil(passed_on)) SKIP("the controller can't be passed on here");
