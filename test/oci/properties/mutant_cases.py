@@ -41,7 +41,7 @@ def original():
     config["mounts"] += [tmpfs("mode=1777", "size=1m", destination="/tmp"), bind("rbind", "ro", "nosuid")]
     config["annotations"] = {"org.example.key": "value"}
     config["linux"].update(
-        maskedPaths=["/etc/passwd"], readonlyPaths=["/home/user"], sysctl={"kernel.shmmax": "1234567"},
+        maskedPaths=["/etc/passwd"], readonlyPaths=["/home/user"], sysctl={"net.ipv4.ip_forward": "1"},
         devices=[{"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229, "fileMode": 438, "uid": 0, "gid": 0}],
         resources={"pids": {"limit": 100}, "cpu": {"shares": 512}, "devices": [{"allow": False, "access": "rwm"}]},
         seccomp={"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"],
