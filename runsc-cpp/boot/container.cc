@@ -70,6 +70,14 @@ absl::Status Container::Mount(const control::Container& description, RequestFds&
   return watched.ok() ? absl::OkStatus() : Failed("watch the gofer", watched.error());
 }
 
+absl::Status Container::MakeSpaces(const control::Container& description, RequestFds& fds) {
+  if (!description.has_place_fd()) return absl::OkStatus();
+  Result<std::shared_ptr<platform::AddressSpaces>> made =
+      parts_.kernel->platform().NewAddressSpaces(fds.Take(description.place_fd()));
+  if (made.ok()) spaces_ = *std::move(made);
+  return made.ok() || made.Is(Errno::kENOSYS) ? absl::OkStatus() : Failed("make processes for it", made.error());
+}
+
 const PidNamespace& Container::numbers() const { return pid_ns_ ? *pid_ns_ : parts_.kernel->root_pid_ns(); }
 
 void Container::Create(const control::Container& description, ContainerNamespaces namespaces, RequestFds& fds,
@@ -82,6 +90,7 @@ void Container::Create(const control::Container& description, ContainerNamespace
   if (uts_ && !description.domainname().empty()) uts_->SetDomainname(description.domainname());
   if (absl::Status s = MakeCgroup(); !s.ok()) return Refuse(response, s);
   SetLimits(description.limits());
+  if (absl::Status s = MakeSpaces(description, fds); !s.ok()) return Refuse(response, s);
   if (absl::Status s = Mount(description, fds); !s.ok()) return Refuse(response, s);
   const control::Process& process = description.process();
   absl::StatusOr<StandardStreams> streams =
@@ -95,6 +104,7 @@ void Container::Create(const control::Container& description, ContainerNamespace
   init_.uts = uts_;
   init_.cgroup = cgroup_;
   init_.cgroup_namespace = cgroup_namespace_;
+  init_.spaces = spaces_;
   absl::StatusOr<std::shared_ptr<HostedProcess>> first = HostedProcess::Create(
       *parts_.kernel, fds.Take(process.link_fd()), *std::move(streams),
       {.ended = [self = shared_from_this()] { return self->OnInitEnded(); },
@@ -127,6 +137,7 @@ void Container::Exec(const control::Process& process, RequestFds& fds, control::
   init.cgroup = CgroupForExec();
   if (absl::Status s = CheckCpus(process, *init.cgroup); !s.ok()) return Refuse(response, s);
   init.cgroup_namespace = cgroup_namespace_;
+  init.spaces = spaces_;
   // The callbacks learn which process is theirs when it is there; it has not started before.
   auto own = std::make_shared<HostedProcess*>(nullptr);
   absl::StatusOr<std::shared_ptr<HostedProcess>> hosted = HostedProcess::Create(
@@ -306,6 +317,7 @@ std::string Container::OnInitEnded() {
   }
   closing_ = true;
   init_ = {};
+  spaces_.reset();
   mounts_ = {};
   RemoveCgroup(*cgroup_);
   if (!gofer_) return execs;

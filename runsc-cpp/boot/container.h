@@ -77,6 +77,7 @@ class Container : public std::enable_shared_from_this<Container> {
   void HoldUntilStart(sentry::Task& first);
   void AwaitLaunch();
   absl::Status MakeCgroup();
+  absl::Status MakeSpaces(const sentry::control::Container& description, RequestFds& fds);
   sentry::RefPtr<sentry::Cgroup> CgroupForExec() const;
   std::vector<sentry::RefPtr<sentry::ThreadGroup>> Groups() const;
   absl::Status Mount(const sentry::control::Container& description, RequestFds& fds);
@@ -130,6 +131,7 @@ class Container : public std::enable_shared_from_this<Container> {
   sentry::RefPtr<sentry::UtsNamespace> uts_;
   sentry::RefPtr<sentry::UserNamespace> user_ns_ = sentry::UserNamespace::Initial();
   ContainerMounts mounts_;
+  std::shared_ptr<platform::AddressSpaces> spaces_;  // null: the platform's
   sentry::Kernel::InitProcess init_;
   std::shared_ptr<HostedProcess> first_;
 };
