@@ -74,7 +74,10 @@ absl::Status Container::MakeSpaces(const control::Container& description, Reques
   if (!description.has_place_fd()) return absl::OkStatus();
   Result<std::shared_ptr<platform::AddressSpaces>> made =
       parts_.kernel->platform().NewAddressSpaces(fds.Take(description.place_fd()));
-  if (made.ok()) spaces_ = *std::move(made);
+  if (made.ok()) {
+    MutexLock lock(mu_);
+    init_.spaces = spaces_ = *std::move(made);
+  }
   return made.ok() || made.Is(Errno::kENOSYS) ? absl::OkStatus() : Failed("make processes for it", made.error());
 }
 
@@ -104,7 +107,6 @@ void Container::Create(const control::Container& description, ContainerNamespace
   init_.uts = uts_;
   init_.cgroup = cgroup_;
   init_.cgroup_namespace = cgroup_namespace_;
-  init_.spaces = spaces_;
   absl::StatusOr<std::shared_ptr<HostedProcess>> first = HostedProcess::Create(
       *parts_.kernel, fds.Take(process.link_fd()), *std::move(streams),
       {.ended = [self = shared_from_this()] { return self->OnInitEnded(); },
@@ -119,6 +121,7 @@ void Container::Create(const control::Container& description, ContainerNamespace
 }
 
 void Container::Exec(const control::Process& process, RequestFds& fds, control::Response& response) {
+  Kernel::InitProcess init;
   {
     MutexLock lock(mu_);
     if (state_ != State::kRunning && state_ != State::kPrepared && state_ != State::kCreated) {
@@ -126,18 +129,17 @@ void Container::Exec(const control::Process& process, RequestFds& fds, control::
       response.set_message("container not running");
       return;
     }
+    init.spaces = spaces_;
   }
   absl::StatusOr<StandardStreams> streams =
       OpenStandardStreams(process, fds, *parts_.poller, KernelContext(mounts_.mounts), mounts_.devpts);
   if (!streams.ok()) return Refuse(response, streams.status());
-  Kernel::InitProcess init;
   if (!DescribeProcess(process, mounts_, *streams, init, response)) return;
   init.pid_ns = pid_ns_;
   init.uts = uts_;
   init.cgroup = CgroupForExec();
   if (absl::Status s = CheckCpus(process, *init.cgroup); !s.ok()) return Refuse(response, s);
   init.cgroup_namespace = cgroup_namespace_;
-  init.spaces = spaces_;
   // The callbacks learn which process is theirs when it is there; it has not started before.
   auto own = std::make_shared<HostedProcess*>(nullptr);
   absl::StatusOr<std::shared_ptr<HostedProcess>> hosted = HostedProcess::Create(
@@ -297,6 +299,7 @@ void Container::DescribeEnd(int32_t init, control::ProcessEnd& end) const {
 // The first process is gone, and with it every other. What they held of the host goes, too.
 std::string Container::OnInitEnded() {
   std::string execs;
+  std::shared_ptr<platform::AddressSpaces> spaces;  // dropped without the lock
   {
     MutexLock lock(mu_);
     state_ = State::kEnded;
@@ -311,13 +314,14 @@ std::string Container::OnInitEnded() {
     while (hosted_.size() > 1 && changed_.WaitUntil(mu_, deadline)) {
     }
     hosted_.clear();
+    spaces = std::move(spaces_);
     for (const EndedExec& exec : ended_execs_) {
       if (execs.size() < kReapedText) absl::StrAppend(&execs, exec.host_pid, " ");
     }
   }
   closing_ = true;
   init_ = {};
-  spaces_.reset();
+  spaces.reset();
   mounts_ = {};
   RemoveCgroup(*cgroup_);
   if (!gofer_) return execs;

@@ -114,6 +114,8 @@ class Container : public std::enable_shared_from_this<Container> {
   int32_t first_number_ ABSL_GUARDED_BY(mu_) = 0;  // 0: it has none yet
   sentry::RefPtr<sentry::ThreadGroup> launched_ ABSL_GUARDED_BY(mu_);
 
+  std::shared_ptr<platform::AddressSpaces> spaces_ ABSL_GUARDED_BY(mu_);  // null: the platform's
+
   // What was set last, since the processors that are shown come of several.
   struct Processors {
     uint64_t set = 0;  // a mask; 0: all
@@ -131,7 +133,6 @@ class Container : public std::enable_shared_from_this<Container> {
   sentry::RefPtr<sentry::UtsNamespace> uts_;
   sentry::RefPtr<sentry::UserNamespace> user_ns_ = sentry::UserNamespace::Initial();
   ContainerMounts mounts_;
-  std::shared_ptr<platform::AddressSpaces> spaces_;  // null: the platform's
   sentry::Kernel::InitProcess init_;
   std::shared_ptr<HostedProcess> first_;
 };

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +23,7 @@ pid_t StartTemplate(int place, int flags = 0) {
     wait(nullptr);
     _exit(0);
   }
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   char byte = 0;
   _exit(send(place, &byte, 1, MSG_NOSIGNAL) == 1 && recv(place, &byte, 1, 0) == 1 ? 0 : 1);
 }
@@ -78,7 +81,7 @@ TEST_F(PlacingTest, AProcessOfAnotherPidNamespaceIsRefused) {
   const pid_t pid = StartTemplate(placing->theirs(), CLONE_NEWPID);
   EXPECT_FALSE(Finish(*placing, getpid()).ok());
   EXPECT_EQ(Joined(), "");
-  placing = absl::CancelledError();
+  kill(pid, SIGKILL);
   ExitCode(pid);
 }
 
