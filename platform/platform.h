@@ -17,6 +17,7 @@
 
 #include "base/ref_ptr.h"
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "platform/host_priority.h"
 #include "sentry/arch/amd64/registers.h"
 #include "sentry/usermem/user_addr.h"
@@ -204,12 +205,23 @@ struct PlatformInfo {
   std::string remark = {};  // what its operator should know of this host, in words
 };
 
-class Platform {
+// Makes address spaces: of any guest, or of those that the host charges together.
+class AddressSpaces {
  public:
-  virtual ~Platform() = default;
-  virtual const PlatformInfo& info() const = 0;
+  virtual ~AddressSpaces() = default;
   virtual Result<std::unique_ptr<AddressSpace>> NewAddressSpace() = 0;
+};
+
+class Platform : public AddressSpaces {
+ public:
+  virtual const PlatformInfo& info() const = 0;
   virtual Result<std::unique_ptr<Context>> NewContext() = 0;
+
+  // For guests that the host is to charge apart from others. The host process that theirs will be copies of sends a
+  // byte on the socket `place`, and makes none before an answer or the end of file: whoever gave the socket knows the
+  // process by its credentials, and has put it into a control group by then. The platform outlives the result. ENOSYS:
+  // guests run in the sentry's own process.
+  virtual Result<std::shared_ptr<AddressSpaces>> NewAddressSpaces(base::UniqueFd /*place*/) { return Errno::kENOSYS; }
 };
 
 }  // namespace platform

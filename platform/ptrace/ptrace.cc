@@ -25,15 +25,16 @@ class PtracePlatform : public stub::StubPlatform {
     return std::unique_ptr<Platform>(new PtracePlatform(std::move(parts)));
   }
 
-  Result<std::unique_ptr<AddressSpace>> NewAddressSpace() override {
-    return std::unique_ptr<AddressSpace>(new stub::StubAddressSpace(pool(), TRY(pool().Take()), vma_budget()));
-  }
   Result<std::unique_ptr<Context>> NewContext() override {
     return std::unique_ptr<Context>(new PtraceContext(placement()));
   }
 
  private:
   explicit PtracePlatform(Parts parts) : StubPlatform("ptrace", std::move(parts)) {}
+
+  std::unique_ptr<AddressSpace> MakeSpace(std::shared_ptr<stub::StubProcess> stub) override {
+    return std::make_unique<stub::StubAddressSpace>(pool(), std::move(stub), vma_budget());
+  }
 };
 
 }  // namespace

@@ -113,6 +113,9 @@ struct NewStubReply {
 };
 // The slot of the template's first message: exec went well.
 inline constexpr uint32_t kTemplateReady = 0xffffffff;
+// Of a request for another template, and of the answer, which has that one's number and
+// control socket. With the request comes the socket of Platform::NewAddressSpaces.
+inline constexpr uint32_t kNewTemplate = 0xfffffffe;
 
 }  // namespace platform::stub
 #endif  // __ASSEMBLER__

@@ -34,4 +34,25 @@ Result<StubPlatform::Parts> StubPlatform::MakeParts(Options options, StubMode mo
   return Parts{std::move(pool), std::move(placement), vma_budget, has_vdso};
 }
 
+// Stubs of another template.
+class StubPlatform::Branch : public AddressSpaces {
+ public:
+  Branch(StubPlatform& platform, std::unique_ptr<StubPool> pool) : platform_(platform), pool_(std::move(pool)) {}
+
+  Result<std::unique_ptr<AddressSpace>> NewAddressSpace() override {
+    Result<std::shared_ptr<StubProcess>> stub = pool_->Take();
+    // Without its template (the host may have killed it for want of memory) its guests go on, at others' charge.
+    if (stub.Is(Errno::kESRCH)) return platform_.NewAddressSpace();
+    return platform_.MakeSpace(TRY(std::move(stub)));
+  }
+
+ private:
+  StubPlatform& platform_;
+  const std::unique_ptr<StubPool> pool_;
+};
+
+Result<std::shared_ptr<AddressSpaces>> StubPlatform::NewAddressSpaces(base::UniqueFd place) {
+  return std::shared_ptr<AddressSpaces>(std::make_shared<Branch>(*this, TRY(pool().Branch(place.get()))));
+}
+
 }  // namespace platform::stub

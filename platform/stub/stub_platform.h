@@ -54,6 +54,8 @@ class StubAddressSpace : public AddressSpace {
 class StubPlatform : public Platform {
  public:
   const PlatformInfo& info() const override { return info_; }
+  Result<std::unique_ptr<AddressSpace>> NewAddressSpace() final { return MakeSpace(TRY(pool().Take())); }
+  Result<std::shared_ptr<AddressSpaces>> NewAddressSpaces(base::UniqueFd place) final;
 
  protected:
   struct Parts {
@@ -66,11 +68,13 @@ class StubPlatform : public Platform {
   StubPlatform(std::string name, Parts parts)
       : info_{std::move(name), {UserAddr(STUB_BASE), UserAddr(STUB_END)}, parts.has_vdso ? uint64_t{STUB_VDSO} : 0},
         parts_(std::move(parts)) {}
+  virtual std::unique_ptr<AddressSpace> MakeSpace(std::shared_ptr<StubProcess> stub) = 0;
   Placement& placement() { return *parts_.placement; }
   StubPool& pool() { return *parts_.pool; }
   size_t vma_budget() const { return parts_.vma_budget; }
 
  private:
+  class Branch;
   const PlatformInfo info_;
   const Parts parts_;
 };

@@ -25,8 +25,8 @@ Result<std::unique_ptr<StubPool>> StubPool::Create(TemplateHandle handle, Memory
   std::shared_ptr<RequestPages> pages = TRY(RequestPages::Create(handle.requests.get()));
   std::shared_ptr<ThreadRegions> regions;
   if (mode == StubMode::kTrapped) regions = TRY(ThreadRegions::Create(handle.regions.get()));
-  UniqueFd deaths(epoll_create1(EPOLL_CLOEXEC));
-  if (!deaths.valid()) return HostErrno();
+  auto deaths = std::make_shared<const UniqueFd>(epoll_create1(EPOLL_CLOEXEC));
+  if (!deaths->valid()) return HostErrno();
   std::unique_ptr<StubPool> pool(
       new StubPool(std::move(handle), fds, mode, std::move(pages), std::move(regions), std::move(deaths)));
   MutexLock lock(pool->mu_);
@@ -35,7 +35,7 @@ Result<std::unique_ptr<StubPool>> StubPool::Create(TemplateHandle handle, Memory
 }
 
 StubPool::StubPool(TemplateHandle handle, MemoryFds fds, StubMode mode, std::shared_ptr<RequestPages> pages,
-                   std::shared_ptr<ThreadRegions> regions, UniqueFd deaths)
+                   std::shared_ptr<ThreadRegions> regions, std::shared_ptr<const UniqueFd> deaths)
     : template_(std::move(handle)),
       fds_(fds),
       mode_(mode),
@@ -58,12 +58,12 @@ StubPool::~StubPool() {
 void StubPool::TakeDeaths() {
   // Each is told once: the sockets are watched with EPOLLONESHOT.
   epoll_event events[16];
-  while (epoll_wait(deaths_.get(), events, std::size(events), 0) == std::size(events)) {
+  while (epoll_wait(deaths_->get(), events, std::size(events), 0) == std::size(events)) {
   }
 }
 
 void StubPool::Bury(std::shared_ptr<StubProcess> stub) {
-  stub->UnwatchDeath(deaths_.get());
+  stub->UnwatchDeath(deaths_->get());
   stub->Kill();
   if (stub->TryReap() || stub->has_threads()) return;
   MutexLock lock(mu_);
@@ -104,7 +104,7 @@ Result<void> StubPool::SendRequest() {
   return Errno::kESRCH;
 }
 
-Result<void> StubPool::ReadReply(int flags) {
+Result<NewStubReply> StubPool::Receive(UniqueFd& socket, int flags) {
   NewStubReply reply = {};
   iovec iov = {&reply, sizeof(reply)};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
@@ -119,14 +119,19 @@ Result<void> StubPool::ReadReply(int flags) {
   } while (n < 0 && errno == EINTR);
   if (n < 0 && errno == EAGAIN) return Errno::kEAGAIN;
   if (n != sizeof(reply)) return Errno::kESRCH;
-  outstanding_--;
-  UniqueFd socket;
   if (const cmsghdr* cmsg = CMSG_FIRSTHDR(&msg);
       cmsg != nullptr && cmsg->cmsg_type == SCM_RIGHTS && cmsg->cmsg_len == CMSG_LEN(sizeof(int))) {
     int fd;
     memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
     socket.reset(fd);
   }
+  return reply;
+}
+
+Result<void> StubPool::ReadReply(int flags) {
+  UniqueFd socket;
+  const NewStubReply reply = TRY(Receive(socket, flags));
+  outstanding_--;
   if (reply.pid <= 0) {
     pages_->GiveSlot(reply.slot);
     if (regions_ != nullptr) regions_->GiveSlot(reply.region);
@@ -140,6 +145,38 @@ Result<void> StubPool::ReadReply(int flags) {
   if (!usable) return Errno::kEMFILE;
   ready_.push_back(std::move(stub));
   return base::Ok();
+}
+
+Result<std::unique_ptr<StubPool>> StubPool::Branch(int place) {
+  MutexLock lock(mu_);
+  // Answers come in the order of requests.
+  while (outstanding_ > 0) {
+    if (ReadReply(0).Is(Errno::kESRCH)) return Errno::kESRCH;
+  }
+  NewStubRequest request = {kNewTemplate, mode_, 0};
+  iovec iov = {&request, sizeof(request)};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr msg = {};
+  msg.msg_iov = &iov;
+  msg.msg_iovlen = 1;
+  msg.msg_control = control;
+  msg.msg_controllen = sizeof(control);
+  cmsghdr* const cmsg = CMSG_FIRSTHDR(&msg);
+  cmsg->cmsg_level = SOL_SOCKET;
+  cmsg->cmsg_type = SCM_RIGHTS;
+  cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+  memcpy(CMSG_DATA(cmsg), &place, sizeof(place));
+  if (TEMP_FAILURE_RETRY(sendmsg(template_.control.get(), &msg, MSG_NOSIGNAL)) != sizeof(request)) {
+    return errno == EPIPE || errno == ECONNRESET ? Errno::kESRCH : HostErrno();
+  }
+  TemplateHandle handle;
+  const NewStubReply reply = TRY(Receive(handle.control, 0));
+  if (reply.pid <= 0) return static_cast<Errno>(-reply.pid);
+  handle.pid = reply.pid;
+  const bool usable = handle.control.valid();
+  std::unique_ptr<StubPool> branch(new StubPool(std::move(handle), fds_, mode_, pages_, regions_, deaths_));
+  if (!usable) return Errno::kEMFILE;
+  return branch;
 }
 
 void StubPool::Refill() {
@@ -160,7 +197,7 @@ Result<std::shared_ptr<StubProcess>> StubPool::Take() {
     }
     stub = std::move(ready_.back());
     ready_.pop_back();
-    if (stub->WatchDeath(deaths_.get())) break;
+    if (stub->WatchDeath(deaths_->get())) break;
     dying_.push_back(std::move(stub));
   }
   Refill();

@@ -17,12 +17,14 @@ namespace platform::stub {
 // Stubs that may live at once.
 inline constexpr size_t kMaxStubs = 16384;
 
-// Owns the template. Thread-safe. A request for a new stub is sent when one is
+// Owns a template. Thread-safe. A request for a new stub is sent when one is
 // taken, and its answer is read when the next is needed, so that the template
 // works while nobody waits.
 class StubPool {
  public:
   static base::Result<std::unique_ptr<StubPool>> Create(TemplateHandle handle, MemoryFds fds, StubMode mode);
+  // One of another template (Platform::NewAddressSpaces); this one buries its stubs. EAGAIN, ESRCH as of Take.
+  base::Result<std::unique_ptr<StubPool>> Branch(int place);
   ~StubPool();  // ends the template and the stubs that nobody took
 
   // EAGAIN: the host's limit of processes. ENOMEM: kMaxStubs. ESRCH: the template
@@ -35,9 +37,9 @@ class StubPool {
   // Reaps buried stubs that are dead by now; whether some are left.
   bool Reap();
 
-  // Readable when a stub that was taken has died unburied; TakeDeaths makes it not
-  // so, StubProcess::Lost tells which.
-  int deaths_fd() const { return deaths_.get(); }
+  // Readable when a stub that was taken, of a branch too, has died unburied; TakeDeaths
+  // makes it not so, StubProcess::Lost tells which.
+  int deaths_fd() const { return deaths_->get(); }
   void TakeDeaths();
 
   // Polls POLLHUP when the template is dead.
@@ -49,8 +51,9 @@ class StubPool {
   static constexpr size_t kReady = 2;
 
   StubPool(TemplateHandle handle, MemoryFds fds, StubMode mode, std::shared_ptr<RequestPages> pages,
-           std::shared_ptr<ThreadRegions> regions, base::UniqueFd deaths);
+           std::shared_ptr<ThreadRegions> regions, std::shared_ptr<const base::UniqueFd> deaths);
   base::Result<void> SendRequest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  base::Result<NewStubReply> Receive(base::UniqueFd& socket, int flags) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Reads one answer into ready_. EAGAIN: none there and `flags` has MSG_DONTWAIT.
   base::Result<void> ReadReply(int flags) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Refill() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -60,7 +63,8 @@ class StubPool {
   const StubMode mode_;
   const std::shared_ptr<RequestPages> pages_;
   const std::shared_ptr<ThreadRegions> regions_;  // null: kTraced
-  const base::UniqueFd deaths_;                   // an epoll of the sockets of all stubs in use
+  // An epoll of the sockets of all stubs in use, those of all branches.
+  const std::shared_ptr<const base::UniqueFd> deaths_;
   // Rank: kPlatformPool. Held while the template answers.
   base::RankedMutex<base::LockRank::kPlatformPool> mu_;
   std::vector<std::shared_ptr<StubProcess>> ready_ ABSL_GUARDED_BY(mu_);

@@ -22,7 +22,7 @@ namespace {
 constexpr long kMapShared = 1, kMapFixed = 0x10, kProtRead = 1, kProtWrite = 2;
 constexpr long kCloneParent = 0x8000;
 
-constexpr long kAfUnix = 1, kSockStream = 1, kSigBlock = 0;
+constexpr long kAfUnix = 1, kSockStream = 1, kSockSeqpacket = 5, kSigBlock = 0;
 constexpr long kMsgNoSignal = 0x4000, kEintr = -4;
 constexpr uint32_t kTextBase = STUB_BASE & 0xffffffff;
 constexpr uint32_t kTextSize = 0x10000;  // template.lds
@@ -184,6 +184,37 @@ void NewStub(const NewStubRequest& request) {
   Call(SYS_close, pair[1]);
 }
 
+// Returns in the new template, too. That one is placed before it makes anything: what
+// its stubs use is charged where they were born.
+void NewTemplate(const NewStubRequest& request, int place) {
+  int pair[2];
+  long ret = Call(SYS_socketpair, kAfUnix, kSockSeqpacket, 0, Addr(pair));
+  if (ret < 0) return Reply({request.slot, 0, static_cast<int32_t>(ret)}, -1);
+  ret = Call(SYS_clone, kCloneParent);
+  if (ret == 0) {
+    Call(SYS_dup2, pair[1], STUB_FD_SOCKET);
+    char byte = 0;
+    Call(SYS_sendto, place, Addr(&byte), 1, kMsgNoSignal);
+    while (Call(SYS_read, place, Addr(&byte), 1) == kEintr) {
+    }
+    Call(SYS_close_range, STUB_FD_REQUESTS + 1, ~0u, 0);
+    return;
+  }
+  Reply({request.slot, 0, static_cast<int32_t>(ret)}, ret > 0 ? pair[0] : -1);
+  Call(SYS_close, pair[0]);
+  Call(SYS_close, pair[1]);
+}
+
+// The size of what came, or a negative errno. `fd`: came with it, or -1.
+long Receive(NewStubRequest& request, int& fd) {
+  Iovec iov = {&request, sizeof(request)};
+  ControlFd control;
+  Msghdr msg = {nullptr, 0, &iov, 1, &control, control.len, 0};
+  const long got = Call(SYS_recvmsg, STUB_FD_SOCKET, Addr(&msg));
+  fd = got > 0 && msg.controllen > 0 ? control.fd : -1;
+  return got;
+}
+
 void DropPrivileges() {
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct none[2] = {};
@@ -246,12 +277,16 @@ extern "C" [[noreturn]] void TemplateMain(const uint64_t* stack) {
   Reply({kTemplateReady, 0, vdso}, -1);
   for (;;) {
     NewStubRequest request;
-    const long got = Call(SYS_read, STUB_FD_SOCKET, Addr(&request), sizeof(request));
-    if (got == sizeof(request)) {
+    int place;
+    const long got = Receive(request, place);
+    if (got == kEintr) continue;
+    if (got != sizeof(request)) Exit(0);
+    if (request.slot == kNewTemplate) {
+      NewTemplate(request, place);
+    } else {
       NewStub(request);
-    } else if (got != kEintr) {
-      Exit(0);
     }
+    if (place >= 0) Call(SYS_close, place);
   }
 }
 

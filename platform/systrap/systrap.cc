@@ -19,15 +19,17 @@ class SystrapPlatform : public stub::StubPlatform {
     return std::unique_ptr<Platform>(new SystrapPlatform(std::move(parts)));
   }
 
-  Result<std::unique_ptr<AddressSpace>> NewAddressSpace() override {
-    return std::unique_ptr<AddressSpace>(new SystrapAddressSpace(pool(), TRY(pool().Take()), vma_budget(), slots_));
-  }
   Result<std::unique_ptr<Context>> NewContext() override {
     return std::unique_ptr<Context>(new SystrapContext(placement(), clock_));
   }
 
  private:
   explicit SystrapPlatform(Parts parts) : StubPlatform("systrap", std::move(parts)) {}
+
+  std::unique_ptr<AddressSpace> MakeSpace(std::shared_ptr<stub::StubProcess> stub) override {
+    return std::make_unique<SystrapAddressSpace>(pool(), std::move(stub), vma_budget(), slots_);
+  }
+
   TscClock clock_;
   CallSlots slots_;
 };

@@ -70,6 +70,17 @@ absl::Status Container::Mount(const control::Container& description, RequestFds&
   return watched.ok() ? absl::OkStatus() : Failed("watch the gofer", watched.error());
 }
 
+absl::Status Container::MakeSpaces(const control::Container& description, RequestFds& fds) {
+  if (!description.has_place_fd()) return absl::OkStatus();
+  Result<std::shared_ptr<platform::AddressSpaces>> made =
+      parts_.kernel->platform().NewAddressSpaces(fds.Take(description.place_fd()));
+  if (made.ok()) {
+    MutexLock lock(mu_);
+    init_.spaces = spaces_ = *std::move(made);
+  }
+  return made.ok() || made.Is(Errno::kENOSYS) ? absl::OkStatus() : Failed("make processes for it", made.error());
+}
+
 const PidNamespace& Container::numbers() const { return pid_ns_ ? *pid_ns_ : parts_.kernel->root_pid_ns(); }
 
 void Container::Create(const control::Container& description, ContainerNamespaces namespaces, RequestFds& fds,
@@ -82,6 +93,7 @@ void Container::Create(const control::Container& description, ContainerNamespace
   if (uts_ && !description.domainname().empty()) uts_->SetDomainname(description.domainname());
   if (absl::Status s = MakeCgroup(); !s.ok()) return Refuse(response, s);
   SetLimits(description.limits());
+  if (absl::Status s = MakeSpaces(description, fds); !s.ok()) return Refuse(response, s);
   if (absl::Status s = Mount(description, fds); !s.ok()) return Refuse(response, s);
   const control::Process& process = description.process();
   absl::StatusOr<StandardStreams> streams =
@@ -109,6 +121,7 @@ void Container::Create(const control::Container& description, ContainerNamespace
 }
 
 void Container::Exec(const control::Process& process, RequestFds& fds, control::Response& response) {
+  Kernel::InitProcess init;
   {
     MutexLock lock(mu_);
     if (state_ != State::kRunning && state_ != State::kPrepared && state_ != State::kCreated) {
@@ -116,11 +129,11 @@ void Container::Exec(const control::Process& process, RequestFds& fds, control::
       response.set_message("container not running");
       return;
     }
+    init.spaces = spaces_;
   }
   absl::StatusOr<StandardStreams> streams =
       OpenStandardStreams(process, fds, *parts_.poller, KernelContext(mounts_.mounts), mounts_.devpts);
   if (!streams.ok()) return Refuse(response, streams.status());
-  Kernel::InitProcess init;
   if (!DescribeProcess(process, mounts_, *streams, init, response)) return;
   init.pid_ns = pid_ns_;
   init.uts = uts_;
@@ -286,6 +299,7 @@ void Container::DescribeEnd(int32_t init, control::ProcessEnd& end) const {
 // The first process is gone, and with it every other. What they held of the host goes, too.
 std::string Container::OnInitEnded() {
   std::string execs;
+  std::shared_ptr<platform::AddressSpaces> spaces;  // dropped without the lock
   {
     MutexLock lock(mu_);
     state_ = State::kEnded;
@@ -300,12 +314,14 @@ std::string Container::OnInitEnded() {
     while (hosted_.size() > 1 && changed_.WaitUntil(mu_, deadline)) {
     }
     hosted_.clear();
+    spaces = std::move(spaces_);
     for (const EndedExec& exec : ended_execs_) {
       if (execs.size() < kReapedText) absl::StrAppend(&execs, exec.host_pid, " ");
     }
   }
   closing_ = true;
   init_ = {};
+  spaces.reset();
   mounts_ = {};
   RemoveCgroup(*cgroup_);
   if (!gofer_) return execs;

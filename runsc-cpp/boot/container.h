@@ -77,6 +77,7 @@ class Container : public std::enable_shared_from_this<Container> {
   void HoldUntilStart(sentry::Task& first);
   void AwaitLaunch();
   absl::Status MakeCgroup();
+  absl::Status MakeSpaces(const sentry::control::Container& description, RequestFds& fds);
   sentry::RefPtr<sentry::Cgroup> CgroupForExec() const;
   std::vector<sentry::RefPtr<sentry::ThreadGroup>> Groups() const;
   absl::Status Mount(const sentry::control::Container& description, RequestFds& fds);
@@ -112,6 +113,8 @@ class Container : public std::enable_shared_from_this<Container> {
   base::Errno launch_error_ ABSL_GUARDED_BY(mu_) = {};
   int32_t first_number_ ABSL_GUARDED_BY(mu_) = 0;  // 0: it has none yet
   sentry::RefPtr<sentry::ThreadGroup> launched_ ABSL_GUARDED_BY(mu_);
+
+  std::shared_ptr<platform::AddressSpaces> spaces_ ABSL_GUARDED_BY(mu_);  // null: the platform's
 
   // What was set last, since the processors that are shown come of several.
   struct Processors {

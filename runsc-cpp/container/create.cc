@@ -19,6 +19,7 @@
 #include "runsc-cpp/container/console.h"
 #include "runsc-cpp/container/describe.h"
 #include "runsc-cpp/container/limits.h"
+#include "runsc-cpp/container/placing.h"
 #include "runsc-cpp/container/process_ref.h"
 #include "runsc-cpp/container/sandbox_of.h"
 #include "runsc-cpp/container/state.h"
@@ -49,8 +50,8 @@ class Creation {
   absl::StatusOr<ContainerRecord> Run() {
     for (const auto step : {&Creation::Read, &Creation::AddDirectory, &Creation::FindSandbox, &Creation::MakeConsole,
                             &Creation::LaunchAnchorProcess, &Creation::MakeCgroup, &Creation::RunHostHooks,
-                            &Creation::LaunchSandboxProcesses, &Creation::RunContainerHooks, &Creation::AskSentry,
-                            &Creation::WriteFiles}) {
+                            &Creation::LaunchSandboxProcesses, &Creation::RunContainerHooks, &Creation::PreparePlacing,
+                            &Creation::AskSentry, &Creation::PlaceGuests, &Creation::WriteFiles}) {
       if (absl::Status s = (this->*step)(); !s.ok()) return s;
     }
     kept_ = true;
@@ -285,6 +286,7 @@ class Creation {
     container.mutable_process()->set_link_fd(fds.Add(anchor_.link.get()));
     container.mutable_process()->set_host_pid(anchor_.pid);
     streams_->Describe(*container.mutable_process(), fds);
+    if (placing_) container.set_place_fd(fds.Add(placing_->theirs()));
     ControlClient client(std::move(sentry_.control));
     const absl::StatusOr<control::Response> response = client.Call(request, fds);
     if (!response.ok()) {
@@ -292,6 +294,18 @@ class Creation {
       return absl::InternalError(absl::StrCat("the sandbox did not start: ", WhySentryFailed(sentry_)));
     }
     return ToStatus(*response, *bundle_.plan.process);
+  }
+
+  // In a sandbox of its own the container's guests are charged where the sentry is; in another's, in its own cgroup.
+  absl::Status PreparePlacing() {
+    if (sandbox_.is_new) return absl::OkStatus();
+    absl::StatusOr<Placing> made = Placing::Make();
+    if (made.ok()) placing_ = *std::move(made);
+    return made.status();
+  }
+
+  absl::Status PlaceGuests() {
+    return placing_ ? placing_->Finish(*cgroup_, record_.sentry().pid()) : absl::OkStatus();
   }
 
   absl::Status WriteFiles() {
@@ -338,6 +352,7 @@ class Creation {
   AnchorProcess anchor_;
   SentryProcess sentry_;
   GoferProcess gofer_;
+  std::optional<Placing> placing_;
   NetgoferProcess netgofer_;
   bool added_ = false, kept_ = false, hooks_ran_ = false;
 };

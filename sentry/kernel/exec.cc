@@ -23,7 +23,7 @@ SyscallResult Task::Execve(const Path& start, std::string path, WalkFlags flags,
                          .vdso = kernel().vdso(),
                          .vdso_size = kernel().vdso_size()};
   Result<RefPtr<MemoryManager>> mm =
-      MemoryManager::Create(kernel().platform(), kernel().memory_file(), &kernel().code_cache());
+      MemoryManager::Create(mm_->spaces(), kernel().memory_file(), &kernel().code_cache());
   if (!mm.ok()) return mm.error();
   (*mm)->SetLimits(group_->mm_limits(*creds_));
   VfsContext ctx = vfs_context();

@@ -61,7 +61,9 @@ void Kernel::WakeCgroupsAt(int64_t deadline_ns) {
 Result<RefPtr<Task>> Kernel::MakeInitTask(const InitProcess& init) {
   RefPtr<ThreadGroup> group = base::MakeRef<ThreadGroup>(*this, base::MakeRef<SignalActions>());
   for (const auto& [kind, limit] : init.limits) group->SetLimit(kind, limit);
-  RefPtr<MemoryManager> mm = TRY(MemoryManager::Create(platform(), memory_file(), &code_cache_));
+  std::shared_ptr<platform::AddressSpaces> spaces = init.spaces;
+  if (!spaces) spaces = {std::shared_ptr<void>(), &platform()};
+  RefPtr<MemoryManager> mm = TRY(MemoryManager::Create(std::move(spaces), memory_file(), &code_cache_));
   mm->SetLimits(group->mm_limits(*init.creds));
   const VfsContext ctx = {.creds = init.creds,
                           .root = init.root,

@@ -78,6 +78,7 @@ class Kernel {
     std::function<void(const ExitStatus&)> on_end;
     RefPtr<Cgroup> cgroup;  // null: the root
     RefPtr<CgroupNamespace> cgroup_namespace;
+    std::shared_ptr<platform::AddressSpaces> spaces;  // its own and its descendants'; null: the platform's
   };
   // Starts a process of the runtime's: the first ones, and those of exec. Errors of
   // execve come back (ENOENT, EACCES, ENOEXEC, ...); ENOMEM: the namespace's init

@@ -40,7 +40,7 @@ void MemoryManager::Impl::MapForked(std::span<const Pages::Piece> mapped) {
 
 Result<RefPtr<MemoryManager>> MemoryManager::Fork() {
   Impl& parent = *impl_;
-  RefPtr<MemoryManager> child = TRY(Create(parent.platform, parent.memory_file, parent.code_cache));
+  RefPtr<MemoryManager> child = TRY(Create(parent.spaces, parent.memory_file, parent.code_cache));
   std::vector<Vma> vmas;
   std::vector<Pages::Piece> pages, files, mapped;
   uint64_t invalidations;

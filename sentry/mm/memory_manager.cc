@@ -7,16 +7,18 @@
 
 namespace sentry {
 
-Result<RefPtr<MemoryManager>> MemoryManager::Create(platform::Platform& platform, MemoryFile& memory_file,
-                                                    CodeCache* code_cache) {
-  std::unique_ptr<platform::AddressSpace> space = TRY(platform.NewAddressSpace());
-  return RefPtr<MemoryManager>::Adopt(new MemoryManager(platform, memory_file, std::move(space), code_cache));
+Result<RefPtr<MemoryManager>> MemoryManager::Create(std::shared_ptr<platform::AddressSpaces> spaces,
+                                                    MemoryFile& memory_file, CodeCache* code_cache) {
+  std::unique_ptr<platform::AddressSpace> space = TRY(spaces->NewAddressSpace());
+  return RefPtr<MemoryManager>::Adopt(new MemoryManager(std::move(spaces), memory_file, std::move(space), code_cache));
 }
 
-MemoryManager::MemoryManager(platform::Platform& platform, MemoryFile& memory_file,
+MemoryManager::MemoryManager(std::shared_ptr<platform::AddressSpaces> spaces, MemoryFile& memory_file,
                              std::unique_ptr<platform::AddressSpace> space, CodeCache* code_cache)
     : platform_space_(std::move(space)),
-      impl_(std::make_unique<Impl>(*this, platform, memory_file, *platform_space_, code_cache)) {}
+      impl_(std::make_unique<Impl>(*this, std::move(spaces), memory_file, *platform_space_, code_cache)) {}
+
+const std::shared_ptr<platform::AddressSpaces>& MemoryManager::spaces() const { return impl_->spaces; }
 
 MemoryManager::~MemoryManager() {
   platform_space_.reset();  // from here on no guest reaches a page

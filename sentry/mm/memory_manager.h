@@ -102,13 +102,15 @@ struct MmUsage {
 class MemoryManager final : public base::RefCounted, public UserMemory, public MappingSpace {
  public:
   // `code_cache`, if given, outlives it.
-  static Result<RefPtr<MemoryManager>> Create(platform::Platform& platform, MemoryFile& memory_file,
+  static Result<RefPtr<MemoryManager>> Create(std::shared_ptr<platform::AddressSpaces> spaces, MemoryFile& memory_file,
                                               CodeCache* code_cache = nullptr);
   // A copy for fork: page references are shared and write-protected on both
   // sides; MADV_DONTFORK and MADV_WIPEONFORK hold.
   Result<RefPtr<MemoryManager>> Fork();
 
   platform::AddressSpace& address_space() { return *platform_space_; }
+  // Where its own is from, and those of its forks.
+  const std::shared_ptr<platform::AddressSpaces>& spaces() const;
 
   // --- Mapping calls (man 2 mmap, munmap, mprotect, mremap, brk) ---
   Result<UserAddr> Mmap(const MmapRequest& request);
@@ -207,8 +209,8 @@ class MemoryManager final : public base::RefCounted, public UserMemory, public M
  private:
   friend class MmTestPeer;
   struct Impl;
-  MemoryManager(platform::Platform& platform, MemoryFile& memory_file, std::unique_ptr<platform::AddressSpace> space,
-                CodeCache* code_cache);
+  MemoryManager(std::shared_ptr<platform::AddressSpaces> spaces, MemoryFile& memory_file,
+                std::unique_ptr<platform::AddressSpace> space, CodeCache* code_cache);
   ~MemoryManager() override;
 
   std::unique_ptr<platform::AddressSpace> platform_space_;

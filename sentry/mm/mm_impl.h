@@ -44,8 +44,9 @@ struct FaultRequest {
 struct MemoryManager::Impl {
   using MapOp = platform::MapOp;
 
-  Impl(MemoryManager& mm, platform::Platform& p, MemoryFile& mf, platform::AddressSpace& s, CodeCache* cache)
-      : self(mm), platform(p), memory_file(mf), space(s), code_cache(cache) {}
+  Impl(MemoryManager& mm, std::shared_ptr<platform::AddressSpaces> from, MemoryFile& mf, platform::AddressSpace& s,
+       CodeCache* cache)
+      : self(mm), spaces(std::move(from)), memory_file(mf), space(s), code_cache(cache) {}
 
   // What an operation lets go of. Declared before the lock, so that it is
   // released after: destructors of files take locks of any rank, and freeing
@@ -227,7 +228,7 @@ struct MemoryManager::Impl {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   MemoryManager& self;
-  platform::Platform& platform;
+  const std::shared_ptr<platform::AddressSpaces> spaces;
   MemoryFile& memory_file;
   platform::AddressSpace& space;
   CodeCache* const code_cache;  // null: no rewriting

@@ -155,7 +155,7 @@ class MmTest : public testing::Test {
  protected:
   static void SetUpTestSuite() { InstallSafeCopyHandler(); }
   Guest NewGuest() {
-    auto mm = MemoryManager::Create(platform, *mf);
+    auto mm = MemoryManager::Create({std::shared_ptr<void>(), &platform}, *mf);
     CHECK(mm.ok());
     (*mm)->SetMmapTop(UserAddr(48 * kGiB));
     return Guest(std::move(*mm));

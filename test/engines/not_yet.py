@@ -12,7 +12,6 @@ NOT_YET = {
     "docker": {
     },
     "cri": {
-        "stats_of_two": "what a pod's containers use is charged to the pod's first one",
     },
 }
 

@@ -245,4 +245,47 @@ def cgroup_all_processes(stand):
     check(len(inside) >= 4, f"only {len(inside)} processes (anchor, sentry, gofer, stubs) are there")
 
 
+def _names(place):
+    """What the processes there are called."""
+    found = []
+    with open(place + "/cgroup.procs", encoding="ascii") as file:
+        for pid in file.read().split():
+            try:
+                with open(f"/proc/{pid}/comm", encoding="utf-8") as comm:
+                    found.append(comm.read().strip())
+            except OSError:
+                pass  # it has just ended
+    return found
+
+
+@case()
+def cgroup_of_pod(stand):
+    """A member's guests are charged to its own cgroup; the sentry is in that of the first, and leaves it with that one."""
+    idents = []
+    for member in (None, {"io.kubernetes.cri.container-type": "container"}, {"io.kubernetes.cri.container-type": "container"}):
+        changes = {"/annotations": {**member, "io.kubernetes.cri.sandbox-id": idents[0]}} if member else {}
+        ident, _, outcome = stand.create(stand.ours, changes, "while :; do x=$(sleep 0.1; echo $x); done")
+        equal(outcome.code, 0, outcome.err)
+        idents.append(ident)
+        stand.call(stand.ours, "start", ident)
+    first, second, third = (stand.cgroup_files(ident)["pids"] for ident in idents)
+    if "runsc-template" not in _names(first):
+        raise Skip("guests have no processes of their own on this platform")
+
+    def check_members(*places):
+        for place in places:
+            names = _names(place)
+            check("runsc-stub" in names and "runsc-template" in names, f"{place}: {names}")
+
+    check_members(first, second, third)
+    check("runsc-sandbox" in _names(first), "the sentry is elsewhere")
+    check("runsc-sandbox" not in _names(second) + _names(third), "the sentry is in a member's cgroup")
+    stand.drop(idents[0])
+    check_members(second, third)
+    check("runsc-sandbox" in _names(second) + _names(third), "the sentry is in no member's cgroup")
+    stand.drop(idents[2])
+    check(not os.path.exists(third), "the third one's cgroup is still there")
+    equal(stand.call(stand.ours, "exec", idents[1], "/bin/sh", "-c", "echo $(echo on)").out, "on\n", "the second")
+
+
 expect("resources_refused_nothing", {"/linux/resources": {}}, "echo fine", "fine\n")
