@@ -49,8 +49,8 @@ inline long KeyValue(const std::string& text, const std::string& key) {
   return at == std::string::npos ? -1 : atol(text.c_str() + at + key.size() + 1);
 }
 
-// Out of the top, into a group beside, as a container's init would have it: whoever is in the top may be moved by another
-// case (NeedController), and its children must not be.
+// Out of the top, into a group beside, as a container's init would have it: whoever is in the top may be moved by
+// another case (NeedController), and its children must not be.
 inline void LeaveTop(const std::string& top) {
   const std::string beside = top + "/st-init";
   if (mkdir(beside.c_str(), 0755) == 0 || errno == EEXIST) (void)WriteText(beside + "/cgroup.procs", "0");
