@@ -1,6 +1,5 @@
 // What a container may use, set at its creation and changed by `update`.
 #include <algorithm>
-#include <bit>
 
 #include "runsc-cpp/boot/container.h"
 

@@ -65,21 +65,6 @@ Result<NewMount> NewDevptsMount(std::string_view options, const Credentials& mou
 // A file system that has no options.
 Result<void> NoOptions(std::string_view options) { return options.empty() ? Ok() : Errno::kEINVAL; }
 
-Result<PropagationType> PropagationOf(uint64_t ms) {
-  switch (ms) {
-    case abi::kMsShared:
-      return PropagationType::kShared;
-    case abi::kMsSlave:
-      return PropagationType::kSlave;
-    case abi::kMsPrivate:
-      return PropagationType::kPrivate;
-    case abi::kMsUnbindable:
-      return PropagationType::kUnbindable;
-    default:
-      return Errno::kEINVAL;
-  }
-}
-
 class Builder {
  public:
   Builder(const control::Container& container, std::shared_ptr<fsgofer::Client> gofer, const FileSystemParts& parts,

@@ -47,21 +47,6 @@ Result<void> Remount(const VfsContext& ctx, const Path& at, uint64_t flags, cons
   return mount->ChangeFlags(fresh);
 }
 
-Result<PropagationType> PropagationOf(uint64_t kind) {
-  switch (kind) {
-    case abi::kMsShared:
-      return PropagationType::kShared;
-    case abi::kMsSlave:
-      return PropagationType::kSlave;
-    case abi::kMsPrivate:
-      return PropagationType::kPrivate;
-    case abi::kMsUnbindable:
-      return PropagationType::kUnbindable;
-    default:
-      return Errno::kEINVAL;
-  }
-}
-
 Result<void> ChangePropagation(const VfsContext& ctx, const Path& at, uint64_t flags) {
   if ((flags & ~(kPropagation | abi::kMsRec | abi::kMsSilent)) != 0) return Errno::kEINVAL;
   return ctx.mounts->ChangePropagation(at, TRY(PropagationOf(flags & kPropagation)), (flags & abi::kMsRec) != 0);

@@ -51,6 +51,8 @@ struct MountFlagsChange {
 };
 
 enum class PropagationType : uint8_t { kShared, kSlave, kPrivate, kUnbindable };
+// `kind`: one of MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE; EINVAL.
+Result<PropagationType> PropagationOf(uint64_t kind);
 
 class Mount final : public base::RefCounted {
  public:

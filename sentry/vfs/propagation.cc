@@ -53,6 +53,21 @@ void Propagation::LeaveGroup(Mount& mount) {
   for (Mount* slave : std::vector<Mount*>(group->slaves)) SetMaster(*slave, mount.master_);
 }
 
+Result<PropagationType> PropagationOf(uint64_t kind) {
+  switch (kind) {
+    case abi::kMsShared:
+      return PropagationType::kShared;
+    case abi::kMsSlave:
+      return PropagationType::kSlave;
+    case abi::kMsPrivate:
+      return PropagationType::kPrivate;
+    case abi::kMsUnbindable:
+      return PropagationType::kUnbindable;
+    default:
+      return Errno::kEINVAL;
+  }
+}
+
 // Linux's change_mnt_propagation. A shared mount becomes a slave of its peers, one that
 // has none of its master; a mount without a master is private.
 void Propagation::ChangeType(Mount& mount, PropagationType type) {
