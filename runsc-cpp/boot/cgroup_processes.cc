@@ -1,5 +1,6 @@
 #include "runsc-cpp/boot/cgroup_processes.h"
 
+#include "sentry/kernel/acting_namespaces.h"
 #include "sentry/kernel/pid_table.h"
 #include "sentry/kernel/task.h"
 
@@ -33,9 +34,7 @@ int32_t KernelCgroupProcesses::NumberOf(const VfsContext& ctx, int32_t id) {
 }
 
 RefPtr<Cgroup> KernelCgroupProcesses::NamespaceRoot(const VfsContext& ctx) {
-  const RefPtr<Task> task = kernel_.FindTask(ctx.tid, kernel_.root_pid_ns());
-  const RefPtr<CgroupNamespace> ns = task ? task->cgroup_namespace() : nullptr;
-  return ns ? ns->root() : kernel_.cgroups().root();
+  return NamespacesOf(kernel_, ctx)->cgroup->root();
 }
 
 void RemoveCgroup(Cgroup& cgroup) {

@@ -12,8 +12,10 @@
 #include "runsc-cpp/boot/errno_status.h"
 #include "runsc-cpp/boot/gofer_watch.h"
 #include "runsc-cpp/boot/process_start.h"
+#include "runsc-cpp/boot/sysctls.h"
 #include "runsc-cpp/sandbox/link.h"
 #include "sentry/fs/proc/mm_memory.h"
+#include "sentry/kernel/acting_namespaces.h"
 
 namespace runsc {
 namespace {
@@ -51,6 +53,13 @@ absl::Status Container::MakeCgroup() {
   return absl::OkStatus();
 }
 
+void Container::GiveNamespaces(Kernel::InitProcess& process) const {
+  process.pid_ns = namespaces_.pid;
+  process.uts = namespaces_.uts;
+  process.ipc = namespaces_.ipc;
+  process.cgroup_namespace = cgroup_namespace_;
+}
+
 absl::Status Container::Mount(const control::Container& description, RequestFds& fds) {
   fsgofer::ConnectionHalf half;
   half.memory = fds.Take(description.gofer_memory_fd());
@@ -60,7 +69,7 @@ absl::Status Container::Mount(const control::Container& description, RequestFds&
   if (!client.ok()) return Failed("map the gofer's connection", client.error());
   gofer_ = *std::move(client);
   absl::StatusOr<ContainerMounts> mounts =
-      MountContainer(description, gofer_, parts_.files, pid_ns_.get(), user_ns_, cgroup_);
+      MountContainer(description, gofer_, parts_.files, namespaces_.pid.get(), namespaces_.user, cgroup_);
   if (!mounts.ok()) return mounts.status();
   mounts_ = *std::move(mounts);
   const Result<void> watched = WatchGofer(gofer_, [weak = weak_from_this()] {
@@ -81,20 +90,25 @@ absl::Status Container::MakeSpaces(const control::Container& description, Reques
   return made.ok() || made.Is(Errno::kENOSYS) ? absl::OkStatus() : Failed("make processes for it", made.error());
 }
 
-const PidNamespace& Container::numbers() const { return pid_ns_ ? *pid_ns_ : parts_.kernel->root_pid_ns(); }
+const PidNamespace& Container::numbers() const {
+  return namespaces_.pid ? *namespaces_.pid : parts_.kernel->root_pid_ns();
+}
 
 void Container::Create(const control::Container& description, ContainerNamespaces namespaces, RequestFds& fds,
                        control::Response& response) {
-  pid_ns_ = std::move(namespaces.pid);
-  uts_ = std::move(namespaces.uts);
-  user_ns_ = std::move(namespaces.user);
+  namespaces_ = std::move(namespaces);
   // Who shares the namespace says nothing, or the same.
-  if (uts_ && !description.hostname().empty()) uts_->SetHostname(description.hostname());
-  if (uts_ && !description.domainname().empty()) uts_->SetDomainname(description.domainname());
+  UtsNamespace* const uts = namespaces_.uts.get();
+  if (uts != nullptr && !description.hostname().empty()) uts->SetHostname(description.hostname());
+  if (uts != nullptr && !description.domainname().empty()) uts->SetDomainname(description.domainname());
   if (absl::Status s = MakeCgroup(); !s.ok()) return Refuse(response, s);
   SetLimits(description.limits());
   if (absl::Status s = MakeSpaces(description, fds); !s.ok()) return Refuse(response, s);
+  GiveNamespaces(init_);
+  const ActingNamespaces acting(parts_.kernel->NamespacesFor(init_));
   if (absl::Status s = Mount(description, fds); !s.ok()) return Refuse(response, s);
+  if (absl::Status s = SetSysctls(description, parts_.files, init_.pid_ns.get(), mounts_.mounts); !s.ok())
+    return Refuse(response, s);
   const control::Process& process = description.process();
   absl::StatusOr<StandardStreams> streams =
       OpenStandardStreams(process, fds, *parts_.poller, KernelContext(mounts_.mounts), mounts_.devpts);
@@ -103,10 +117,7 @@ void Container::Create(const control::Container& description, ContainerNamespace
     if (absl::Status s = MountConsole(mounts_, *streams->pty.slave); !s.ok()) return Refuse(response, s);
   }
   if (!DescribeProcess(process, mounts_, *streams, init_, response)) return;
-  init_.pid_ns = pid_ns_;
-  init_.uts = uts_;
   init_.cgroup = cgroup_;
-  init_.cgroup_namespace = cgroup_namespace_;
   absl::StatusOr<std::shared_ptr<HostedProcess>> first = HostedProcess::Create(
       *parts_.kernel, fds.Take(process.link_fd()), *std::move(streams),
       {.ended = [self = shared_from_this()] { return self->OnInitEnded(); },
@@ -135,11 +146,9 @@ void Container::Exec(const control::Process& process, RequestFds& fds, control::
       OpenStandardStreams(process, fds, *parts_.poller, KernelContext(mounts_.mounts), mounts_.devpts);
   if (!streams.ok()) return Refuse(response, streams.status());
   if (!DescribeProcess(process, mounts_, *streams, init, response)) return;
-  init.pid_ns = pid_ns_;
-  init.uts = uts_;
+  GiveNamespaces(init);
   init.cgroup = CgroupForExec();
   if (absl::Status s = CheckCpus(process, *init.cgroup); !s.ok()) return Refuse(response, s);
-  init.cgroup_namespace = cgroup_namespace_;
   // The callbacks learn which process is theirs when it is there; it has not started before.
   auto own = std::make_shared<HostedProcess*>(nullptr);
   absl::StatusOr<std::shared_ptr<HostedProcess>> hosted = HostedProcess::Create(

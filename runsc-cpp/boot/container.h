@@ -33,6 +33,7 @@ struct SandboxParts {
 struct ContainerNamespaces {
   sentry::RefPtr<sentry::PidNamespace> pid;
   sentry::RefPtr<sentry::UtsNamespace> uts;
+  sentry::RefPtr<sentry::IpcNamespace> ipc;
   sentry::RefPtr<sentry::UserNamespace> user = sentry::UserNamespace::Initial();
 };
 
@@ -61,7 +62,7 @@ class Container : public std::enable_shared_from_this<Container> {
   // The root of what it sees of control groups.
   const sentry::RefPtr<sentry::Cgroup>& cgroup() const { return cgroup_; }
 
-  ContainerNamespaces namespaces() const { return {pid_ns_, uts_, user_ns_}; }
+  const ContainerNamespaces& namespaces() const { return namespaces_; }
 
   // Ends it for this reason.
   void Kill(const std::string& cause);
@@ -78,6 +79,7 @@ class Container : public std::enable_shared_from_this<Container> {
   void AwaitLaunch();
   absl::Status MakeCgroup();
   absl::Status MakeSpaces(const sentry::control::Container& description, RequestFds& fds);
+  void GiveNamespaces(sentry::Kernel::InitProcess& process) const;
   sentry::RefPtr<sentry::Cgroup> CgroupForExec() const;
   std::vector<sentry::RefPtr<sentry::ThreadGroup>> Groups() const;
   absl::Status Mount(const sentry::control::Container& description, RequestFds& fds);
@@ -129,9 +131,7 @@ class Container : public std::enable_shared_from_this<Container> {
   // Set by Create, then left alone until the first process has ended.
   std::shared_ptr<fsgofer::Client> gofer_;
   base::UniqueFd gofer_process_;  // a pidfd, or nothing
-  sentry::RefPtr<sentry::PidNamespace> pid_ns_;
-  sentry::RefPtr<sentry::UtsNamespace> uts_;
-  sentry::RefPtr<sentry::UserNamespace> user_ns_ = sentry::UserNamespace::Initial();
+  ContainerNamespaces namespaces_;
   ContainerMounts mounts_;
   sentry::Kernel::InitProcess init_;
   std::shared_ptr<HostedProcess> first_;

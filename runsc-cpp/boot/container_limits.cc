@@ -22,6 +22,7 @@ uint64_t First(uint64_t set, uint64_t count) {
 void Container::SetLimits(const control::Limits& limits) {
   CgroupLimits to;
   if (limits.has_memory_bytes()) to.memory_max = CountOf(limits.memory_bytes());
+  if (limits.has_memory_high_bytes()) to.memory_high = CountOf(limits.memory_high_bytes());
   if (limits.has_pids()) to.pids_max = CountOf(limits.pids());
   if (limits.has_cpu_weight()) to.cpu_weight = limits.cpu_weight();
   if (limits.has_cpu_quota_us()) to.cpu_quota_us = limits.cpu_quota_us() < 0 ? INT64_MAX : limits.cpu_quota_us();

@@ -117,7 +117,11 @@ bool Containers::ChooseNamespaces(const control::Container& description, Contain
                namespaces.uts =
                    MakeRef<sentry::UtsNamespace>(sentry::UtsName(), namespaces.user, sentry::NamespaceCharge());
              },
-             [&](ContainerNamespaces theirs) { namespaces.uts = std::move(theirs.uts); });
+             [&](ContainerNamespaces theirs) { namespaces.uts = std::move(theirs.uts); }) &&
+         choose(
+             description.ipc_namespace(),
+             [&] { namespaces.ipc = MakeRef<sentry::IpcNamespace>(namespaces.user, sentry::NamespaceCharge()); },
+             [&](ContainerNamespaces theirs) { namespaces.ipc = std::move(theirs.ipc); });
 }
 
 std::shared_ptr<Container> Containers::Find(const std::string& id, control::Response& response) const {

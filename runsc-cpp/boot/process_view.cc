@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "sentry/fs/proc/mm_memory.h"
+#include "sentry/kernel/acting_namespaces.h"
 #include "sentry/kernel/cgroup/tree.h"
 #include "sentry/kernel/pid_table.h"
 #include "sentry/kernel/sched/task_sched.h"
@@ -258,9 +259,7 @@ std::string KernelProcessView::CgroupPath(const VfsContext& ctx, int32_t tgid, i
   const RefPtr<Task> task = Find(tgid, tid);
   const RefPtr<Cgroup> cgroup = task ? task->cgroup_member().cgroup() : nullptr;
   if (!cgroup) return "";
-  const RefPtr<Task> reader = kernel_.FindTask(ctx.tid, kernel_.root_pid_ns());
-  const RefPtr<CgroupNamespace> ns = reader ? reader->cgroup_namespace() : nullptr;
-  return absl::StrCat(cgroup->PathFrom(ns ? *ns->root() : *kernel_.cgroups().root()),
+  return absl::StrCat(cgroup->PathFrom(*NamespacesOf(kernel_, ctx)->cgroup->root()),
                       cgroup->removed() ? " (deleted)" : "");
 }
 
@@ -274,9 +273,8 @@ uint64_t KernelProcessView::CgroupCount() { return kernel_.cgroups().root()->Des
 
 SystemSnapshot KernelProcessView::System(const VfsContext& ctx) {
   SystemSnapshot s;
-  const RefPtr<Task> reader = kernel_.FindTask(ctx.tid, kernel_.root_pid_ns());
-  const RefPtr<CgroupNamespace> ns = reader ? reader->cgroup_namespace() : nullptr;
-  const Cgroup& container = ns ? *ns->root() : *kernel_.cgroups().root();
+  const RefPtr<Nsproxy> namespaces = NamespacesOf(kernel_, ctx);
+  const Cgroup& container = *namespaces->cgroup->machine();
   const int cpus = std::max(std::popcount(container.effective_cpus()), 1);
   const int64_t up = RealtimeNowNs() - kernel_.boot_time_ns();
   int64_t busy = 0;
@@ -307,14 +305,8 @@ SystemSnapshot KernelProcessView::System(const VfsContext& ctx) {
   return s;
 }
 
-RefPtr<UtsNamespace> KernelProcessView::UtsOf(const VfsContext& ctx) const {
-  const RefPtr<Task> reader = kernel_.FindTask(ctx.tid, kernel_.root_pid_ns());
-  const RefPtr<Nsproxy> nsproxy = reader ? reader->SharedNsproxy() : nullptr;
-  return nsproxy ? nsproxy->uts : kernel_.first_namespaces().uts;
-}
-
 SystemNames KernelProcessView::Names(const VfsContext& ctx) {
-  const UtsName uts = UtsOf(ctx)->name();
+  const UtsName uts = NamespacesOf(kernel_, ctx)->uts->name();
   return {.os_type = kOsType,
           .os_release = kOsRelease,
           .os_version = kOsVersion,
@@ -359,7 +351,7 @@ Result<std::string> KernelProcessView::NetFile(std::string_view directory, std::
 }
 
 Result<void> KernelProcessView::SetHostname(const VfsContext& ctx, std::string_view name, bool domain) {
-  const RefPtr<UtsNamespace> uts = UtsOf(ctx);
+  const RefPtr<UtsNamespace> uts = NamespacesOf(kernel_, ctx)->uts;
   if (!ctx.creds->HasIn(*uts->owner(), Capability::kSysAdmin)) return Errno::kEPERM;
   if (name.size() > kNameLength) return Errno::kEINVAL;
   if (domain) {

@@ -52,7 +52,6 @@ class KernelProcessView final : public sentry::ProcessView {
  private:
   sentry::RefPtr<sentry::Task> Find(int32_t tgid, int32_t tid) const;
   sentry::RefPtr<sentry::ThreadGroup> FindGroup(int32_t tgid) const;
-  sentry::RefPtr<sentry::UtsNamespace> UtsOf(const sentry::VfsContext& ctx) const;
   void FillNumbers(const sentry::Task& task, sentry::TaskSnapshot& s) const;
 
   sentry::Kernel& kernel_;

@@ -68,11 +68,6 @@ class Creation {
     for (const std::string& line : annotated.refusals) runtime_.warn(line);
     settings_ = annotated.settings;
     if (!bundle_.plan.process) return absl::InvalidArgumentError("config.json: process: must be there to create");
-    for (const auto& [name, value] : bundle_.plan.sysctls) {
-      if (name.compare(0, 4, "net/") == 0) continue;
-      return absl::UnimplementedError(
-          absl::StrCat("config.json: linux.sysctl: ", name, " can't be set yet; allowed are those below net"));
-    }
     bundle_.plan.resources = Narrowed(std::move(bundle_.plan.resources), settings_);
     absl::StatusOr<control::Limits> limits = ForGuest(bundle_.plan.resources);
     if (!limits.ok()) return limits.status();
@@ -139,7 +134,7 @@ class Creation {
       if (!network.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("network namespace ", plan.path));
       anchor.network = network.get();
     }
-    anchor.network_sysctls = bundle_.plan.sysctls;
+    anchor.network_sysctls = bundle_.plan.network_sysctls;
     const base::UniqueFd directory(
         open(runtime_.root.Directory(options_.id).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     anchor.directory = directory.get();

@@ -181,6 +181,11 @@ absl::StatusOr<ContainerDescription> DescribeContainer(const std::string& id, co
   for (const std::string& path : plan.readonly_paths) container.add_read_only_paths(path);
   AddMappings(plan.uid_mappings, container.mutable_uid_mappings());
   AddMappings(plan.gid_mappings, container.mutable_gid_mappings());
+  for (const auto& [path, value] : plan.sysctls) {
+    control::Sysctl& sysctl = *container.add_sysctls();
+    sysctl.set_path(path);
+    sysctl.set_value(value);
+  }
   container.set_hostname(plan.hostname);
   container.set_domainname(plan.domainname);
   if (plan.process) {

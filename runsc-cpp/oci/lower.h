@@ -87,7 +87,8 @@ struct ContainerPlan {
   std::vector<std::string> masked_paths, readonly_paths;
   std::array<NamespacePlan, 7> namespaces;
   std::vector<LinuxIDMapping> uid_mappings, gid_mappings;
-  std::vector<std::pair<std::string, std::string>> sysctls;  // path below /proc/sys, value
+  std::vector<std::pair<std::string, std::string>> sysctls;          // path below /proc/sys, value
+  std::vector<std::pair<std::string, std::string>> network_sysctls;  // of the network namespace
   SeccompProgram seccomp;
   std::optional<uint32_t> personality;
   std::string cgroups_path;

@@ -39,17 +39,18 @@ absl::Status Check(const LowerContext& context, const std::string& name, const s
                    const ContainerPlan& plan) {
   if (name.starts_with("fs.mqueue.") || std::find(std::begin(kIpc), std::end(kIpc), name) != std::end(kIpc)) {
     if (plan.Namespace(NamespaceKind::kIpc).wanted) return absl::OkStatus();
-    return context.Refuse(path, ": needs an ipc namespace of the container's own in linux.namespaces");
+    return context.Refuse(path, ": is not allowed in the hosts ipc namespace; linux.namespaces must have \"ipc\"");
   }
   if (name.starts_with("net.")) {
     if (plan.Namespace(NamespaceKind::kNetwork).wanted) return absl::OkStatus();
-    return context.Refuse(path, ": needs a network namespace of the container's own in linux.namespaces");
+    return context.Refuse(path, ": not allowed in host network namespace; linux.namespaces must have \"network\"");
   }
   const bool uts = plan.Namespace(NamespaceKind::kUts).wanted;
   if (uts && name == "kernel.domainname") return absl::OkStatus();
-  if (uts && name == "kernel.hostname") return context.Refuse(path, ": conflicts with the property hostname");
-  return context.Refuse(path, ": is not of a namespace; allowed are net.*, fs.mqueue.*, kernel.domainname, ",
-                        Join(kIpc));
+  if (uts && name == "kernel.hostname")
+    return context.Refuse(path, ": is not allowed as it conflicts with the OCI \"hostname\" field");
+  return context.Refuse(
+      path, ": is not in a separate kernel namespace; allowed are net.*, fs.mqueue.*, kernel.domainname, ", Join(kIpc));
 }
 
 }  // namespace
@@ -61,7 +62,7 @@ absl::Status LowerSysctls(const LowerContext& context, const Linux& from, Contai
     if (!IsSane(below)) return context.Refuse(path, ": is not the name of a sysctl");
     absl::Status status = Check(context, dotted, path, to);
     if (!status.ok()) return status;
-    to.sysctls.emplace_back(below, value);
+    (below.starts_with("net/") ? to.network_sysctls : to.sysctls).emplace_back(below, value);
   }
   return absl::OkStatus();
 }

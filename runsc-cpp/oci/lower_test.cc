@@ -290,7 +290,8 @@ TEST_F(LowerTest, SysctlsOfTheContainersNamespacesOnly) {
   const auto lowered = [&](const char* name) {
     linux_config().sysctl = {{name, "1"}};
     const auto plan = Lower(spec_, {"/bundle", "config.json"}, warnings_);
-    return plan.ok() ? plan->sysctls[0].first : std::string(plan.status().message());
+    if (!plan.ok()) return std::string(plan.status().message());
+    return (plan->sysctls.empty() ? plan->network_sysctls : plan->sysctls)[0].first;
   };
   EXPECT_EQ(lowered("net.ipv4.ip_forward"), "net/ipv4/ip_forward");
   EXPECT_EQ(lowered("net/ipv4/conf/eth0.100/rp_filter"), "net/ipv4/conf/eth0.100/rp_filter");
@@ -298,17 +299,18 @@ TEST_F(LowerTest, SysctlsOfTheContainersNamespacesOnly) {
   EXPECT_EQ(lowered("fs.mqueue.msg_max"), "fs/mqueue/msg_max");
   EXPECT_EQ(lowered("kernel/shmmax"), "kernel/shmmax");
   EXPECT_EQ(lowered("kernel.domainname"), "kernel/domainname");
-  EXPECT_THAT(lowered("kernel.hostname"), HasSubstr(R"(linux.sysctl["kernel.hostname"]: conflicts)"));
-  EXPECT_THAT(lowered("kernel.panic"), HasSubstr("is not of a namespace; allowed are net.*"));
-  EXPECT_THAT(lowered("vm.swappiness"), HasSubstr("is not of a namespace"));
+  EXPECT_THAT(lowered("kernel.hostname"),
+              HasSubstr(R"(linux.sysctl["kernel.hostname"]: is not allowed as it conflicts)"));
+  EXPECT_THAT(lowered("kernel.panic"), HasSubstr("is not in a separate kernel namespace; allowed are net.*"));
+  EXPECT_THAT(lowered("vm.swappiness"), HasSubstr("is not in a separate kernel namespace"));
   for (const char* bad :
        {"", ".", "net..x", "net/../kernel/panic", "net.", "/net/x", "net/./x", "net.//.kernel.panic"}) {
     EXPECT_THAT(lowered(bad), HasSubstr("is not the name of a sysctl")) << bad;
   }
   RemoveNamespace("network");
-  EXPECT_THAT(lowered("net.core.somaxconn"), HasSubstr("needs a network namespace"));
+  EXPECT_THAT(lowered("net.core.somaxconn"), HasSubstr("not allowed in host network namespace"));
   RemoveNamespace("ipc");
-  EXPECT_THAT(lowered("kernel.sem"), HasSubstr("needs an ipc namespace"));
+  EXPECT_THAT(lowered("kernel.sem"), HasSubstr("not allowed in the hosts ipc namespace"));
 }
 
 TEST_F(LowerTest, SeccompAndPersonality) {

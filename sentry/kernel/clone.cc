@@ -88,7 +88,6 @@ Result<RefPtr<Task>> Task::MakeChild(const CloneArgs& args, RefPtr<Credentials> 
   TRY(GiveFiles(args, *child));
   GiveSignalState(args, *child);
   child->SetName(name());
-  child->SetCgroupNamespace(cgroup_namespace());
   child->timer_slack_ns = timer_slack_ns;
   child->personality.store(personality.load(std::memory_order_relaxed), std::memory_order_relaxed);
   return child;

@@ -29,7 +29,7 @@ Kernel::Kernel(Options options)
   first_namespaces_->ipc = base::MakeRef<IpcNamespace>();
   first_namespaces_->pid_for_children = RefPtr<PidNamespace>(&pids_->root());
   first_namespaces_->net = base::MakeRef<NetNamespace>();
-  first_namespaces_->cgroup = base::MakeRef<CgroupNs>();
+  first_namespaces_->cgroup = base::MakeRef<CgroupNamespace>(cgroups_->root());
   platform::LearnHostNice();
   PrepareVdso();
 }
@@ -56,6 +56,16 @@ void Kernel::WakeCgroupsAt(int64_t deadline_ns) {
     cgroups_wake_.store(INT64_MAX, std::memory_order_relaxed);
     cgroups_->Tick();
   });
+}
+
+RefPtr<Nsproxy> Kernel::NamespacesFor(const InitProcess& init) const {
+  RefPtr<Nsproxy> namespaces = first_namespaces_->Copy();
+  if (init.uts) namespaces->uts = init.uts;
+  if (init.ipc) namespaces->ipc = init.ipc;
+  if (init.net) namespaces->net = init.net;
+  if (init.pid_ns) namespaces->pid_for_children = init.pid_ns;
+  if (init.cgroup_namespace) namespaces->cgroup = init.cgroup_namespace;
+  return namespaces;
 }
 
 Result<RefPtr<Task>> Kernel::MakeInitTask(const InitProcess& init) {
@@ -90,11 +100,7 @@ Result<RefPtr<Task>> Kernel::MakeInitTask(const InitProcess& init) {
   task->mm_->SetLimits(task->group_->mm_limits(*program.credentials));
   task->group_->SetMemoryNs(program.credentials->user_ns);
   task->mounts_ = init.mounts;
-  task->nsproxy_ = first_namespaces_->Copy();
-  if (init.uts) task->nsproxy_->uts = init.uts;
-  if (init.ipc) task->nsproxy_->ipc = init.ipc;
-  if (init.net) task->nsproxy_->net = init.net;
-  if (init.pid_ns) task->nsproxy_->pid_for_children = init.pid_ns;
+  task->nsproxy_ = NamespacesFor(init);
   task->regs_ = program.registers;
   task->regs_.orig_rax = UINT64_MAX;
   task->context_->SetFpState(arch::FpState());
@@ -107,7 +113,6 @@ Result<RefPtr<ThreadGroup>> Kernel::StartProcess(InitProcess init) {
   FixedCharger charger(init.cgroup ? init.cgroup->memory() : cgroups_->root()->memory());
   const MemChargerScope scope(&charger);
   const RefPtr<Task> task = TRY(MakeInitTask(init));
-  task->SetCgroupNamespace(init.cgroup_namespace);
   TRY(cgroups_->Join(task->cgroup_member(), nullptr, init.cgroup.get()));
   RefPtr<ThreadGroup> group(&task->group());
   PidTable::NewProcess process;

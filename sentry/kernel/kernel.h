@@ -61,6 +61,7 @@ class Kernel {
     RefPtr<UtsNamespace> uts;
     RefPtr<IpcNamespace> ipc;
     RefPtr<NetNamespace> net;
+    RefPtr<CgroupNamespace> cgroup_namespace;
     RefPtr<MountNamespace> mounts;
     Path root, cwd;
     RefPtr<Credentials> creds;
@@ -77,13 +78,14 @@ class Kernel {
     // with it: by the guest's own thread, no lock held.
     std::function<void(const ExitStatus&)> on_end;
     RefPtr<Cgroup> cgroup;  // null: the root
-    RefPtr<CgroupNamespace> cgroup_namespace;
     std::shared_ptr<platform::AddressSpaces> spaces;  // its own and its descendants'; null: the platform's
   };
   // Starts a process of the runtime's: the first ones, and those of exec. Errors of
   // execve come back (ENOENT, EACCES, ENOEXEC, ...); ENOMEM: the namespace's init
   // has ended.
   Result<RefPtr<ThreadGroup>> StartProcess(InitProcess init);
+  // Those that it will stand in.
+  RefPtr<Nsproxy> NamespacesFor(const InitProcess& init) const;
   // Blocks the calling host thread until `group` has ended.
   ExitStatus WaitForExit(ThreadGroup& group);
   // Kills each process whose address space the platform has lost: the cause is
@@ -117,7 +119,7 @@ class Kernel {
   DeadlineBandwidth& deadlines() { return *deadlines_; }
 
   // The namespaces of a process that is given no others.
-  const Nsproxy& first_namespaces() const { return *first_namespaces_; }
+  const RefPtr<Nsproxy>& first_namespaces() const { return first_namespaces_; }
   int64_t boot_time_ns() const { return boot_time_ns_; }  // CLOCK_REALTIME at start
 
   // --- Processes ---

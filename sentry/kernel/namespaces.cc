@@ -53,7 +53,8 @@ Result<Task::NewNamespaces> Task::CopyNamespaces(uint64_t flags, const Credentia
   NewNamespaces out;
   if (flags == 0) return out;
   if (!creds.HasHere(Capability::kSysAdmin)) return Errno::kEPERM;
-  constexpr uint64_t kKinds = abi::kCloneNewNs | abi::kCloneNewUts | abi::kCloneNewIpc | abi::kCloneNewPid;
+  constexpr uint64_t kKinds =
+      abi::kCloneNewNs | abi::kCloneNewUts | abi::kCloneNewIpc | abi::kCloneNewPid | abi::kCloneNewCgroup;
   if (flags & ~kKinds) return Errno::kEINVAL;
   if (flags & abi::kCloneNewNs) out.mounts = TRY(NewMounts(*mounts_, creds, fs));
   RefPtr<Nsproxy> fresh = nsproxy_->Copy();
@@ -66,6 +67,12 @@ Result<Task::NewNamespaces> Task::CopyNamespaces(uint64_t flags, const Credentia
     fresh->ipc = base::MakeRef<IpcNamespace>(creds.user_ns, std::move(charge));
   }
   if (flags & abi::kCloneNewPid) fresh->pid_for_children = TRY(NewPids(*this, creds));
+  if (flags & abi::kCloneNewCgroup) {
+    NamespaceCharge charge = TRY(Charge(creds, NamespaceKind::kCgroup));
+    // Where the caller is, whatever group the child is for.
+    fresh->cgroup =
+        base::MakeRef<CgroupNamespace>(*nsproxy_->cgroup, cgroup_member().cgroup(), creds.user_ns, std::move(charge));
+  }
   out.nsproxy = std::move(fresh);
   return out;
 }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/mutex.h"
+#include "sentry/kernel/cgroup/cgroup_namespace.h"
 #include "sentry/vfs/pid.h"
 #include "sentry/vfs/user_namespace.h"
 
@@ -70,11 +71,6 @@ class NetNamespace final : public HoldingNamespace {
   enum Slot : size_t { kStack, kUnixNames };
   NetNamespace() : HoldingNamespace(NamespaceKind::kNet, First::kNo, UserNamespace::Initial(), {}) {}
 };
-// What nsfs shows; what it sees of the hierarchy is kernel/cgroup's CgroupNamespace.
-class CgroupNs final : public HoldingNamespace {
- public:
-  CgroupNs() : HoldingNamespace(NamespaceKind::kCgroup, First::kNo, UserNamespace::Initial(), {}) {}
-};
 
 struct Nsproxy final : public base::RefCounted {
   Nsproxy() = default;
@@ -82,7 +78,7 @@ struct Nsproxy final : public base::RefCounted {
   base::RefPtr<IpcNamespace> ipc;
   base::RefPtr<PidNamespace> pid_for_children;
   base::RefPtr<NetNamespace> net;
-  base::RefPtr<CgroupNs> cgroup;
+  base::RefPtr<CgroupNamespace> cgroup;
 
   base::RefPtr<Nsproxy> Copy() const {
     base::RefPtr<Nsproxy> copy = base::MakeRef<Nsproxy>();

@@ -66,7 +66,7 @@ Result<void> Task::Install(NsSet& set, Namespace& ns) const {
       return Ok();
     case NamespaceKind::kCgroup:
       if (!MayEnter(*creds_, then, ns)) return Errno::kEPERM;
-      set.nsproxy->cgroup = RefPtr<CgroupNs>(&static_cast<CgroupNs&>(ns));
+      set.nsproxy->cgroup = RefPtr<CgroupNamespace>(&static_cast<CgroupNamespace&>(ns));
       return Ok();
     case NamespaceKind::kTime:
       return Errno::kEINVAL;

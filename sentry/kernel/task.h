@@ -196,8 +196,6 @@ class Task final : public base::RefCounted, public JobControl {
 
   // --- Control groups (task_member.cc) ---
   CgroupMember& cgroup_member() const;
-  RefPtr<CgroupNamespace> cgroup_namespace() const;  // null: all is seen from the hierarchy's root
-  void SetCgroupNamespace(RefPtr<CgroupNamespace> ns);
 
   // --- JobControl ---
   int32_t tgid() const override { return group_->tgid(); }

@@ -24,7 +24,6 @@ struct Task::Impl {
   std::atomic<bool> in_guest{false};
   TaskMember member;
   TaskSched sched;
-  RefPtr<CgroupNamespace> cgroup_namespace;  // guarded by resources_mu_
   // Under the signal lock: must join the group's stop; has joined it.
   bool stop_pending = false;
   bool stopped = false;

@@ -36,8 +36,8 @@ void TaskMember::SleepOn(uint32_t word) { HostFutexWait(hold_, word, std::nullop
 void TaskMember::KillProcess() { (void)task_.group().SendSignal({.signo = abi::kSigKill, .code = abi::kSiKernel}); }
 
 MemAccount* TaskMember::visible_account() const {
-  const RefPtr<CgroupNamespace> ns = task_.cgroup_namespace();
-  return ns ? ns->root()->memory() : nullptr;
+  const RefPtr<Nsproxy> nsproxy = task_.SharedNsproxy();
+  return nsproxy ? nsproxy->cgroup->machine()->memory() : nullptr;
 }
 
 MemRelief TaskMember::RelieveMemory() { return task_.kernel().RelieveMemory(task_); }
@@ -76,15 +76,5 @@ void Task::BecomeBusy() {
 }
 
 CgroupMember& Task::cgroup_member() const { return impl_->member; }
-
-RefPtr<CgroupNamespace> Task::cgroup_namespace() const {
-  base::MutexLock lock(resources_mu_);
-  return impl_->cgroup_namespace;
-}
-
-void Task::SetCgroupNamespace(RefPtr<CgroupNamespace> ns) {
-  base::MutexLock lock(resources_mu_);
-  std::swap(impl_->cgroup_namespace, ns);
-}
 
 }  // namespace sentry

@@ -1,5 +1,6 @@
 #include "sentry/syscalls/rooms.h"
 
+#include "sentry/kernel/acting_namespaces.h"
 #include "sentry/kernel/kernel.h"
 
 namespace sentry {
@@ -17,9 +18,7 @@ SyscallRooms::SyscallRooms(Kernel& kernel)
 SyscallRooms::~SyscallRooms() = default;
 
 MqueueNamespace& MqueuesOf(Kernel& kernel, const VfsContext& ctx) {
-  const RefPtr<Task> caller = kernel.FindTask(ctx.tid, kernel.root_pid_ns());
-  const RefPtr<Nsproxy> nsproxy = caller ? caller->SharedNsproxy() : nullptr;
-  IpcNamespace& ipc = nsproxy ? *nsproxy->ipc : *kernel.first_namespaces().ipc;
+  IpcNamespace& ipc = *NamespacesOf(kernel, ctx)->ipc;
   MqueueUsage& usage = SyscallRooms::Of(kernel).mqueue_usage();
   return static_cast<MqueueNamespace&>(
       ipc.State(IpcNamespace::kPosixQueues, [&] { return MqueueNamespace::Create(RefPtr<MqueueUsage>(&usage)); }));

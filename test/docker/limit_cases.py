@@ -101,3 +101,6 @@ def oom_score(docker):
 def sysctls(docker):
     equal(docker.once("--sysctl", "net.ipv4.ip_unprivileged_port_start=100", IMAGE, "cat",
                       "/proc/sys/net/ipv4/ip_unprivileged_port_start"), "100\n", "value")
+    equal(docker.once("--sysctl", "fs.mqueue.msg_max=7", IMAGE, "cat", "/proc/sys/fs/mqueue/msg_max"), "7\n", "inside")
+    docker.once("--sysctl", "fs.mqueue.msg_max=much", IMAGE, "true", code=None)
+    check('"much" to /proc/sys/fs/mqueue/msg_max' in docker.stderr, docker.stderr)

@@ -85,6 +85,17 @@ def processes_of_another(docker):
 def ipc_of_another(docker):
     docker.start("box", "--ipc", "shareable", command=("sh", "-c", "ipcmk -M 4096 2>/dev/null; echo shared >/dev/shm/x; exec sleep 1000"))
     until(lambda: docker.once("--ipc", "container:box", IMAGE, "cat", "/dev/shm/x", code=None) == "shared\n", 10, "/dev/shm is shared")
+    docker("exec", "box", "touch", "/dev/mqueue/q")
+    equal(docker.once("--ipc", "container:box", IMAGE, "ls", "/dev/mqueue"), "q\n", "queues of the one that it joins")
+
+
+@CASES.case()
+def ipc_private(docker):
+    """By default, of each container: also where both are in one sandbox."""
+    docker.start("box")
+    docker("exec", "box", "touch", "/dev/mqueue/q")
+    equal(docker("exec", "box", "ls", "/dev/mqueue"), "q\n", "its own")
+    equal(docker.once("--pid", "container:box", IMAGE, "ls", "/dev/mqueue"), "", "another's")
 
 
 @CASES.case()

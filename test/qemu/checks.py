@@ -26,7 +26,7 @@ BUILT = {
 SECONDS = {"ci": 60, "full": 300}  # for a command, unless it says otherwise
 # Areas of test/syscalls that Linux itself is asked about here: the machines that we test on may have no controllers in
 # their cgroup2.
-NATIVE_AREAS = ("cgroup", "cgroup_limits")
+NATIVE_AREAS = ("cgroup", "cgroup_limits", "cgroup_namespaces")
 CASE_SECONDS = 60  # of syscalls_test: three times its own limit
 MAX_LINES = 12
 GTEST_LINE = re.compile(r"\[[ =-]|\[[A-Z ]+\]|Note: Google Test|Running main|Repeating all| +\d+ FAILED TEST")

@@ -207,9 +207,9 @@ constexpr ProcFileRow MaxRow(const char* name) {
   return {name, 0644, MaxNamespaces<kKind>, SetMaxNamespaces<kKind>, false, false, MaySetMaxNamespaces};
 }
 constexpr ProcFileRow kUserRows[] = {
-    MaxRow<NamespaceKind::kIpc>("max_ipc_namespaces"), MaxRow<NamespaceKind::kMnt>("max_mnt_namespaces"),
-    MaxRow<NamespaceKind::kPid>("max_pid_namespaces"), MaxRow<NamespaceKind::kUser>("max_user_namespaces"),
-    MaxRow<NamespaceKind::kUts>("max_uts_namespaces"),
+    MaxRow<NamespaceKind::kCgroup>("max_cgroup_namespaces"), MaxRow<NamespaceKind::kIpc>("max_ipc_namespaces"),
+    MaxRow<NamespaceKind::kMnt>("max_mnt_namespaces"),       MaxRow<NamespaceKind::kPid>("max_pid_namespaces"),
+    MaxRow<NamespaceKind::kUser>("max_user_namespaces"),     MaxRow<NamespaceKind::kUts>("max_uts_namespaces"),
 };
 
 constexpr ProcDirRow kKernelDirs[] = {{"random", kRandomRows, {}}, {"seccomp", kSeccompRows, {}}};

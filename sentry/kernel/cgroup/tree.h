@@ -76,16 +76,6 @@ class CgroupTree {
   RefPtr<Cgroup> root_;
 };
 
-// Linux's cgroup namespace: what a process sees as the root.
-class CgroupNamespace final : public base::RefCounted {
- public:
-  explicit CgroupNamespace(RefPtr<Cgroup> root) : root_(std::move(root)) {}
-  const RefPtr<Cgroup>& root() const { return root_; }
-
- private:
-  const RefPtr<Cgroup> root_;
-};
-
 }  // namespace sentry
 
 #endif  // SENTRY_KERNEL_CGROUP_TREE_H_

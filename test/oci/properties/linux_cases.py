@@ -16,7 +16,17 @@ for _key, _value in (("net.ipv4.ip_forward", "1"), ("net.core.somaxconn", "77"),
     same("sysctl_" + _key.replace(".", "_"), {"/linux/sysctl": {_key: _value}}, f"cat /proc/sys/{_key.replace('.', '/')}")
 same("sysctl_mqueue", {"/linux/sysctl": {"fs.mqueue.msg_max": "5"}, **mounts(
     {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue"})}, "cat /proc/sys/fs/mqueue/msg_max")
-refused("sysctl_of_host", {"/linux/sysctl": {"kernel.randomize_va_space": "0"}}, "linux.sysctl", "kernel.randomize_va_space")
+same("sysctl_domainname", {"/linux/sysctl": {"kernel.domainname": "example.org"}}, "cat /proc/sys/kernel/domainname")
+same("sysctl_mqueue_read_only", {"/linux/sysctl": {"fs/mqueue/msgsize_max": "4096"}, "/linux/readonlyPaths": ["/proc/sys"]},
+     "cat /proc/sys/fs/mqueue/msgsize_max; (echo 1 >/proc/sys/fs/mqueue/msgsize_max) 2>/dev/null; echo $?")
+refused("sysctl_hostname", {"/linux/sysctl": {"kernel.hostname": "x"}}, 'linux.sysctl["kernel.hostname"]', "conflicts with the OCI")
+refused("sysctl_mqueue_bad_value", {"/linux/sysctl": {"fs.mqueue.msg_max": "much"}}, 'linux.sysctl["fs.mqueue.msg_max"]', '"much"',
+        "Invalid argument")
+refused("sysctl_unknown", {"/linux/sysctl": {"fs.mqueue.planet": "1"}}, 'linux.sysctl["fs.mqueue.planet"]', "No such file")
+refused("sysctl_without_ipc", {"/linux/sysctl": {"fs.mqueue.msg_max": "5"}, "/linux/namespaces": [{"type": "mount"}]},
+        'linux.sysctl["fs.mqueue.msg_max"]', "is not allowed in the hosts ipc namespace")
+refused("sysctl_of_host", {"/linux/sysctl": {"kernel.randomize_va_space": "0"}}, "linux.sysctl", "kernel.randomize_va_space",
+        "is not in a separate kernel namespace")
 refused("sysctl_bad_value", {"/linux/sysctl": {"kernel.shmmax": "much"}}, "kernel.shmmax", "much")
 same("sysctl_read_only_proc_sys", {"/linux/sysctl": {"kernel.shmmax": "12345678"}, "/linux/readonlyPaths": ["/proc/sys"]},
      "cat /proc/sys/kernel/shmmax; (echo 1 >/proc/sys/kernel/shmmax) 2>/dev/null; echo $?")

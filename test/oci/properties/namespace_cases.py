@@ -3,6 +3,7 @@ import os
 import subprocess
 
 from kinds import case, check_refused, refused, same
+from mount_cases import mounts
 from stand import BASE, SPACES, check, equal, warnings
 
 same("namespaces_new", {}, "ls /proc | grep -c '^[0-9]*$' | sed 's/[2-4]/few/'; cat /proc/net/dev | wc -l; hostname x 2>/dev/null; wc -l </proc/sysvipc/shm")
@@ -46,6 +47,25 @@ def namespace_uts_of_container(stand):
     equal(_script(ident, stand, folder, "hostname", uts="uts").out, "first\n", "shared")
     own = _script(ident, stand, folder, "hostname", pid="pid").out
     check(own != "first\n", "not shared, and yet the same")
+
+
+@case()
+def namespace_ipc_of_container(stand):
+    """Message queues and their sysctls, by the mount that create makes: an exec's, and who joins."""
+    queues = mounts({"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue"})
+    ident, folder, outcome = stand.create(stand.ours, {**queues, "/linux/sysctl": {"fs.mqueue.msg_max": "7"}},
+                                          "touch /dev/mqueue/q; exec sleep 987")
+    equal(outcome.code, 0, outcome.err)
+    equal(stand.call(stand.ours, "start", ident).code, 0, "start")
+    look = "ls /dev/mqueue; cat /proc/sys/fs/mqueue/msg_max"
+    wait = "until test -e /dev/mqueue/q; do sleep 0.05; done; "
+    equal(stand.call(stand.ours, "exec", ident, "/bin/sh", "-c", wait + look).out, "q\n7\n", "an exec's")
+    at = f"/proc/{stand.pid(folder)}/ns/"
+    seen = stand.run(stand.ours, {**queues, **spaces(ipc=at + "ipc")}, wait + look)
+    equal(seen.out, "q\n7\n", f"shared: {seen.err}")
+    seen = stand.run(stand.ours, {**queues, **spaces(pid=at + "pid")}, look)
+    equal(seen.out, "10\n", f"its own in the same sandbox: {seen.err}")
+    stand.drop(ident)
 
 
 @case()
