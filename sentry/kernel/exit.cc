@@ -109,6 +109,7 @@ void Task::ReleaseResources() {
   context_->Release();
   ReleaseSeccomp();
   sched().Leave();
+  LeaveSemUndo();
   // Flush and locks of the files still need the rest.
   SetFds(nullptr);
   SetFs(nullptr);

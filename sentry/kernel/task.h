@@ -35,6 +35,7 @@
 namespace sentry {
 
 class Kernel;
+class SemUndoList;
 class TaskSched;
 struct LoadedProgram;
 
@@ -199,6 +200,10 @@ class Task final : public base::RefCounted, public JobControl {
   RefPtr<CgroupNamespace> cgroup_namespace() const;  // null: all is seen from the hierarchy's root
   void SetCgroupNamespace(RefPtr<CgroupNamespace> ns);
 
+  // --- System V semaphores (ipc/) ---
+  // What its end takes back; made at first use. Own thread.
+  SemUndoList& sem_undo();
+
   // --- JobControl ---
   int32_t tgid() const override { return group_->tgid(); }
   int32_t process_group() const override;
@@ -229,6 +234,9 @@ class Task final : public base::RefCounted, public JobControl {
 
   Task(RefPtr<ThreadGroup> group, std::unique_ptr<platform::Context> context);
   ~Task() override;
+
+  // At its end, or for another IPC namespace (Linux's exit_sem).
+  void LeaveSemUndo();
 
   // Starts the host thread; EAGAIN.
   Result<void> Start();

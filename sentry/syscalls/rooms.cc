@@ -16,13 +16,27 @@ SyscallRooms::SyscallRooms(Kernel& kernel)
 
 SyscallRooms::~SyscallRooms() = default;
 
-MqueueNamespace& MqueuesOf(Kernel& kernel, const VfsContext& ctx) {
+RefPtr<IpcNamespace> IpcOf(Kernel& kernel, const VfsContext& ctx) {
   const RefPtr<Task> caller = kernel.FindTask(ctx.tid, kernel.root_pid_ns());
   const RefPtr<Nsproxy> nsproxy = caller ? caller->SharedNsproxy() : nullptr;
-  IpcNamespace& ipc = nsproxy ? *nsproxy->ipc : *kernel.first_namespaces().ipc;
+  return nsproxy ? nsproxy->ipc : kernel.first_namespaces().ipc;
+}
+
+SemaphoreNamespace& SemaphoresOf(IpcNamespace& ipc) {
+  return static_cast<SemaphoreNamespace&>(
+      ipc.State(IpcNamespace::kSemaphores, [&] { return MakeRef<SemaphoreNamespace>(ipc.owner()); }));
+}
+
+MessageNamespace& MessagesOf(IpcNamespace& ipc) {
+  return static_cast<MessageNamespace&>(
+      ipc.State(IpcNamespace::kMessages, [&] { return MakeRef<MessageNamespace>(ipc.owner()); }));
+}
+
+MqueueNamespace& MqueuesOf(Kernel& kernel, const VfsContext& ctx) {
   MqueueUsage& usage = SyscallRooms::Of(kernel).mqueue_usage();
-  return static_cast<MqueueNamespace&>(
-      ipc.State(IpcNamespace::kPosixQueues, [&] { return MqueueNamespace::Create(RefPtr<MqueueUsage>(&usage)); }));
+  return static_cast<MqueueNamespace&>(IpcOf(kernel, ctx)->State(IpcNamespace::kPosixQueues, [&] {
+    return MqueueNamespace::Create(RefPtr<MqueueUsage>(&usage));
+  }));
 }
 
 NetState& NetOf(Task& task) { return *SyscallRooms::Of(task.kernel()).net(); }

@@ -5,6 +5,9 @@
 
 #include "sentry/fs/mqueue/mqueue_fs.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
+#include "sentry/kernel/ipc/messages.h"
+#include "sentry/kernel/ipc/semaphores.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/net/net_state.h"
 #include "sentry/syscalls/event_fd_adaptors.h"
 
@@ -34,8 +37,11 @@ class SyscallRooms final : public base::RefCounted {
   KernelTimers timers_;
 };
 
-// The message queues of the caller's IPC namespace, which keeps them: they stay for
-// the length of the call. Of the sandbox's first one for the kernel itself.
+// The caller's IPC namespace, which keeps what is in it: it stays for the length of the
+// call. The sandbox's first one for the kernel itself.
+RefPtr<IpcNamespace> IpcOf(Kernel& kernel, const VfsContext& ctx);
+SemaphoreNamespace& SemaphoresOf(IpcNamespace& ipc);
+MessageNamespace& MessagesOf(IpcNamespace& ipc);
 MqueueNamespace& MqueuesOf(Kernel& kernel, const VfsContext& ctx);
 
 // The network namespace of a task.
