@@ -346,6 +346,11 @@ std::atomic<uint32_t>& KernelProcessView::Mqueue(const VfsContext& ctx, MqueueLi
   }
   return limits.msgsize_default;
 }
+
+SemaphoreNamespace& KernelProcessView::Semaphores(const VfsContext& ctx) { return SemaphoresOf(*IpcOf(kernel_, ctx)); }
+
+MessageNamespace& KernelProcessView::Messages(const VfsContext& ctx) { return MessagesOf(*IpcOf(kernel_, ctx)); }
+
 uint64_t KernelProcessView::MaxMapCount() { return kMaxMappings; }
 
 bool KernelProcessView::HasNetFile(std::string_view directory, std::string_view name) {
