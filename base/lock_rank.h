@@ -50,6 +50,8 @@ enum class LockRank : uint8_t {
   kInotifyUsers,     // vfs: how many instances and watches each user has
   kInodeWatches,     // vfs: inotify watches of an inode
   kInotify,          // vfs: an inotify instance's events and watches
+  kIpcIds,           // kernel/ipc: the objects of one kind in an IPC namespace
+  kIpcObject,        // kernel/ipc: a semaphore set, message queue, shared memory segment
   kMqueue,           // kernel: a POSIX message queue
   kHostFile,         // fs/host: pollers and state of passed-through descriptors
   kGoferClient,      // fs/gofer: one request channel

@@ -338,6 +338,19 @@ std::atomic<uint32_t>& KernelProcessView::Mqueue(const VfsContext& ctx, MqueueLi
   }
   return limits.msgsize_default;
 }
+
+SemaphoreNamespace& KernelProcessView::Semaphores(const VfsContext& ctx) {
+  return SemaphoresOf(*NamespacesOf(kernel_, ctx)->ipc);
+}
+
+MessageNamespace& KernelProcessView::Messages(const VfsContext& ctx) {
+  return MessagesOf(*NamespacesOf(kernel_, ctx)->ipc);
+}
+
+SharedMemoryNamespace& KernelProcessView::SharedMemory(const VfsContext& ctx) {
+  return SharedMemoryOf(kernel_, *NamespacesOf(kernel_, ctx)->ipc);
+}
+
 uint64_t KernelProcessView::MaxMapCount() { return kMaxMappings; }
 
 bool KernelProcessView::HasNetFile(std::string_view directory, std::string_view name) {

@@ -42,6 +42,9 @@ class KernelProcessView final : public sentry::ProcessView {
   uint64_t NrOpen() override;
   uint64_t PipeMaxSize() override;
   std::atomic<uint32_t>& Mqueue(const sentry::VfsContext& ctx, sentry::MqueueLimit which) override;
+  sentry::SemaphoreNamespace& Semaphores(const sentry::VfsContext& ctx) override;
+  sentry::MessageNamespace& Messages(const sentry::VfsContext& ctx) override;
+  sentry::SharedMemoryNamespace& SharedMemory(const sentry::VfsContext& ctx) override;
   uint64_t MaxMapCount() override;
   int OvercommitMemory() override { return 0; }
   std::string BootId() override;

@@ -142,6 +142,7 @@ SyscallResult Task::Clone(const CloneArgs& args) {
     if (published.error() == Errno::kEINTR) return Restart::kNoIntr;
     return published.error();
   }
+  if (args.flags & abi::kCloneSysvSem) child->impl_->sem_undo = sem_undo().Share();
   // Its process may have been moved before it was known as a part of it.
   if (args.flags & abi::kCloneThread) cgroups.Follow(child->impl_->member, impl_->member);
   const int32_t tid = NumberOf(child->tid());

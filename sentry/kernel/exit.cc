@@ -109,10 +109,12 @@ void Task::ReleaseResources() {
   context_->Release();
   ReleaseSeccomp();
   sched().Leave();
+  LeaveSemUndo();
   // Flush and locks of the files still need the rest.
   SetFds(nullptr);
   SetFs(nullptr);
   SetMm(nullptr);
+  LeaveSharedMemory();
   SetMounts(nullptr);
   SetNsproxy(nullptr);
 }

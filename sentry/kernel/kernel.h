@@ -77,7 +77,7 @@ class Kernel {
     // Called once the process has ended and, if it is an init, all of its namespace
     // with it: by the guest's own thread, no lock held.
     std::function<void(const ExitStatus&)> on_end;
-    RefPtr<Cgroup> cgroup;  // null: the root
+    RefPtr<Cgroup> cgroup;                            // null: the root
     std::shared_ptr<platform::AddressSpaces> spaces;  // its own and its descendants'; null: the platform's
   };
   // Starts a process of the runtime's: the first ones, and those of exec. Errors of

@@ -88,6 +88,8 @@ Result<void> Task::Unshare(uint64_t flags) {
   RefPtr<FsContext> fs = flags & abi::kCloneFs ? fs_->Fork() : fs_;
   RefPtr<Credentials> creds = TRY(CopyCredentials(flags));
   NewNamespaces fresh = TRY(CopyNamespaces(flags, *creds, *fs));
+  if (flags & (abi::kCloneNewIpc | abi::kCloneSysvSem)) LeaveSemUndo();
+  if (flags & abi::kCloneNewIpc) LeaveSharedMemory();
   if (fs != fs_) SetFs(std::move(fs));
   if (flags & abi::kCloneFiles) SetFds(fds_->Fork());
   if (creds != creds_) CommitCreds(std::move(creds));

@@ -1,5 +1,6 @@
 // Into namespaces that are there already. Analogous to Linux's setns and the
 // install operations of each kind.
+#include <algorithm>
 #include <utility>
 
 #include "sentry/abi/sched.h"
@@ -84,6 +85,8 @@ Result<void> Task::Setns(std::span<const RefPtr<Namespace>> targets) {
     fs_->SetRoot(root);
     fs_->SetCwd(root);
   }
+  const auto is_ipc = [](const RefPtr<Namespace>& ns) { return ns->kind() == NamespaceKind::kIpc; };
+  if (std::any_of(targets.begin(), targets.end(), is_ipc)) LeaveSemUndo();
   SetNsproxy(std::move(set.nsproxy));
   return Ok();
 }

@@ -10,6 +10,7 @@
 #include "base/signal_block.h"
 #include "sentry/abi/sched.h"
 #include "sentry/kernel/block.h"
+#include "sentry/kernel/ipc/acting_process.h"
 #include "sentry/kernel/task_impl.h"
 
 namespace sentry {
@@ -166,7 +167,10 @@ void* Task::ThreadMain(void* arg) {
   char name[16];
   snprintf(name, sizeof(name), "task-%d", task->tid());
   pthread_setname_np(pthread_self(), name);
-  task->Run();
+  {
+    const ActingProcess acting(task->group().pid());
+    task->Run();
+  }
   task->DecRef();
   kernel.ThreadEnded();
   return nullptr;

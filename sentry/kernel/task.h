@@ -35,6 +35,8 @@
 namespace sentry {
 
 class Kernel;
+class SemUndoList;
+class ShmCreator;
 class TaskSched;
 struct LoadedProgram;
 
@@ -197,6 +199,11 @@ class Task final : public base::RefCounted, public JobControl {
   // --- Control groups (task_member.cc) ---
   CgroupMember& cgroup_member() const;
 
+  // --- System V IPC (ipc/) ---
+  // What its end takes back, and lets go; made at first use. Own thread.
+  SemUndoList& sem_undo();
+  ShmCreator& shm_creator();
+
   // --- JobControl ---
   int32_t tgid() const override { return group_->tgid(); }
   int32_t process_group() const override;
@@ -227,6 +234,10 @@ class Task final : public base::RefCounted, public JobControl {
 
   Task(RefPtr<ThreadGroup> group, std::unique_ptr<platform::Context> context);
   ~Task() override;
+
+  // At its end, or for another IPC namespace (Linux's exit_sem).
+  void LeaveSemUndo();
+  void LeaveSharedMemory();  // Linux's exit_shm
 
   // Starts the host thread; EAGAIN.
   Result<void> Start();

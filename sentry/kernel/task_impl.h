@@ -7,6 +7,8 @@
 
 #include "sentry/kernel/cgroup/tree.h"
 #include "sentry/kernel/family.h"
+#include "sentry/kernel/ipc/sem_undo.h"
+#include "sentry/kernel/ipc/shm_segment.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid_table.h"
 #include "sentry/kernel/sched/task_sched.h"
@@ -24,6 +26,8 @@ struct Task::Impl {
   std::atomic<bool> in_guest{false};
   TaskMember member;
   TaskSched sched;
+  RefPtr<SemUndoList> sem_undo;    // own thread; null: none yet
+  RefPtr<ShmCreator> shm_creator;  // the same
   // Under the signal lock: must join the group's stop; has joined it.
   bool stop_pending = false;
   bool stopped = false;

@@ -115,6 +115,12 @@ class Mappable : public base::RefCounted {
 class FileIdentity : public base::RefCounted {
  public:
   virtual std::string MappedName() const = 0;
+  // A segment of System V shared memory, attached by one shmat(2): it hears of each mapping that comes and goes (under
+  // mm's lock), none are merged, and shmdt(2) finds them.
+  bool attachment() const { return attached_bytes() != 0; }
+  virtual uint64_t attached_bytes() const { return 0; }
+  virtual void Mapped() {}
+  virtual void Unmapped() {}
   virtual uint64_t MappedDevice() const = 0;
   virtual uint64_t MappedInode() const = 0;
 };

@@ -115,6 +115,8 @@ class MemoryManager final : public base::RefCounted, public UserMemory, public M
   // --- Mapping calls (man 2 mmap, munmap, mprotect, mremap, brk) ---
   Result<UserAddr> Mmap(const MmapRequest& request);
   Result<void> Munmap(UserAddr addr, uint64_t length);
+  // shmdt(2): unmaps what is left of what one shmat(2) mapped at `addr`. EINVAL: nothing.
+  Result<void> Detach(UserAddr addr);
   // kYes: what may be executed and is made readable becomes executable (READ_IMPLIES_EXEC).
   enum class ReadImpliesExec : uint8_t { kNo, kYes };
   Result<void> Mprotect(UserAddr addr, uint64_t length, MemoryProtection prot, bool grows_down,

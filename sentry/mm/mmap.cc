@@ -130,6 +130,31 @@ Result<void> MemoryManager::Munmap(UserAddr addr, uint64_t length) {
   return impl_->UnmapLocked(*range, trash);
 }
 
+// Linux's ksys_shmdt.
+Result<void> MemoryManager::Detach(UserAddr addr) {
+  if (!addr.page_aligned()) return Errno::kEINVAL;
+  Impl& m = *impl_;
+  Impl::Trash trash(m);
+  base::MutexLock lock(m.mu);
+  FileIdentity* attached = nullptr;  // kept by the trash
+  uint64_t end = UINT64_MAX;
+  for (auto it = m.vmas.FirstAbove(addr.value); it != m.vmas.end() && it->second.range.end.value <= end;) {
+    const Vma& vma = it->second;
+    const uint64_t start = vma.range.start.value;
+    const bool wanted = vma.identity && vma.identity->attachment() && start >= addr.value &&
+                        start - addr.value == vma.offset && (attached == nullptr || vma.identity.get() == attached);
+    if (wanted && attached == nullptr) {
+      attached = vma.identity.get();
+      end = addr.value + vma.identity->attached_bytes();
+    }
+    const UserRange range = vma.range;
+    ++it;
+    if (wanted) TRY(m.UnmapLocked(range, trash));
+  }
+  if (attached == nullptr) return Errno::kEINVAL;
+  return base::Ok();
+}
+
 Result<UserAddr> MemoryManager::FindFree(uint64_t length, uint64_t alignment) {
   const auto size = CheckedPageRoundUp(length);
   if (!size || *size == 0 || alignment == 0) return Errno::kEINVAL;

@@ -13,6 +13,13 @@ SharedAnon::~SharedAnon() {
   for (const auto& [offset, mem] : pages_) memory_file_.DecRef(mem);
 }
 
+uint64_t SharedAnon::ResidentBytes() const {
+  base::MutexLock lock(mu_);
+  uint64_t bytes = 0;
+  for (const auto& [offset, mem] : pages_) bytes += mem.size();
+  return bytes;
+}
+
 Result<Translation> SharedAnon::Translate(uint64_t offset, uint64_t max_length, MemoryProtection) {
   if (offset >= size_) return Errno::kEFAULT;
   const uint64_t limit = offset + std::min(std::max(max_length, kPageSize), size_ - offset);

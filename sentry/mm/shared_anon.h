@@ -1,5 +1,5 @@
 // What MAP_SHARED|MAP_ANONYMOUS maps: memory with no name and no file, shared by
-// those who inherit the mapping. Analogous to Linux's shmem_zero_setup.
+// those who inherit the mapping, and System V shared memory. Analogous to Linux's shmem_zero_setup.
 #ifndef SENTRY_MM_SHARED_ANON_H_
 #define SENTRY_MM_SHARED_ANON_H_
 
@@ -18,6 +18,7 @@ class SharedAnon final : public Mappable {
   Result<void> CheckMap(bool, MemoryProtection) override { return base::Ok(); }
   Result<Translation> Translate(uint64_t offset, uint64_t max_length, MemoryProtection access) override;
   Result<void> PunchMapped(uint64_t offset, uint64_t length) override;
+  uint64_t ResidentBytes() const;
 
  private:
   ~SharedAnon() override;
@@ -25,7 +26,7 @@ class SharedAnon final : public Mappable {
   MemoryFile& memory_file_;
   const uint64_t size_;
   // Rank kMappable; never held with the list of mappings' own.
-  base::RankedMutex<base::LockRank::kMappable> mu_;
+  mutable base::RankedMutex<base::LockRank::kMappable> mu_;
   std::map<uint64_t, MemRange> pages_ ABSL_GUARDED_BY(mu_);  // by offset; disjoint
 };
 

@@ -23,6 +23,7 @@ void MemoryManager::Impl::Account(const Vma& vma, int sign) {
 VmaSet::Iterator MemoryManager::Impl::AddVma(Vma vma) {
   Account(vma, +1);
   if (vma.mappable) vma.mappable->AddMapping(self, vma.range, vma.offset, vma.shared_writable());
+  if (vma.identity) vma.identity->Mapped();
   return vmas.Insert(std::move(vma));
 }
 
@@ -30,6 +31,7 @@ void MemoryManager::Impl::DropVma(VmaSet::Iterator it, Trash& trash) {
   Vma vma = vmas.Remove(it);
   Account(vma, -1);
   if (vma.mappable) vma.mappable->RemoveMapping(self, vma.range, vma.offset, vma.shared_writable());
+  if (vma.identity) vma.identity->Unmapped();
   trash.Add(RefPtr<base::RefCounted>(std::move(vma.mappable)));
   trash.Add(RefPtr<base::RefCounted>(std::move(vma.identity)));
 }
@@ -40,6 +42,7 @@ void MemoryManager::Impl::SplitAt(uint64_t addr) {
   Vma& low = it->second;
   if (low.mappable) low.mappable->RemoveMapping(self, low.range, low.offset, low.shared_writable());
   Vma& high = vmas.Split(it, addr)->second;
+  if (low.identity) low.identity->Mapped();  // one more
   if (!low.mappable) return;
   low.mappable->AddMapping(self, low.range, low.offset, low.shared_writable());
   high.mappable->AddMapping(self, high.range, high.offset, high.shared_writable());

@@ -13,7 +13,7 @@ bool Vma::CanMergeWith(const Vma& next) const {
          grows_down == next.grows_down && stack == next.stack && locked == next.locked &&
          lock_on_fault == next.lock_on_fault && no_reserve == next.no_reserve && dont_fork == next.dont_fork &&
          wipe_on_fork == next.wipe_on_fork && no_huge == next.no_huge && label == next.label &&
-         mappable == next.mappable && identity == next.identity &&
+         mappable == next.mappable && identity == next.identity && !(identity && identity->attachment()) &&
          (anonymous() || OffsetOf(range.end.value) == next.offset);
 }
 

@@ -170,6 +170,21 @@ SyscallResult SysMqTimedreceive(Task& task, Fd fd, UserAddr message, Size size, 
                                 UserAddr timeout);
 SyscallResult SysMqNotify(Task& task, Fd fd, UserAddr event);
 SyscallResult SysMqGetsetattr(Task& task, Fd fd, UserAddr fresh, UserAddr old);
+// sysv_sem.cc
+SyscallResult SysSemget(Task& task, int32_t key, int32_t count, HexFlags flags);
+SyscallResult SysSemop(Task& task, int32_t id, UserAddr ops, uint32_t count);
+SyscallResult SysSemtimedop(Task& task, int32_t id, UserAddr ops, uint32_t count, UserAddr timeout);
+SyscallResult SysSemctl(Task& task, int32_t id, int32_t number, int32_t command, UserAddr arg);
+// sysv_msg.cc
+SyscallResult SysMsgget(Task& task, int32_t key, HexFlags flags);
+SyscallResult SysMsgsnd(Task& task, int32_t id, UserAddr message, Size size, HexFlags flags);
+SyscallResult SysMsgrcv(Task& task, int32_t id, UserAddr message, Size size, int64_t type, HexFlags flags);
+SyscallResult SysMsgctl(Task& task, int32_t id, int32_t command, UserAddr buffer);
+// sysv_shm.cc
+SyscallResult SysShmget(Task& task, int32_t key, Size size, HexFlags flags);
+SyscallResult SysShmat(Task& task, int32_t id, UserAddr addr, HexFlags flags);
+SyscallResult SysShmctl(Task& task, int32_t id, int32_t command, UserAddr buffer);
+SyscallResult SysShmdt(Task& task, UserAddr addr);
 SyscallResult SysInotifyInit(Task& task);  // inotify.cc
 SyscallResult SysInotifyInit1(Task& task, uint32_t flags);
 SyscallResult SysInotifyAddWatch(Task& task, Fd fd, UserPath path, HexFlags mask);

@@ -17,6 +17,21 @@ SyscallRooms::SyscallRooms(Kernel& kernel)
 
 SyscallRooms::~SyscallRooms() = default;
 
+SemaphoreNamespace& SemaphoresOf(IpcNamespace& ipc) {
+  return static_cast<SemaphoreNamespace&>(
+      ipc.State(IpcNamespace::kSemaphores, [&] { return MakeRef<SemaphoreNamespace>(ipc.owner()); }));
+}
+
+MessageNamespace& MessagesOf(IpcNamespace& ipc) {
+  return static_cast<MessageNamespace&>(
+      ipc.State(IpcNamespace::kMessages, [&] { return MakeRef<MessageNamespace>(ipc.owner()); }));
+}
+
+SharedMemoryNamespace& SharedMemoryOf(Kernel& kernel, IpcNamespace& ipc) {
+  return static_cast<SharedMemoryNamespace&>(ipc.State(
+      IpcNamespace::kSharedMemory, [&] { return MakeRef<SharedMemoryNamespace>(ipc.owner(), kernel.memory_file()); }));
+}
+
 MqueueNamespace& MqueuesOf(Kernel& kernel, const VfsContext& ctx) {
   IpcNamespace& ipc = *NamespacesOf(kernel, ctx)->ipc;
   MqueueUsage& usage = SyscallRooms::Of(kernel).mqueue_usage();

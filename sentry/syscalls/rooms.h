@@ -5,6 +5,10 @@
 
 #include "sentry/fs/mqueue/mqueue_fs.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
+#include "sentry/kernel/ipc/messages.h"
+#include "sentry/kernel/ipc/semaphores.h"
+#include "sentry/kernel/ipc/shared_memory.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/net/net_state.h"
 #include "sentry/syscalls/event_fd_adaptors.h"
 
@@ -34,8 +38,11 @@ class SyscallRooms final : public base::RefCounted {
   KernelTimers timers_;
 };
 
-// The message queues of the caller's IPC namespace, which keeps them: they stay for
-// the length of the call. Of the sandbox's first one for the kernel itself.
+// What an IPC namespace keeps: of the caller's (NamespacesOf), it stays for the length of
+// the call.
+SemaphoreNamespace& SemaphoresOf(IpcNamespace& ipc);
+MessageNamespace& MessagesOf(IpcNamespace& ipc);
+SharedMemoryNamespace& SharedMemoryOf(Kernel& kernel, IpcNamespace& ipc);
 MqueueNamespace& MqueuesOf(Kernel& kernel, const VfsContext& ctx);
 
 // The network namespace of a task.

@@ -24,6 +24,7 @@ ROOMS = {
     "sentry/mm/": 60,
     "sentry/vfs/": 70,
     "sentry/kernel/cgroup/": 72,
+    "sentry/kernel/ipc/": 72,
     "sentry/loader/": 75,
     "sentry/kernel/": 80,
     "sentry/fs/": 80,

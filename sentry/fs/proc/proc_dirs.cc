@@ -70,7 +70,7 @@ class RootDir final : public ProcDir {
 
   std::vector<Entry> Entries(const VfsContext&) override {
     std::vector<Entry> out;
-    AddRow(&out, ino(), SysDirRow().name, abi::kSIfDir);
+    for (const ProcDirRow& row : SystemDirRows()) AddRow(&out, ino(), row.name, abi::kSIfDir);
     for (const ProcFileRow& row : SystemFileRows()) AddRow(&out, ino(), row.name, abi::kSIfReg);
     for (const LinkRow& row : kRootLinks) AddRow(&out, ino(), row.name, abi::kSIfLnk);
     for (const int32_t tgid : view().Processes()) {
@@ -81,7 +81,9 @@ class RootDir final : public ProcDir {
   }
   Result<RefPtr<Inode>> Lookup(const VfsContext&, std::string_view name) override {
     const uint64_t child = ProcIno(ino(), name);
-    if (name == SysDirRow().name) return RefPtr<Inode>(NewProcStaticDir(proc(), child, SysDirRow()));
+    for (const ProcDirRow& row : SystemDirRows()) {
+      if (name == row.name) return RefPtr<Inode>(NewProcStaticDir(proc(), child, row));
+    }
     for (const ProcFileRow& row : SystemFileRows()) {
       if (name == row.name) return RefPtr<Inode>(MakeRef<ProcFile>(proc(), child, ProcTask{}, row));
     }

@@ -55,7 +55,7 @@ struct ProcDirRow {
 
 std::span<const ProcFileRow> SystemFileRows();   // of /proc
 std::span<const ProcFileRow> ProcessFileRows();  // of /proc/PID
-const ProcDirRow& SysDirRow();                   // /proc/sys
+std::span<const ProcDirRow> SystemDirRows();     // /proc/{sys,sysvipc}
 std::span<const ProcDirRow> SysNetDirRows();     // /proc/sys/net/*
 const ProcDirRow& NetDirRow();                   // /proc/PID/net
 

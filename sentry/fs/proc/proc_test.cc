@@ -6,6 +6,10 @@
 
 #include "sentry/fs/proc/proc_fs.h"
 #include "sentry/fs/proc/process_view.h"
+#include "sentry/kernel/ipc/messages.h"
+#include "sentry/kernel/ipc/semaphores.h"
+#include "sentry/kernel/ipc/shared_memory.h"
+#include "sentry/mm/mm_test_util.h"
 #include "sentry/vfs/file_description.h"
 #include "sentry/vfs/mount.h"
 #include "sentry/vfs/operations.h"
@@ -133,6 +137,13 @@ class FakeView final : public ProcessView {
   uint64_t PipeMaxSize() override { return 1048576; }
   std::atomic<uint32_t>& Mqueue(const VfsContext&, MqueueLimit) override { return mqueue_limit; }
   std::atomic<uint32_t> mqueue_limit{10};
+  SemaphoreNamespace& Semaphores(const VfsContext&) override { return *semaphores; }
+  MessageNamespace& Messages(const VfsContext&) override { return *messages; }
+  SharedMemoryNamespace& SharedMemory(const VfsContext&) override { return *shared_memory; }
+  RefPtr<SemaphoreNamespace> semaphores = MakeRef<SemaphoreNamespace>(UserNamespace::Initial());
+  RefPtr<MessageNamespace> messages = MakeRef<MessageNamespace>(UserNamespace::Initial());
+  const std::unique_ptr<MemoryFile> memory_file = NewMemoryFile(16 * kMiB);
+  RefPtr<SharedMemoryNamespace> shared_memory = MakeRef<SharedMemoryNamespace>(UserNamespace::Initial(), *memory_file);
   uint64_t MaxMapCount() override { return 65530; }
   int OvercommitMemory() override { return 0; }
   std::string BootId() override { return "b-o-o-t"; }
@@ -321,6 +332,15 @@ TEST_F(ProcTest, Directories) {
   EXPECT_EQ(tasks.names, (std::vector<std::string>{".", "..", "7", "8"}));
   EXPECT_EQ(Cat("/7/task/8/comm"), "cat\n");
   EXPECT_EQ(Cat("/7/task/8/task"), "ENOENT");
+}
+
+TEST_F(ProcTest, SysvIpc) {
+  EXPECT_EQ(Cat("/sys/kernel/sem"), "32000\t1024000000\t500\t32000\n");
+  EXPECT_EQ(Cat("/sys/kernel/msgmni"), "32000\n");
+  EXPECT_TRUE(Cat("/sysvipc/sem").ends_with("ctime\n"));
+  EXPECT_TRUE(Cat("/sysvipc/msg").ends_with("ctime\n"));
+  EXPECT_EQ(Cat("/sys/kernel/shmmax"), "18446744073692774399\n");
+  EXPECT_TRUE(Cat("/sysvipc/shm").ends_with("swap\n"));
 }
 
 TEST_F(ProcTest, Descriptors) {

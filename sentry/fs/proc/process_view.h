@@ -124,6 +124,10 @@ struct SystemNames {
 // /proc/sys/fs/mqueue.
 enum class MqueueLimit : uint8_t { kQueuesMax, kMsgMax, kMsgsizeMax, kMsgDefault, kMsgsizeDefault };
 
+class MessageNamespace;
+class SemaphoreNamespace;
+class SharedMemoryNamespace;
+
 class ProcessView {
  public:
   virtual ~ProcessView() = default;
@@ -169,6 +173,9 @@ class ProcessView {
   virtual uint64_t PipeMaxSize() = 0;
   // Of the caller's IPC namespace.
   virtual std::atomic<uint32_t>& Mqueue(const VfsContext& ctx, MqueueLimit which) = 0;
+  virtual SemaphoreNamespace& Semaphores(const VfsContext& ctx) = 0;
+  virtual MessageNamespace& Messages(const VfsContext& ctx) = 0;
+  virtual SharedMemoryNamespace& SharedMemory(const VfsContext& ctx) = 0;
   virtual uint64_t MaxMapCount() = 0;
   virtual int OvercommitMemory() = 0;
   virtual std::string BootId() = 0;  // a UUID

@@ -10,17 +10,30 @@
 namespace sentry {
 
 Result<std::string> SysctlText(const std::atomic<uint32_t>& value) { return absl::StrCat(value.load(), "\n"); }
+Result<std::string> SysctlText(const std::atomic<uint64_t>& value) { return absl::StrCat(value.load(), "\n"); }
 
-Result<void> SetSysctl(std::atomic<uint32_t>& value, std::string_view text, uint32_t least, uint32_t most) {
+namespace {
+
+template <typename Number>
+Result<void> Set(std::atomic<Number>& value, std::string_view text, Number least, Number most) {
   constexpr std::string_view kSpace = " \t\n";
   text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
-  uint32_t number = 0;
+  Number number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string_view rest = text.substr(static_cast<size_t>(end - text.data()));
   if (error != std::errc() || rest.find_first_not_of(kSpace) != rest.npos) return Errno::kEINVAL;
   if (number < least || number > most) return Errno::kEINVAL;
   value.store(number, std::memory_order_relaxed);
   return Ok();
+}
+
+}  // namespace
+
+Result<void> SetSysctl(std::atomic<uint32_t>& value, std::string_view text, uint32_t least, uint32_t most) {
+  return Set(value, text, least, most);
+}
+Result<void> SetSysctl(std::atomic<uint64_t>& value, std::string_view text, uint64_t least, uint64_t most) {
+  return Set(value, text, least, most);
 }
 
 namespace {

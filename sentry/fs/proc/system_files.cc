@@ -145,6 +145,9 @@ constexpr ProcFileRow kKernelRows[] = {
      [](const ProcRequest& r, std::string_view text) {
        return r.view.SetHostname(r.ctx, WithoutNewline(text), false);
      }},
+    SysvRow<SysvLimit::kMsgMax>("msgmax"),
+    SysvRow<SysvLimit::kMsgMnb>("msgmnb"),
+    SysvRow<SysvLimit::kMsgMni>("msgmni"),
     {"ngroups_max", 0444, [](const ProcRequest&) -> Result<std::string> { return Line(65536); }},
     {"osrelease", 0444,
      [](const ProcRequest& r) -> Result<std::string> { return r.view.Names(r.ctx).os_release + "\n"; }},
@@ -153,6 +156,11 @@ constexpr ProcFileRow kKernelRows[] = {
     {"overflowuid", 0444, [](const ProcRequest&) -> Result<std::string> { return Line(65534); }},
     {"pid_max", 0444,
      [](const ProcRequest& r) -> Result<std::string> { return Line(static_cast<uint64_t>(r.view.PidMax())); }},
+    SysvRow<SysvLimit::kSem>("sem"),
+    SysvRow<SysvLimit::kShmRmidForced>("shm_rmid_forced"),
+    SysvRow<SysvLimit::kShmAll>("shmall"),
+    SysvRow<SysvLimit::kShmMax>("shmmax"),
+    SysvRow<SysvLimit::kShmMni>("shmmni"),
     {"threads-max", 0444, [](const ProcRequest& r) -> Result<std::string> { return Line(r.view.ThreadsMax()); }},
     {"version", 0444,
      [](const ProcRequest& r) -> Result<std::string> { return r.view.Names(r.ctx).os_version + "\n"; }},
@@ -219,11 +227,11 @@ const ProcDirRow kSysDirs[] = {{"fs", kFsRows, kFsDirs},
                                {"net", {}, SysNetDirRows()},
                                {"user", kUserRows, {}},
                                {"vm", kVmRows, {}}};
-constexpr ProcDirRow kSys = {"sys", {}, kSysDirs};
+const ProcDirRow kSystemDirs[] = {{"sys", {}, kSysDirs}, {"sysvipc", kSysvIpcRows, {}}};
 
 }  // namespace
 
 std::span<const ProcFileRow> SystemFileRows() { return kSystemRows; }
-const ProcDirRow& SysDirRow() { return kSys; }
+std::span<const ProcDirRow> SystemDirRows() { return kSystemDirs; }
 
 }  // namespace sentry
