@@ -83,10 +83,14 @@ def processes_of_another(docker):
 
 @CASES.case()
 def ipc_of_another(docker):
-    docker.start("box", "--ipc", "shareable", command=("sh", "-c", "ipcmk -M 4096 2>/dev/null; echo shared >/dev/shm/x; exec sleep 1000"))
+    docker.start("box", "--ipc", "shareable", "--sysctl", "kernel.shm_rmid_forced=1",
+                 command=("sh", "-c", "echo shared >/dev/shm/x; exec sleep 1000"))
     until(lambda: docker.once("--ipc", "container:box", IMAGE, "cat", "/dev/shm/x", code=None) == "shared\n", 10, "/dev/shm is shared")
     docker("exec", "box", "touch", "/dev/mqueue/q")
     equal(docker.once("--ipc", "container:box", IMAGE, "ls", "/dev/mqueue"), "q\n", "queues of the one that it joins")
+    forced = "/proc/sys/kernel/shm_rmid_forced"
+    equal(docker.once("--ipc", "container:box", IMAGE, "cat", forced), "1\n", "limits of the one that it joins")
+    equal(docker.once(IMAGE, "cat", forced), "0\n", "limits of its own")
 
 
 @CASES.case()
