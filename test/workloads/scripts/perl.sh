@@ -1,5 +1,5 @@
 #!/bin/bash
-# perl: fork, pipes, sockets, signals, sorting.
+# perl: fork, pipes, sockets, signals, sorting, System V IPC.
 perl -e '
 use strict; use Socket; use POSIX ":sys_wait_h"; use IO::Handle; $| = 1;
 for my $n (1 .. 5) { my $pid = fork // die; if (!$pid) { exit $n } waitpid $pid, 0; print "child $n: ", $? >> 8, "\n" }
@@ -15,3 +15,4 @@ opendir my $d, "/usr/lib/os-release" or print "opendir: $!\n"; open my $f, ">", 
 { perl -e 'use Socket; socket(my $l, PF_UNIX, SOCK_STREAM, 0); bind($l, sockaddr_un("sock")) or die "$!"; listen $l, 5; if (!fork) { socket(my $c, PF_UNIX, SOCK_STREAM, 0); connect $c, sockaddr_un("sock") or die "$!"; syswrite $c, "hello"; exit } accept my $c, $l; sysread $c, my $b, 10; print "$b\n"; wait; kill "KILL", $$'; } 2> /dev/null; echo $?
 perl -MTime::HiRes=sleep,time -e '$t = time; sleep 0.2; print time - $t >= 0.2 ? "slept\n" : "short\n"; kill TERM => fork || do { sleep 9 }; wait; print $? & 127, "\n"'
 perl -e '$SIG{__WARN__} = sub { print "warned: $_[0]" }; warn "x\n"; my @a = map { [$_, rand] } 1..10; $SIG{PIPE} = sub { print STDOUT "sigpipe\n" }; pipe R, W; close R; syswrite W, "x"; print $!{EPIPE} ? "epipe\n" : "?\n"; die { code => 3 } if 0; $! = 2; die "the end: $!\n"'; echo $?
+perl -MIPC::SysV=IPC_PRIVATE,IPC_RMID,IPC_CREAT -e 'my ($m, $q, $s) = (shmget(IPC_PRIVATE, 99, IPC_CREAT | 0600), msgget(IPC_PRIVATE, IPC_CREAT | 0600), semget(IPC_PRIVATE, 1, IPC_CREAT | 0600)); shmwrite $m, "shared", 0, 6 or die $!; if (!fork) { shmread $m, my $b, 0, 6; msgsnd $q, pack("l! a*", 3, "got $b"), 0; semop $s, pack "s!3", 0, 1, 0; exit } semop $s, pack "s!3", 0, -1, 0; msgrcv $q, my $r, 99, 3, 0; print unpack("x![l!] x8 a*", $r), "\n"; wait; print shmctl($m, IPC_RMID, 0) && msgctl($q, IPC_RMID, 0) && semctl($s, 0, IPC_RMID, 0), "\n"'
