@@ -109,11 +109,11 @@ void Task::ReleaseResources() {
   context_->Release();
   ReleaseSeccomp();
   sched().Leave();
-  LeaveSemUndo();
   // Flush and locks of the files still need the rest.
   SetFds(nullptr);
   SetFs(nullptr);
   SetMm(nullptr);
+  LeaveSemUndo();
   LeaveSharedMemory();
   SetMounts(nullptr);
   SetNsproxy(nullptr);

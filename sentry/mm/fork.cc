@@ -42,6 +42,7 @@ Result<RefPtr<MemoryManager>> MemoryManager::Fork() {
   Impl& parent = *impl_;
   RefPtr<MemoryManager> child = TRY(Create(parent.spaces, parent.memory_file, parent.code_cache));
   std::vector<Vma> vmas;
+  std::vector<AttachmentHold> holds;  // till the child has mapped them
   std::vector<Pages::Piece> pages, files, mapped;
   uint64_t invalidations;
   MmLimits limits;
@@ -56,6 +57,7 @@ Result<RefPtr<MemoryManager>> MemoryManager::Fork() {
     for (const auto& [start, vma] : parent.vmas) {
       if (vma.dont_fork) continue;
       vmas.push_back(vma);
+      if (vma.identity && vma.identity->attachment()) holds.emplace_back(vma.identity);
       Vma& copy = vmas.back();
       copy.locked = copy.lock_on_fault = false;
       copy.window_size = 0;
@@ -109,6 +111,7 @@ Result<RefPtr<MemoryManager>> MemoryManager::Fork() {
     c.brk_now = brk_now;
     c.no_rewriting = no_rewriting;
     for (Vma& vma : vmas) c.AddVma(std::move(vma));
+    holds.clear();
     for (Pages::Piece& p : pages) c.pages.Insert(p.start, std::move(p.run));
   }
   {

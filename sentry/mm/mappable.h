@@ -121,6 +121,9 @@ class FileIdentity : public base::RefCounted {
   virtual uint64_t attached_bytes() const { return 0; }
   virtual void Mapped() {}
   virtual void Unmapped() {}
+  // Between these it is in use though nothing may be mapped.
+  virtual void Hold() {}
+  virtual void PutDown() {}
   virtual uint64_t MappedDevice() const = 0;
   virtual uint64_t MappedInode() const = 0;
 };

@@ -27,7 +27,8 @@ MemoryManager::~MemoryManager() {
   base::MutexLock lock(impl_->mu);
   std::vector<Pages::Piece> all = impl_->pages.Remove(0, kMaxUserAddr.value);
   trash.Add(all);
-  while (impl_->vmas.size() > 0) impl_->DropVma(impl_->vmas.begin(), trash);
+  // From the top: a mappable finds what was added last soonest.
+  while (impl_->vmas.size() > 0) impl_->DropVma(std::prev(impl_->vmas.end()), trash);
 }
 
 bool MemoryManager::TryPin() { return TryIncRef(); }

@@ -41,6 +41,21 @@ struct FaultRequest {
   uint64_t length = 1;  // the copy goes on for so long
 };
 
+// Keeps an attachment of shared memory in use while its mapping is on its way from one place to another.
+class AttachmentHold {
+ public:
+  explicit AttachmentHold(RefPtr<FileIdentity> identity) : identity_(std::move(identity)) {
+    if (identity_) identity_->Hold();
+  }
+  AttachmentHold(AttachmentHold&&) = default;  // a moved RefPtr is null
+  ~AttachmentHold() {
+    if (identity_) identity_->PutDown();
+  }
+
+ private:
+  RefPtr<FileIdentity> identity_;
+};
+
 struct MemoryManager::Impl {
   using MapOp = platform::MapOp;
 

@@ -91,6 +91,7 @@ Result<uint64_t> MemoryManager::Impl::MoveLocked(UserRange old, uint64_t new_siz
   if (!old.empty()) TRY(Isolate(old));
   auto it = vmas.FirstAbove(old.start.value);
   Vma vma = it->second;
+  const AttachmentHold hold(vma.identity);
   vma.range = {UserAddr(to), UserAddr(to + new_size)};
   if (!vma.anonymous()) vma.offset = it->second.OffsetOf(old.start.value);
   vma.window_size = 0;

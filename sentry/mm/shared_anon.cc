@@ -13,13 +13,6 @@ SharedAnon::~SharedAnon() {
   for (const auto& [offset, mem] : pages_) memory_file_.DecRef(mem);
 }
 
-uint64_t SharedAnon::ResidentBytes() const {
-  base::MutexLock lock(mu_);
-  uint64_t bytes = 0;
-  for (const auto& [offset, mem] : pages_) bytes += mem.size();
-  return bytes;
-}
-
 Result<Translation> SharedAnon::Translate(uint64_t offset, uint64_t max_length, MemoryProtection) {
   if (offset >= size_) return Errno::kEFAULT;
   const uint64_t limit = offset + std::min(std::max(max_length, kPageSize), size_ - offset);
@@ -43,6 +36,7 @@ Result<Translation> SharedAnon::Translate(uint64_t offset, uint64_t max_length, 
   }
   const MemRange range = TRY(mem);
   pages_.emplace(offset, range);
+  bytes_.fetch_add(range.size(), std::memory_order_relaxed);
   memory_file_.IncRef(range);
   return Translation{.offset = offset, .length = end - offset, .in_memory_file = true, .mem_offset = range.start};
 }
@@ -65,6 +59,7 @@ Result<void> SharedAnon::PunchMapped(uint64_t offset, uint64_t length) {
       it = pages_.erase(it);
       if (start < from) pages_.emplace(start, MemRange{mem.start, mem.start + (from - start)});
       if (to < start + mem.size()) pages_.emplace(to, MemRange{mem.start + (to - start), mem.end});
+      bytes_.fetch_sub(to - from, std::memory_order_relaxed);
       gone.push_back({mem.start + (from - start), mem.start + (to - start)});
     }
   }

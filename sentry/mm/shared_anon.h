@@ -3,6 +3,7 @@
 #ifndef SENTRY_MM_SHARED_ANON_H_
 #define SENTRY_MM_SHARED_ANON_H_
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -18,7 +19,7 @@ class SharedAnon final : public Mappable {
   Result<void> CheckMap(bool, MemoryProtection) override { return base::Ok(); }
   Result<Translation> Translate(uint64_t offset, uint64_t max_length, MemoryProtection access) override;
   Result<void> PunchMapped(uint64_t offset, uint64_t length) override;
-  uint64_t ResidentBytes() const;
+  uint64_t ResidentBytes() const { return bytes_.load(std::memory_order_relaxed); }
 
  private:
   ~SharedAnon() override;
@@ -26,8 +27,9 @@ class SharedAnon final : public Mappable {
   MemoryFile& memory_file_;
   const uint64_t size_;
   // Rank kMappable; never held with the list of mappings' own.
-  mutable base::RankedMutex<base::LockRank::kMappable> mu_;
+  base::RankedMutex<base::LockRank::kMappable> mu_;
   std::map<uint64_t, MemRange> pages_ ABSL_GUARDED_BY(mu_);  // by offset; disjoint
+  std::atomic<uint64_t> bytes_{0};                           // of them
 };
 
 // Its name in /proc/PID/maps.

@@ -37,6 +37,12 @@ SyscallResult PutMessage(Task& task, UserAddr to, IpcMessage& message, uint64_t 
 SyscallResult CopyMessage(Task& task, int32_t id, UserAddr to, uint64_t size, int64_t position, uint64_t flags) {
   if ((flags & abi::kMsgExcept) || WaitOf(flags) != Wait::kNever) return Errno::kEINVAL;
   MessageNamespace& messages = MessagesOf(task);
+  {
+    // Linux's prepare_copy looks at the buffer as if that were sent.
+    const RefPtr<IpcMessage> probe =
+        TRY(IpcMessage::Create(1, std::min<uint64_t>(size, messages.limits.message_bytes.load())));
+    TRY(CopyInFull(task.mm(), to, probe->bytes()));
+  }
   const RefPtr<MessageQueue> queue = TRY(messages.Find(id));
   const RefPtr<IpcMessage> message = TRY(queue->Peek(IpcCallerOf(task), position));
   if (message->size() > size) return flags & abi::kMsgNoError ? Errno::kEINVAL : Errno::kE2BIG;

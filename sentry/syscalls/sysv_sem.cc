@@ -30,11 +30,14 @@ namespace {
 
 SemaphoreNamespace& SemaphoresOf(Task& task) { return SemaphoresOf(*task.nsproxy().ipc); }
 
+constexpr uint32_t kMostAtOnce = 32768;
+
 SyscallResult Semop(Task& task, int32_t id, UserAddr user_ops, uint32_t count, std::optional<abi::Timespec> timeout) {
   SemaphoreNamespace& semaphores = SemaphoresOf(task);
   if (count > static_cast<uint32_t>(semaphores.limits.per_call)) return Errno::kE2BIG;
   if (count == 0) return Errno::kEINVAL;
-  // The limit is a guest's root's to raise.
+  // The limit is a guest's root's to raise; who waits is looked at under the set's lock.
+  if (count > kMostAtOnce) return Errno::kENOMEM;
   const IpcCharge charge = TRY(IpcCharge::Take(count * sizeof(abi::Sembuf)));
   const auto ops = TRY(UserIn<abi::Sembuf>(user_ops).ReadArray(task.mm(), count));
   if (id < 0) return Errno::kEINVAL;
@@ -65,6 +68,7 @@ SyscallResult SemctlStat(Task& task, int32_t id, IpcStatKind kind, UserAddr out)
 SyscallResult SemctlAll(Task& task, int32_t id, int32_t command, UserAddr values) {
   const RefPtr<SemaphoreSet> set = TRY(SemaphoresOf(task).Find(id));
   const IpcCaller caller = IpcCallerOf(task);
+  const IpcCharge charge = TRY(IpcCharge::Take(set->count() * sizeof(uint16_t)));
   if (command == abi::kSemGetAll) {
     const std::vector<uint16_t> all = TRY(set->GetAll(caller));
     return UserOut<uint16_t>(values).WriteArray(task.mm(), all);

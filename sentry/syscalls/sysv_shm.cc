@@ -11,23 +11,30 @@ namespace {
 
 SharedMemoryNamespace& SharedMemoryOf(Task& task) { return SharedMemoryOf(task.kernel(), *task.nsproxy().ipc); }
 
-// Where it is asked to be; null: anywhere. SHMLBA is a page.
-Result<UserAddr> Place(UserAddr addr, uint64_t flags) {
+using Placement = MmapRequest::Placement;
+
+struct Place {
+  UserAddr addr;
+  Placement placement;
+};
+
+// Where it is asked to be; null: anywhere, but not when it is so by rounding. SHMLBA is a page.
+Result<Place> PlaceOf(UserAddr addr, uint64_t flags) {
+  const bool remap = (flags & abi::kShmRemap) != 0;
+  if (addr.is_null()) return remap ? Result<Place>(Errno::kEINVAL) : Place{addr, Placement::kHint};
   if (!addr.page_aligned()) {
     if ((flags & abi::kShmRnd) == 0) return Errno::kEINVAL;
     addr = UserAddr(PageRoundDown(addr.value));
+    if (addr.is_null() && remap) return Errno::kEINVAL;
   }
-  if (addr.is_null() && (flags & abi::kShmRemap)) return Errno::kEINVAL;
-  return addr;
+  return Place{addr, remap ? Placement::kFixed : Placement::kFixedNoReplace};
 }
 
-MmapRequest ToRequest(const Task& task, UserAddr addr, const ShmSegment& segment, uint64_t flags) {
-  using Placement = MmapRequest::Placement;
+MmapRequest ToRequest(const Task& task, const Place& place, const ShmSegment& segment, uint64_t flags) {
   const bool writes = (flags & abi::kShmRdOnly) == 0;
   MmapRequest request;
-  request.addr = addr;
+  request.addr = place.addr, request.placement = place.placement;
   request.length = segment.size();
-  if (!addr.is_null()) request.placement = flags & abi::kShmRemap ? Placement::kFixed : Placement::kFixedNoReplace;
   request.prot = {.read = true, .write = writes, .execute = (flags & abi::kShmExec) != 0};
   if (task.personality & abi::kReadImpliesExec) request.prot.execute = true;
   request.max_prot = {.read = true, .write = writes, .execute = true};
@@ -71,17 +78,19 @@ SyscallResult SysShmget(Task& task, int32_t key, Size size, HexFlags flags) {
 
 SyscallResult SysShmat(Task& task, int32_t id, UserAddr addr, HexFlags flags) {
   if (id < 0) return Errno::kEINVAL;
-  addr = TRY(Place(addr, flags.value));
+  const Place place = TRY(PlaceOf(addr, flags.value));
   SharedMemoryNamespace& memory = SharedMemoryOf(task);
   const RefPtr<ShmSegment> segment = TRY(memory.Find(id));
-  if (!addr.is_null() && addr.value > UINT64_MAX - segment->size()) return Errno::kEINVAL;
+  if (place.addr.value > UINT64_MAX - segment->size()) return Errno::kEINVAL;
   uint32_t asked = flags.value & abi::kShmRdOnly ? 0444 : 0666;
   if (flags.value & abi::kShmExec) asked |= 0111;
-  TRY(segment->Hold(IpcCallerOf(task), asked));
-  MmapRequest request = ToRequest(task, addr, *segment, flags.value);
-  request.identity = base::MakeRef<ShmAttachment>(RefPtr<SharedMemoryNamespace>(&memory), segment);
+  TRY(segment->HoldFor(IpcCallerOf(task), asked));
+  MmapRequest request = ToRequest(task, place, *segment, flags.value);
+  const RefPtr<ShmAttachment> attachment =
+      base::MakeRef<ShmAttachment>(RefPtr<SharedMemoryNamespace>(&memory), segment);
+  request.identity = attachment;
   const Result<UserAddr> mapped = task.mm().Mmap(request);
-  if (segment->PutDown(memory.limits.rmid_forced != 0)) memory.Retire(*segment);
+  attachment->PutDown();
   if (mapped.Is(Errno::kEEXIST)) return Errno::kEINVAL;
   return TRY(mapped).value;
 }

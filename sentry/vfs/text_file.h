@@ -11,13 +11,15 @@
 namespace sentry {
 
 // The text is made at the first read and stable from then on; it is made anew when a reader goes back to the start.
+// ENOMEM: all open files together keep too much of it.
 class TextFile : public FileDescription {
  public:
   using FileDescription::FileDescription;
 
   Result<size_t> Read(const VfsContext& ctx, IoSink& dst) final;
   Result<size_t> ReadAt(const VfsContext& ctx, IoSink& dst, uint64_t offset) final;
-  // Each write is one whole order. At most kMaxWrite bytes are taken.
+  // Each write is one whole order, wherever it is. At most kMaxWrite bytes are taken.
+  Result<size_t> Write(const VfsContext& ctx, IoSource& src) final;
   Result<size_t> WriteAt(const VfsContext& ctx, IoSource& src, uint64_t offset) final;
   bool seekable() const override { return true; }
   Result<uint64_t> SeekDataHole(const VfsContext&, uint64_t, int) override { return Errno::kEINVAL; }
@@ -36,10 +38,11 @@ class TextFile : public FileDescription {
   virtual Result<void> Store(const VfsContext& ctx, const Order& order);  // EIO by default
 
  private:
-  Result<std::shared_ptr<const std::string>> Text(const VfsContext& ctx, bool fresh);
+  class Kept;
+  Result<std::shared_ptr<const Kept>> Text(const VfsContext& ctx, bool fresh);
 
   base::RankedMutex<base::LockRank::kLeaf> text_mu_;
-  std::shared_ptr<const std::string> text_ ABSL_GUARDED_BY(text_mu_);
+  std::shared_ptr<const Kept> text_ ABSL_GUARDED_BY(text_mu_);
 };
 
 }  // namespace sentry

@@ -63,7 +63,8 @@ class Sandbox:
 
     def wait_for_output(self, text, seconds=20):
         wait_until(lambda: text in self.output or self.process.poll() is not None, seconds, f"{text!r} in the output")
-        check(text in self.output, f"the sandbox ended early with {self.process.returncode}: {self.errors().strip()}")
+        check(text in self.output, f"the sandbox ended early with {self.process.returncode}: {bytes(self.output[-400:])!r}; "
+              f"{self.errors().strip()[-1000:]}")
 
     def look(self):
         """Remembers what there is of the sandbox now. Returns pid -> comm."""

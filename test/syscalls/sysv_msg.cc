@@ -127,6 +127,7 @@ TEST(SysvMsg, Copies) {
   EXPECT_EQ(Receive(queue, 0, IPC_NOWAIT | kCopy | MSG_EXCEPT), "EINVAL");
   EXPECT_EQ(Receive(queue, 0, IPC_NOWAIT | kCopy, 2), "E2BIG");
   EXPECT_EQ(Receive(queue, 0, IPC_NOWAIT | kCopy | MSG_NOERROR, 2), "EINVAL");
+  EXPECT_ERR(msgrcv(INT_MAX, st::Bad(), 64, 0, IPC_NOWAIT | kCopy), EFAULT);
   EXPECT_EQ(Receive(queue), "5/one");
 }
 
@@ -301,7 +302,11 @@ TEST(SysvMsg, LimitsOfANamespace) {
     EXPECT_EQ(st::ReadFile("/proc/sys/kernel/msgmax"), "8192\n");
     st::WriteFile("/proc/sys/kernel/msgmax", "4\n");
     st::WriteFile("/proc/sys/kernel/msgmnb", "6\n");
-    st::WriteFile("/proc/sys/kernel/msgmni", "1\n");
+    {
+      // As `>>` of a shell.
+      st::Fd limit(MUST(open("/proc/sys/kernel/msgmni", O_WRONLY | O_APPEND)));
+      EXPECT_RET(write(limit, "1\n", 2), 2);
+    }
     const int id = MUST(msgget(IPC_PRIVATE, 0600));
     EXPECT_RET(id, 0);
     EXPECT_ERR(msgget(IPC_PRIVATE, 0600), ENOSPC);

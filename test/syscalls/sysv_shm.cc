@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <string>
+#include <thread>
 
 #include "test/syscalls/harness/test.h"
 
@@ -139,8 +140,15 @@ TEST(SysvShm, Places) {
   EXPECT_RET(At(segment, hole + kPage, SHM_REMAP), st::AsLong(hole + kPage));
   EXPECT_EQ(hole[kPage], 3);
   EXPECT_EQ(Attached(segment), 3u);
-  // Null by rounding is anywhere.
-  EXPECT_NE(At(segment, reinterpret_cast<void*>(5), SHM_RND), -1);
+}
+
+// Null by rounding is not anywhere.
+TEST(SysvShm, RoundedToNull) {
+  Segment segment(kPage, 0666);
+  EXPECT_CHILD_OK([&] {
+    if (geteuid() == 0) st::DropToNobody();
+    EXPECT_ERR(At(segment, reinterpret_cast<void*>(5), SHM_RND), EPERM);
+  });
 }
 
 TEST(SysvShm, Protection) {
@@ -290,6 +298,43 @@ TEST(SysvShm, RemovedWhileAttached) {
   EXPECT_ERR(At(id), EINVAL);
 }
 
+TEST(SysvShm, MovedAfterRemoval) {
+  const int id = MUST(shmget(OwnKey(), kPage, IPC_CREAT | 0600));
+  char* const p = Attach(id);
+  p[0] = 3;
+  EXPECT_RET(shmctl(id, IPC_RMID, nullptr), 0);
+  char* const room = static_cast<char*>(mmap(nullptr, kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  MUST(st::AsLong(mremap(p, kPage, kPage, MREMAP_MAYMOVE | MREMAP_FIXED, room)));
+  EXPECT_EQ(Attached(id), 1u);
+  char* const again = Attach(id);
+  EXPECT_EQ(again[0], 3);
+  char name[64];
+  snprintf(name, sizeof name, "/SYSV%08x (deleted)", OwnKey());
+  EXPECT_NE(MapsLine(again).find(name), std::string::npos);
+  EXPECT_RET(shmdt(again), 0);
+  EXPECT_RET(shmdt(room), 0);
+  EXPECT_ERR(At(id), EINVAL);
+}
+
+// A child that is being made keeps what another thread lets go.
+TEST(SysvShm, ForkedWhileItGoes) {
+  for (int i = 0; i < 50; ++i) {
+    const int id = MUST(shmget(IPC_PRIVATE, kPage, 0600));
+    char* const p = Attach(id);
+    p[0] = 1;
+    EXPECT_RET(shmctl(id, IPC_RMID, nullptr), 0);
+    std::thread other([&] { EXPECT_RET(shmdt(p), 0); });
+    const pid_t child = st::Spawn([&] {
+      shmid_ds stat = {};
+      // Either it was there, or it had gone.
+      const bool mapped = !MapsLine(p).empty();
+      EXPECT_EQ(shmctl(id, IPC_STAT, &stat), mapped ? 0 : -1);
+    });
+    EXPECT_EXITED(st::WaitStatus(child), 0);
+    other.join();
+  }
+}
+
 TEST(SysvShm, SplitAfterRemoval) {
   Segment segment(3 * kPage);
   char* const p = Attach(segment);
@@ -397,14 +442,15 @@ TEST(SysvShm, LimitsOfANamespace) {
     EXPECT_EQ(st::ReadFile("/proc/sys/kernel/shmall"), "18446744073692774399\n");
     EXPECT_EQ(st::ReadFile("/proc/sys/kernel/shmmni"), "4096\n");
     st::WriteFile("/proc/sys/kernel/shmmax", "8192\n");
-    st::WriteFile("/proc/sys/kernel/shmall", "3\n");
+    st::WriteFile("/proc/sys/kernel/shmall", "4\n");
     st::WriteFile("/proc/sys/kernel/shmmni", "2\n");
     EXPECT_ERR(shmget(IPC_PRIVATE, 8193, 0600), EINVAL);
     const int id = MUST(shmget(IPC_PRIVATE, 8192, 0600));
     EXPECT_RET(id, 0);
-    EXPECT_ERR(shmget(IPC_PRIVATE, 8192, 0600), ENOSPC);
     const int second = MUST(shmget(IPC_PRIVATE, kPage, 0640));
     EXPECT_ERR(shmget(IPC_PRIVATE, 1, 0600), ENOSPC);
+    st::WriteFile("/proc/sys/kernel/shmmni", "3\n");
+    EXPECT_ERR(shmget(IPC_PRIVATE, 8192, 0600), ENOSPC);
     EXPECT_RET(shmctl(second, IPC_RMID, nullptr), 0);
     Attach(id)[0] = 1;
     const std::string text = st::ReadFile("/proc/sysvipc/shm");

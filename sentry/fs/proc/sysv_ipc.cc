@@ -55,8 +55,10 @@ std::string SemText(const SemaphoreLimits& limits) {
 Result<void> SetSem(SemaphoreLimits& limits, std::string_view text) {
   const std::vector<int32_t> numbers = TRY(Numbers(text));
   std::atomic<int32_t>* const all[] = {&limits.per_set, &limits.in_all, &limits.per_call, &limits.sets};
-  if (numbers.size() >= 4 && (numbers[3] < 0 || numbers[3] > abi::kIpcMni)) return Errno::kERANGE;
-  for (size_t i = 0; i < std::min(numbers.size(), std::size(all)); ++i) *all[i] = numbers[i];
+  for (size_t i = 0; i < std::min(numbers.size(), std::size(all)); ++i) {
+    if (all[i] == &limits.sets && (numbers[i] < 0 || numbers[i] > abi::kIpcMni)) return Errno::kERANGE;
+    *all[i] = numbers[i];
+  }
   return Ok();
 }
 

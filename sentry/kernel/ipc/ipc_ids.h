@@ -25,6 +25,7 @@ class IpcIds {
   // there are) makes one; both under the lock.
   template <typename Check, typename Make>
   Result<int32_t> Get(const IpcCaller& caller, const Asked& asked, Check check, Make make) {
+    RefPtr<T> fresh;  // one that is too many goes behind the lock
     base::MutexLock lock(mu_);
     if (asked.key != abi::kIpcPrivate) {
       if (const auto found = by_key_.find(asked.key); found != by_key_.end()) {
@@ -36,7 +37,7 @@ class IpcIds {
       }
       if ((asked.flags & abi::kIpcCreat) == 0) return Errno::kENOENT;
     }
-    RefPtr<T> fresh = TRY(make(parts_));
+    fresh = TRY(make(parts_));
     if (InUseLocked() >= std::min(asked.limit, abi::kIpcMni)) return Errno::kENOSPC;
     const int32_t index = NextIndexLocked();
     fresh->SetId(sequence_ * abi::kIpcMni + index);

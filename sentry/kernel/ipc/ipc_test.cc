@@ -130,7 +130,7 @@ TEST_F(IpcTest, SharedMemoryGoesWithItsLastUse) {
   EXPECT_TRUE(ns->Find(id).ok());
   first->Unmapped();
   EXPECT_TRUE(ns->Find(id).Is(Errno::kEINVAL));
-  EXPECT_TRUE(segment->Hold(caller_, 0).Is(Errno::kEIDRM));
+  EXPECT_TRUE(segment->HoldFor(caller_, 0).Is(Errno::kEIDRM));
 }
 
 TEST_F(IpcTest, MemoryIsBounded) {

@@ -85,15 +85,19 @@ Result<SemaphoreSet::Step> SemaphoreSet::PerformLocked(Operation& operation) {
 }
 
 Result<void> SemaphoreSet::Start(Operation& operation) {
-  // Before its first use here: what is remembered in vain does no harm.
-  if (operation.undo) operation.undo->Remember(*this);
-  MutexLock lock(mu_);
   for (const abi::Sembuf& op : operation.ops) {
     if (op.num >= count()) return Errno::kEFBIG;
   }
-  TRY(CheckAccessLocked(operation.caller, operation.alters ? kWrite : kRead));
+  const uint32_t access = operation.alters ? kWrite : kRead;
+  if (operation.undo) {
+    TRY(CheckAccess(operation.caller, access));
+    operation.undo->Remember(*this);  // before its first use here
+  }
+  MutexLock lock(mu_);
+  TRY(CheckAccessLocked(operation.caller, access));
   if (TRY(PerformLocked(operation)) == Step::kBlocks) {
     (operation.alters ? alterers_ : readers_).push_back(&operation);
+    if (operation.alters && operation.ops.size() > 1) ++complex_;
     return Ok();
   }
   operated_at_ = IpcNow();
@@ -110,6 +114,7 @@ bool SemaphoreSet::TryLocked(Queue& queue, Queue::iterator& at, bool& succeeded)
     return false;
   }
   at = queue.erase(at);
+  if (operation.alters && operation.ops.size() > 1) --complex_;
   succeeded = step.ok();
   operation.Finish(step.ok() ? std::nullopt : std::optional<Errno>(step.error()));
   return true;
@@ -132,8 +137,7 @@ bool SemaphoreSet::UpdateLocked() {
     any = true;
     FinishWhoCanLocked(readers_);
     // One decrement lets no other one go on (Linux's check_restart).
-    const auto complex = [](const Operation* waiting) { return waiting->ops.size() > 1; };
-    if (ops > 1 || std::any_of(alterers_.begin(), alterers_.end(), complex)) at = alterers_.begin();
+    if (ops > 1 || complex_ > 0) at = alterers_.begin();
   }
   return any;
 }
@@ -142,11 +146,14 @@ void SemaphoreSet::UnlinkLocked(IpcWaiter& waiter) {
   for (Queue* queue : {&readers_, &alterers_}) {
     queue->remove_if([&](const Operation* waiting) { return waiting == &waiter; });
   }
+  const auto& operation = static_cast<const Operation&>(waiter);
+  if (operation.alters && operation.ops.size() > 1) --complex_;
 }
 
 void SemaphoreSet::RemoveLocked() {
   gone_.store(true, std::memory_order_relaxed);
   undos_.clear();
+  complex_ = 0;
   for (Queue* queue : {&readers_, &alterers_}) {
     for (Operation* operation : *queue) operation->Finish(Errno::kEIDRM);
     queue->clear();
@@ -200,6 +207,7 @@ Result<std::vector<uint16_t>> SemaphoreSet::GetAll(const IpcCaller& caller) cons
   MutexLock lock(mu_);
   TRY(CheckAccessLocked(caller, kRead));
   std::vector<uint16_t> values;
+  values.reserve(count());
   for (const Semaphore& semaphore : semaphores_) values.push_back(static_cast<uint16_t>(semaphore.value));
   return values;
 }

@@ -83,6 +83,7 @@ class SemaphoreSet final : public IpcObject {
   // In order of arrival; whoever waits for zeros alone is asked before the others.
   Queue readers_ ABSL_GUARDED_BY(mu_);
   Queue alterers_ ABSL_GUARDED_BY(mu_);
+  size_t complex_ ABSL_GUARDED_BY(mu_) = 0;  // of alterers_, those of several operations
   std::map<const SemUndoList*, Undo> undos_ ABSL_GUARDED_BY(mu_);
   int64_t operated_at_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t changed_at_ ABSL_GUARDED_BY(mu_);

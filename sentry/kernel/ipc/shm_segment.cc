@@ -44,16 +44,22 @@ ShmSegment::ShmSegment(const IpcCaller& caller, RefPtr<UserNamespace> owner, int
       creator_(std::move(creator)),
       memory_(base::MakeRef<SharedAnon>(memory, PageRoundUp(size))),
       size_(size),
+      name_(absl::StrFormat("/SYSV%08x (deleted)", static_cast<uint32_t>(key))),
       made_by_(&caller.process),
       changed_at_(IpcNow()) {}
 
 ShmSegment::~ShmSegment() = default;
 
-Result<void> ShmSegment::Hold(const IpcCaller& caller, uint32_t flags) {
+Result<void> ShmSegment::HoldFor(const IpcCaller& caller, uint32_t flags) {
   MutexLock lock(mu_);
   TRY(CheckAccessLocked(caller, flags));
   ++attached_;
   return Ok();
+}
+
+void ShmSegment::Hold() {
+  MutexLock lock(mu_);
+  ++attached_;
 }
 
 bool ShmSegment::OutOfUseLocked(bool forced) const { return attached_ == 0 && (leaves_ || forced); }
@@ -145,12 +151,12 @@ uint64_t ShmSegment::BytesLockedBy(uint32_t uid) const {
 // --- An attachment -------------------------------------------------------------------
 
 ShmAttachment::ShmAttachment(RefPtr<SharedMemoryNamespace> ns, RefPtr<ShmSegment> segment)
-    : namespace_(std::move(ns)), segment_(std::move(segment)), key_(segment_->key()) {}
+    : namespace_(std::move(ns)), segment_(std::move(segment)) {}
 
 ShmAttachment::~ShmAttachment() = default;
 
-std::string ShmAttachment::MappedName() const {
-  return absl::StrFormat("/SYSV%08x (deleted)", static_cast<uint32_t>(key_));
+void ShmAttachment::PutDown() {
+  if (segment_->PutDown(namespace_->limits.rmid_forced != 0)) namespace_->Retire(*segment_);
 }
 
 void ShmAttachment::Unmapped() {

@@ -37,10 +37,12 @@ class ShmSegment final : public IpcObject {
   size_t count() const { return PageRoundUp(size_) / kPageSize; }
   const RefPtr<SharedAnon>& memory() const { return memory_; }
   const RefPtr<ShmCreator>& creator() const { return creator_; }
+  const std::string& name() const { return name_; }  // in /proc/PID/maps
 
   // --- Attaching: shmat(2) ---
-  // Holds it over an attempt to map it. EACCES, EIDRM. `flags`: permission bits.
-  Result<void> Hold(const IpcCaller& caller, uint32_t flags);
+  // In use over an attempt to map it. EACCES, EIDRM. `flags`: permission bits.
+  Result<void> HoldFor(const IpcCaller& caller, uint32_t flags);
+  void Hold();  // once more
   // Whether it is out of use, and is to go: IpcIds::Retire.
   bool PutDown(bool forced);
   void Attached();
@@ -68,6 +70,7 @@ class ShmSegment final : public IpcObject {
   const RefPtr<ShmCreator> creator_;
   const RefPtr<SharedAnon> memory_;
   const uint64_t size_;  // as asked for
+  const std::string name_;
   const RefPtr<Pid> made_by_;
   uint64_t attached_ ABSL_GUARDED_BY(mu_) = 0;
   bool leaves_ ABSL_GUARDED_BY(mu_) = false;  // SHM_DEST
@@ -83,18 +86,19 @@ class ShmSegment final : public IpcObject {
 class ShmAttachment final : public FileIdentity {
  public:
   ShmAttachment(RefPtr<SharedMemoryNamespace> ns, RefPtr<ShmSegment> segment);
-  std::string MappedName() const override;
+  std::string MappedName() const override { return segment_->name(); }
   uint64_t MappedDevice() const override { return 1; }  // as SharedAnonIdentity's
   uint64_t MappedInode() const override { return static_cast<uint64_t>(segment_->id()); }
   uint64_t attached_bytes() const override { return PageRoundUp(segment_->size()); }
   void Mapped() override { segment_->Attached(); }
   void Unmapped() override;
+  void Hold() override { segment_->Hold(); }
+  void PutDown() override;
 
  private:
   ~ShmAttachment() override;
   const RefPtr<SharedMemoryNamespace> namespace_;
   const RefPtr<ShmSegment> segment_;
-  const int32_t key_;  // at that time
 };
 
 }  // namespace sentry
