@@ -171,7 +171,7 @@ abi::MsqidDs MessageQueue::DescribeLocked(const UserNamespace& seen_by, const Pi
 }
 
 void MessageQueue::RecheckLocked() {
-  const auto recheck = [&](auto& waiting, uint32_t access) {
+  const auto recheck = [&](auto& waiting, uint32_t access) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     for (auto at = waiting.begin(); at != waiting.end();) {
       const Result<void> may = CheckAccessLocked((*at)->caller, access);
       if (!may.ok()) (*at)->Finish(may.error());
