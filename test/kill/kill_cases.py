@@ -29,7 +29,6 @@ ALLOWED = {
     ("delete", "sentry"): (GONE,),
     ("delete", "gofer"): (GONE,),
 }
-LASTING = {"creating", "created", "running"}  # that must not be seen for long once a part of the set is dead
 PROGRAM = ["/bin/sh", "-c", "while :; do sleep 0.02; done"]
 PROCESS = {"args": ["/bin/sh", "-c", "sleep 3"], "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}}
 
@@ -134,7 +133,8 @@ class Round:
         allowed = ALLOWED.get((self.step, self.victim), ("stopped",))
         if self.killed is None or (self.victim != "command" and self.killed is not None and self.step == "exec"):
             allowed = (*allowed, "created", "running", GONE)
-        if self.victim in NAMES and self.killed and self.step != "delete":
+        in_set = self.victim in NAMES or (self.victim == "anchor" and self.step != "exec")  # else perhaps the exec's
+        if in_set and self.killed and self.step != "delete":
             # The whole set follows the dead part, and soon.
             until(lambda: self.state() in ("stopped", GONE), 5, lambda: f"still {self.state()}")
         status = self.state()
