@@ -56,15 +56,6 @@ SyscallResult MsgctlInfo(Task& task, int32_t command, UserAddr out) {
   return info.max_index;
 }
 
-SyscallResult MsgctlStat(Task& task, int32_t id, IpcStatKind kind, UserAddr out) {
-  MessageNamespace& messages = MessagesOf(task);
-  const bool by_id = kind == IpcStatKind::kId;
-  const RefPtr<MessageQueue> queue = TRY(by_id ? messages.Find(id) : messages.FindIndex(id));
-  const abi::MsqidDs stat = TRY(queue->Stat(IpcCallerOf(task), kind));
-  TRY(UserOut<abi::MsqidDs>(out).Write(task.mm(), stat));
-  return by_id ? 0 : queue->id();
-}
-
 }  // namespace
 
 SyscallResult SysMsgget(Task& task, int32_t key, HexFlags flags) {
@@ -102,11 +93,11 @@ SyscallResult SysMsgctl(Task& task, int32_t id, int32_t command, UserAddr buffer
     case abi::kMsgInfo:
       return MsgctlInfo(task, command, buffer);
     case abi::kIpcStat:
-      return MsgctlStat(task, id, IpcStatKind::kId, buffer);
+      return IpcctlStat(task, MessagesOf(task), id, IpcStatKind::kId, buffer);
     case abi::kMsgStat:
-      return MsgctlStat(task, id, IpcStatKind::kIndex, buffer);
+      return IpcctlStat(task, MessagesOf(task), id, IpcStatKind::kIndex, buffer);
     case abi::kMsgStatAny:
-      return MsgctlStat(task, id, IpcStatKind::kIndexAny, buffer);
+      return IpcctlStat(task, MessagesOf(task), id, IpcStatKind::kIndexAny, buffer);
     case abi::kIpcSet: {
       const auto fresh = TRY(UserIn<abi::MsqidDs>(buffer).Read(task.mm()));
       MessageNamespace& messages = MessagesOf(task);

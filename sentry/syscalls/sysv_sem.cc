@@ -56,15 +56,6 @@ SyscallResult SemctlInfo(Task& task, int32_t command, UserAddr out) {
   return info.max_index;
 }
 
-SyscallResult SemctlStat(Task& task, int32_t id, IpcStatKind kind, UserAddr out) {
-  SemaphoreNamespace& semaphores = SemaphoresOf(task);
-  const bool by_id = kind == IpcStatKind::kId;
-  const RefPtr<SemaphoreSet> set = TRY(by_id ? semaphores.Find(id) : semaphores.FindIndex(id));
-  const abi::SemidDs stat = TRY(set->Stat(IpcCallerOf(task), kind));
-  TRY(UserOut<abi::SemidDs>(out).Write(task.mm(), stat));
-  return by_id ? 0 : set->id();
-}
-
 SyscallResult SemctlAll(Task& task, int32_t id, int32_t command, UserAddr values) {
   const RefPtr<SemaphoreSet> set = TRY(SemaphoresOf(task).Find(id));
   const IpcCaller caller = IpcCallerOf(task);
@@ -109,11 +100,11 @@ SyscallResult SysSemctl(Task& task, int32_t id, int32_t number, int32_t command,
     case abi::kSemInfo:
       return SemctlInfo(task, command, arg);
     case abi::kIpcStat:
-      return SemctlStat(task, id, IpcStatKind::kId, arg);
+      return IpcctlStat(task, SemaphoresOf(task), id, IpcStatKind::kId, arg);
     case abi::kSemStat:
-      return SemctlStat(task, id, IpcStatKind::kIndex, arg);
+      return IpcctlStat(task, SemaphoresOf(task), id, IpcStatKind::kIndex, arg);
     case abi::kSemStatAny:
-      return SemctlStat(task, id, IpcStatKind::kIndexAny, arg);
+      return IpcctlStat(task, SemaphoresOf(task), id, IpcStatKind::kIndexAny, arg);
     case abi::kSemGetAll:
     case abi::kSemSetAll:
       return SemctlAll(task, id, command, arg);

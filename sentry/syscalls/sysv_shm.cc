@@ -55,15 +55,6 @@ SyscallResult ShmctlUse(Task& task, UserAddr out) {
   return memory.max_index();
 }
 
-SyscallResult ShmctlStat(Task& task, int32_t id, IpcStatKind kind, UserAddr out) {
-  const SharedMemoryNamespace& memory = SharedMemoryOf(task);
-  const bool by_id = kind == IpcStatKind::kId;
-  const RefPtr<ShmSegment> segment = TRY(by_id ? memory.Find(id) : memory.FindIndex(id));
-  const abi::ShmidDs stat = TRY(segment->Stat(IpcCallerOf(task), kind));
-  TRY(UserOut<abi::ShmidDs>(out).Write(task.mm(), stat));
-  return by_id ? 0 : segment->id();
-}
-
 SyscallResult ShmctlLock(Task& task, int32_t id, bool lock) {
   const uint64_t allowed = task.group().limit(RlimitKind::kMemlock).soft;
   return SharedMemoryOf(task).Lock(IpcCallerOf(task), id, lock, allowed);
@@ -105,11 +96,11 @@ SyscallResult SysShmctl(Task& task, int32_t id, int32_t command, UserAddr buffer
     case abi::kShmInfo:
       return ShmctlUse(task, buffer);
     case abi::kIpcStat:
-      return ShmctlStat(task, id, IpcStatKind::kId, buffer);
+      return IpcctlStat(task, SharedMemoryOf(task), id, IpcStatKind::kId, buffer);
     case abi::kShmStat:
-      return ShmctlStat(task, id, IpcStatKind::kIndex, buffer);
+      return IpcctlStat(task, SharedMemoryOf(task), id, IpcStatKind::kIndex, buffer);
     case abi::kShmStatAny:
-      return ShmctlStat(task, id, IpcStatKind::kIndexAny, buffer);
+      return IpcctlStat(task, SharedMemoryOf(task), id, IpcStatKind::kIndexAny, buffer);
     case abi::kIpcSet: {
       const auto fresh = TRY(UserIn<abi::ShmidDs>(buffer).Read(task.mm()));
       return TRY(SharedMemoryOf(task).Find(id))->SetPerm(IpcCallerOf(task), fresh.perm);

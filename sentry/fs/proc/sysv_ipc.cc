@@ -62,10 +62,27 @@ Result<void> SetSem(SemaphoreLimits& limits, std::string_view text) {
   return Ok();
 }
 
-Result<void> SetShmRmidForced(SharedMemoryNamespace& memory, std::string_view text) {
-  TRY(SetSysctl(memory.limits.rmid_forced, text, 0, 1));
-  memory.RetireOrphans();
-  return Ok();
+// `fn` (the limit, the highest that it may be) of each that is one number; not of kSem.
+template <typename Fn>
+auto WithNumber(const ProcRequest& r, SysvLimit which, Fn fn) {
+  switch (which) {
+    case SysvLimit::kMsgMax:
+      return fn(r.view.Messages(r.ctx).limits.message_bytes, kMost);
+    case SysvLimit::kMsgMnb:
+      return fn(r.view.Messages(r.ctx).limits.queue_bytes, kMost);
+    case SysvLimit::kMsgMni:
+      return fn(r.view.Messages(r.ctx).limits.queues, uint32_t{abi::kIpcMni});
+    case SysvLimit::kShmAll:
+      return fn(r.view.SharedMemory(r.ctx).limits.pages, UINT64_MAX);
+    case SysvLimit::kShmMax:
+      return fn(r.view.SharedMemory(r.ctx).limits.segment_bytes, UINT64_MAX);
+    case SysvLimit::kShmMni:
+      return fn(r.view.SharedMemory(r.ctx).limits.segments, uint32_t{abi::kIpcMni});
+    case SysvLimit::kSem:
+    case SysvLimit::kShmRmidForced:
+      break;
+  }
+  return fn(r.view.SharedMemory(r.ctx).limits.rmid_forced, uint32_t{1});
 }
 
 }  // namespace
@@ -74,47 +91,15 @@ const ProcFileRow kSysvIpcRows[3] = {
     {"msg", 0444, MessagesText}, {"sem", 0444, SemaphoresText}, {"shm", 0444, SharedMemoryText}};
 
 Result<std::string> SysvLimitText(const ProcRequest& r, SysvLimit which) {
-  switch (which) {
-    case SysvLimit::kMsgMax:
-      return SysctlText(r.view.Messages(r.ctx).limits.message_bytes);
-    case SysvLimit::kMsgMnb:
-      return SysctlText(r.view.Messages(r.ctx).limits.queue_bytes);
-    case SysvLimit::kMsgMni:
-      return SysctlText(r.view.Messages(r.ctx).limits.queues);
-    case SysvLimit::kSem:
-      return SemText(r.view.Semaphores(r.ctx).limits);
-    case SysvLimit::kShmAll:
-      return SysctlText(r.view.SharedMemory(r.ctx).limits.pages);
-    case SysvLimit::kShmMax:
-      return SysctlText(r.view.SharedMemory(r.ctx).limits.segment_bytes);
-    case SysvLimit::kShmMni:
-      return SysctlText(r.view.SharedMemory(r.ctx).limits.segments);
-    case SysvLimit::kShmRmidForced:
-      break;
-  }
-  return SysctlText(r.view.SharedMemory(r.ctx).limits.rmid_forced);
+  if (which == SysvLimit::kSem) return SemText(r.view.Semaphores(r.ctx).limits);
+  return WithNumber(r, which, [](const auto& value, auto) { return SysctlText(value); });
 }
 
 Result<void> SetSysvLimit(const ProcRequest& r, SysvLimit which, std::string_view text) {
-  switch (which) {
-    case SysvLimit::kMsgMax:
-      return SetSysctl(r.view.Messages(r.ctx).limits.message_bytes, text, 0, kMost);
-    case SysvLimit::kMsgMnb:
-      return SetSysctl(r.view.Messages(r.ctx).limits.queue_bytes, text, 0, kMost);
-    case SysvLimit::kMsgMni:
-      return SetSysctl(r.view.Messages(r.ctx).limits.queues, text, 0, abi::kIpcMni);
-    case SysvLimit::kSem:
-      return SetSem(r.view.Semaphores(r.ctx).limits, text);
-    case SysvLimit::kShmAll:
-      return SetSysctl(r.view.SharedMemory(r.ctx).limits.pages, text, 0, UINT64_MAX);
-    case SysvLimit::kShmMax:
-      return SetSysctl(r.view.SharedMemory(r.ctx).limits.segment_bytes, text, 0, UINT64_MAX);
-    case SysvLimit::kShmMni:
-      return SetSysctl(r.view.SharedMemory(r.ctx).limits.segments, text, 0, abi::kIpcMni);
-    case SysvLimit::kShmRmidForced:
-      break;
-  }
-  return SetShmRmidForced(r.view.SharedMemory(r.ctx), text);
+  if (which == SysvLimit::kSem) return SetSem(r.view.Semaphores(r.ctx).limits, text);
+  TRY(WithNumber(r, which, [&](auto& value, auto most) { return SetSysctl(value, text, 0, most); }));
+  if (which == SysvLimit::kShmRmidForced) r.view.SharedMemory(r.ctx).RetireOrphans();
+  return Ok();
 }
 
 }  // namespace sentry
